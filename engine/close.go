@@ -1,0 +1,89 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Flush moves everything that is durable now out of the write-ahead log into segments and the
+// manifest, and waits for it or for the end of ctx. Normal operation needs no call of it: files
+// are flushed when they are full. Errors: ErrFailed, ErrClosed, ErrReadOnly, ctx's cause.
+func (e *Engine) Flush(ctx context.Context) error {
+	if err := errors.Join(e.usable(), e.writable()); err != nil {
+		return err
+	}
+	sealed, err := e.wal.RollSync(ctx)
+	if err != nil {
+		return fmt.Errorf("engine: flush: %w", e.writeError(err))
+	}
+	select {
+	case <-e.flusher.await(sealed):
+		return nil
+	case <-ctx.Done():
+		if err := e.flusher.failing(); err != nil {
+			return fmt.Errorf("engine: flush: %w: %w", context.Cause(ctx), err)
+		}
+		return fmt.Errorf("engine: flush: %w", context.Cause(ctx))
+	}
+}
+
+// Close makes everything that was appended durable, stops the engine's goroutines and releases
+// the directory. Calls that come later return ErrClosed. When the device does not answer
+// before ctx ends, Close returns ErrStalled and the directory stays locked: nothing is pulled
+// from under a running operation; Close may be called again. What was sealed and not flushed is
+// flushed after the next Open.
+func (e *Engine) Close(ctx context.Context) error {
+	e.ending.Lock()
+	defer e.ending.Unlock()
+	if e.state.Load() == stateClosed {
+		return ErrClosed
+	}
+	e.state.Store(stateClosing)
+	if err := e.stopLoops(ctx); err != nil {
+		return err
+	}
+	err := e.wal.Close()
+	e.state.Store(stateClosed)
+	e.failWaiters(ErrClosed)
+	return errors.Join(e.writeError(err), e.flusher.writer.Close(), e.release())
+}
+
+// stopLoops ends the goroutines, the committer last but for those it feeds.
+func (e *Engine) stopLoops(ctx context.Context) error {
+	if e.loops == nil {
+		return nil
+	}
+	l := e.loops
+	for _, each := range []*loop{&l.committer, &l.flusher, &l.pool, &l.monitor} {
+		if err := waitLoop(ctx, each.end()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func waitLoop(ctx context.Context, ended <-chan struct{}) error {
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%w: close: %w", ErrStalled, context.Cause(ctx))
+	}
+}
+
+// release gives back what open took, as far as it came.
+func (e *Engine) release() error {
+	var errs []error
+	if e.cache != nil {
+		errs = append(errs, e.cache.Close())
+	}
+	if e.manifest != nil {
+		errs = append(errs, e.manifest.Close())
+	}
+	errs = append(errs, e.device.close())
+	if e.lock != nil {
+		errs = append(errs, e.lock.Close())
+	}
+	return errors.Join(errs...)
+}

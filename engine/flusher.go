@@ -1,0 +1,475 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rawl-db/rawl/internal/manifest"
+	"github.com/rawl-db/rawl/internal/raftlog"
+	"github.com/rawl-db/rawl/internal/segment"
+	"github.com/rawl-db/rawl/segwriter"
+	"github.com/rawl-db/rawl/wal"
+)
+
+// flusher moves what sealed WAL files hold to segments and the manifest, one file after the
+// other, and removes the files of deleted logs. One goroutine calls Step; it is the only one
+// that makes or removes segment files. The order within a file is the engine's durability:
+// segments synced, directories synced, manifest edit synced, views published, file pooled.
+type flusher struct {
+	e       *Engine
+	writer  *segwriter.Writer
+	wake    chan struct{} // capacity 1
+	pooling func(number uint64)
+
+	// Owned by the goroutine that calls Step.
+	job     *flushJob
+	retry   time.Duration // pause after a failure, doubling
+	batches uint64        // commits seen when the pace was last set
+	sweeper *sweeper
+
+	mu struct {
+		sync.Mutex
+		sealed  []wal.Sealed // oldest first
+		deleted []*Log
+		flushed uint64 // highest file number that has left service
+		err     error  // why the flush of the oldest file fails, nil when it does not
+		waiting []flushWaiter
+	}
+}
+
+type flushWaiter struct {
+	upTo uint64
+	done chan struct{}
+}
+
+// flushJob is the flush of one sealed file.
+type flushJob struct {
+	file    wal.Sealed
+	began   time.Time
+	tasks   []flushTask // those that write segments first, in the order of the writer's tasks
+	results []segwriter.Result
+	writing bool
+}
+
+// flushTask is one log's share of a sealed file.
+type flushTask struct {
+	log    *Log
+	sealed *wal.SealedLog
+	base   manifest.Log // as the manifest has it, already cut
+	before []raftlog.Segment
+	put    manifest.Log
+	skip   bool // the log is gone
+}
+
+func newFlusher(e *Engine, w *segwriter.Writer) *flusher {
+	return &flusher{e: e, writer: w, wake: make(chan struct{}, 1), sweeper: &sweeper{e: e}, pooling: func(uint64) {}}
+}
+
+func (f *flusher) signal() {
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+// enqueue takes a sealed file; called by the committer and by recovery.
+func (f *flusher) enqueue(s wal.Sealed) {
+	f.e.budget.sealed.Add(s.Bytes)
+	f.mu.Lock()
+	f.mu.sealed = append(f.mu.sealed, s)
+	f.mu.Unlock()
+	f.signal()
+}
+
+// dropLog takes a log whose deletion is durable.
+func (f *flusher) dropLog(l *Log) {
+	f.mu.Lock()
+	f.mu.deleted = append(f.mu.deleted, l)
+	f.mu.Unlock()
+	f.signal()
+}
+
+// backlog returns the number of sealed files that wait, the one being flushed included.
+func (f *flusher) backlog() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.mu.sealed)
+}
+
+// await returns a channel that is closed when every file up to number has been flushed.
+func (f *flusher) await(number uint64) <-chan struct{} {
+	done := make(chan struct{})
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.mu.waiting = append(f.mu.waiting, flushWaiter{upTo: number, done: done})
+	f.answerLocked()
+	return done
+}
+
+func (f *flusher) answerLocked() {
+	f.mu.waiting = slices.DeleteFunc(f.mu.waiting, func(w flushWaiter) bool {
+		done := len(f.mu.sealed) == 0 || f.mu.sealed[0].Number > w.upTo
+		if done {
+			close(w.done)
+		}
+		return done
+	})
+}
+
+// Step does one bounded piece of work. It reports whether there may be more, and how long the
+// caller should pause first so that commits are not disturbed.
+func (f *flusher) Step() (more bool, pause time.Duration) {
+	if f.job != nil {
+		return f.stepJob()
+	}
+	if gone := f.takeDeleted(); len(gone) > 0 {
+		if err := f.remove(gone); err != nil {
+			f.mu.Lock()
+			f.mu.deleted = append(gone, f.mu.deleted...)
+			f.mu.Unlock()
+			return true, f.failed("remove deleted logs", err)
+		}
+		return true, 0
+	}
+	f.mu.Lock()
+	n := len(f.mu.sealed)
+	var next wal.Sealed
+	if n > 0 {
+		next = f.mu.sealed[0]
+	}
+	f.mu.Unlock()
+	if n == 0 {
+		return f.sweeper.step(), 0
+	}
+	if err := f.begin(next); err != nil {
+		return true, f.failed("begin flush", err)
+	}
+	return true, 0
+}
+
+func (f *flusher) takeDeleted() []*Log {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	gone := f.mu.deleted
+	f.mu.deleted = nil
+	return gone
+}
+
+// failed reports a failure that is tried again after the returned pause.
+func (f *flusher) failed(what string, err error) time.Duration {
+	f.retry = min(max(2*f.retry, 10*time.Millisecond), time.Second)
+	f.mu.Lock()
+	again := f.mu.err != nil && f.mu.err.Error() == err.Error()
+	f.mu.err = err
+	f.mu.Unlock()
+	if !again {
+		f.e.opts.Logger.Error("flush failed, will be tried again", "step", what, "err", err)
+	}
+	return f.retry
+}
+
+// failing is why the flush makes no progress, nil when it does.
+func (f *flusher) failing() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.mu.err
+}
+
+func (f *flusher) recovered() {
+	f.retry = 0
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.mu.err = nil
+}
+
+// begin plans the flush of a sealed file.
+func (f *flusher) begin(s wal.Sealed) error {
+	j := &flushJob{file: s, began: time.Now()}
+	var tasks []segwriter.Task
+	var idle []flushTask
+	for i := range s.Logs {
+		t, err := f.plan(&s.Logs[i])
+		if err != nil {
+			return err
+		}
+		if len(t.sealed.Spans) == 0 || t.skip {
+			idle = append(idle, t)
+			continue
+		}
+		j.tasks = append(j.tasks, t)
+		tasks = append(tasks, t.task())
+	}
+	j.tasks = append(j.tasks, idle...)
+	if len(tasks) > 0 {
+		f.writer.Begin(tasks)
+		j.writing = true
+	}
+	f.job = j
+	return nil
+}
+
+// plan works out what the manifest will say of the log, the new segments aside.
+func (f *flusher) plan(s *wal.SealedLog) (flushTask, error) {
+	l := s.Log.Sink().(*Log)
+	t := flushTask{log: l, sealed: s}
+	base, known := f.e.manifest.Log(l.id)
+	if !known {
+		base = manifest.Log{ID: l.id, UID: l.uid, NextSegment: 1}
+	}
+	l.mu.Lock()
+	facts := l.durable
+	l.mu.Unlock()
+	if facts.deleted {
+		t.skip = true
+		return t, nil
+	}
+	t.before = base.Segments
+	base.HardState = manifest.MergeHardState(base.HardState, facts.hard)
+	base.Applied = max(base.Applied, facts.applied)
+	if facts.released.Index > base.Released.Index {
+		base.Released = facts.released
+	}
+	base.Quarantine = l.quarantineNote()
+	if err := f.cut(l, s, &base); err != nil {
+		return t, err
+	}
+	base.Segments = floorSegments(base.Segments, base.Released.Index)
+	t.base = base
+	return t, nil
+}
+
+// cut applies the file's lowest truncation to what earlier files left.
+func (f *flusher) cut(l *Log, s *wal.SealedLog, base *manifest.Log) error {
+	if !s.HasCut || s.Cut >= base.Last.Index {
+		return nil
+	}
+	to := EntryID{Index: s.Cut}
+	switch n := (&view{segments: base.Segments}).segmentAt(s.Cut); {
+	case s.Cut <= base.Released.Index:
+		to = base.Released
+	case s.Cut == 0:
+	case n < 0:
+		return fmt.Errorf("%w: log %s was cut at %d, which no segment holds", ErrCorrupt, l.uid, s.Cut)
+	default:
+		err := l.withSegment(base.Segments[n], func(r *segment.Reader) (err error) {
+			to.Term, err = r.Term(s.Cut)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("engine: log %s: term of entry %d: %w", l.uid, s.Cut, err)
+		}
+	}
+	base.Last = to
+	base.Segments = cutSegments(base.Segments, s.Cut)
+	return nil
+}
+
+func (t *flushTask) task() segwriter.Task {
+	l := t.log
+	spans := make([]segwriter.Span, len(t.sealed.Spans))
+	for i, s := range t.sealed.Spans {
+		spans[i] = segwriter.Span{Source: s.Source, First: s.First, Last: s.Last}
+	}
+	return segwriter.Task{
+		ID: l.id, UID: l.uid, Segments: t.base.Segments, NextSegment: t.base.NextSegment, Spans: spans,
+		Floor: func() raftlog.Index {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			return l.durable.released.Index + 1
+		},
+		Gone: func() bool {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			return l.durable.deleted
+		},
+	}
+}
+
+// stepJob goes on with the running flush.
+func (f *flusher) stepJob() (more bool, pause time.Duration) {
+	j := f.job
+	if j.writing {
+		limit, pause := f.pace()
+		began := time.Now()
+		done, wrote, err := f.writer.Step(limit)
+		if err != nil {
+			return true, f.failed("write segments", err)
+		}
+		f.e.stats.flushedBytes.Add(wrote)
+		if !done {
+			return true, pause * time.Since(began)
+		}
+		j.writing = false
+		j.results = f.writer.Results()
+	}
+	if err := f.finish(j); err != nil {
+		f.job = nil // planned anew: what was written is overwritten
+		return true, f.failed("flush", err)
+	}
+	f.recovered()
+	f.job = nil
+	return true, 0
+}
+
+// pace returns how many writes to have in flight, and how many times their duration to pause
+// afterwards: gentle while commits run, unless sealed files pile up (RING.md section 8 measured
+// what unpaced background writes do to commits).
+func (f *flusher) pace() (limit int, pause time.Duration) {
+	n := f.e.commits()
+	idle := n == f.batches
+	f.batches = n
+	if idle {
+		return 0, 0
+	}
+	if f.backlog() > 4 {
+		return 8, 1
+	}
+	return 2, 3
+}
+
+// finish makes the flush count: manifest, views, memory, pool.
+func (f *flusher) finish(j *flushJob) error {
+	var errs []error
+	edit := manifest.Edit{DropWAL: []uint64{j.file.Number}, Flushed: j.file.Last}
+	for i := range j.tasks {
+		t := &j.tasks[i]
+		if i < len(j.results) {
+			r := &j.results[i]
+			if r.Err != nil {
+				errs = append(errs, fmt.Errorf("log %s: %w", t.log.uid, r.Err))
+				continue
+			}
+			t.skip = t.skip || r.Gone
+			t.base.Segments, t.base.NextSegment = floorSegments(r.Segments, t.base.Released.Index), r.NextSegment
+		}
+		if !t.skip && !t.log.isDeleted() {
+			t.conclude(j.file.Last)
+			edit.Put = append(edit.Put, t.put)
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	if err := f.e.manifest.Apply(edit); err != nil {
+		return err
+	}
+	for i := range j.tasks {
+		if t := &j.tasks[i]; !t.skip {
+			t.publish()
+			f.removeSegments(t.log.id, t.before, t.put.Segments)
+		}
+	}
+	f.done(j)
+	return nil
+}
+
+// conclude completes what the manifest will say, true as of batch asOf.
+func (t *flushTask) conclude(asOf raftlog.Batch) {
+	p := t.base
+	p.AsOf = asOf
+	if n := len(t.sealed.Spans); n > 0 {
+		s := t.sealed.Spans[n-1]
+		if e, _, ok := s.Source.Get(s.Last); ok {
+			p.Last = e.ID()
+		} else if s.Last > p.Last.Index {
+			p.Last = p.Released // entries that are released may be gone from memory
+		}
+	}
+	if p.Last.Index < p.Released.Index {
+		p.Last = p.Released
+	}
+	t.put = p
+}
+
+// publish shows the new segments to readers, and then drops the memory they replace: a reader
+// that misses in memory finds the newer view.
+func (t *flushTask) publish() {
+	l := t.log
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	v := l.view.Load()
+	if n := len(t.sealed.Spans); n > 0 {
+		if b := v.standing(t.put.Last, t.sealed.Spans[n-1].Source); b.Index > l.base.Index {
+			l.base = b
+		}
+	}
+	l.view.Store(v.withSegments(t.put.Segments))
+	for _, s := range t.sealed.Spans {
+		for _, k := range v.chain {
+			if s.Source == wal.Source(k.table) {
+				l.dropMemoryLocked(k.table, s.Last)
+				l.trimLocked(k.table)
+			}
+		}
+	}
+	l.view.Store(l.view.Load().prune())
+}
+
+// done takes the file out of service.
+func (f *flusher) done(j *flushJob) {
+	f.mu.Lock()
+	f.mu.sealed = f.mu.sealed[1:]
+	f.mu.flushed = j.file.Number
+	f.answerLocked()
+	f.mu.Unlock()
+	f.e.budget.sealed.Add(-j.file.Bytes)
+	f.e.budget.relieve()
+	f.pooling(j.file.Number)
+	f.e.stats.flushes.Add(1)
+	took := time.Since(j.began)
+	f.e.opts.Logger.Debug("flushed WAL file", "file", j.file.Number, "logs", len(j.file.Logs), "took", took)
+	f.e.event(Event{Kind: EventFlushed, File: j.file.Number, Took: took})
+}
+
+// remove takes deleted logs out of the manifest, and then their files off the disk.
+func (f *flusher) remove(gone []*Log) error {
+	edit := manifest.Edit{}
+	for _, l := range gone {
+		edit.Delete = append(edit.Delete, l.id)
+	}
+	if err := f.e.manifest.Apply(edit); err != nil {
+		return err
+	}
+	for _, l := range gone {
+		l.forget()
+		f.e.cache.Drop(l.id)
+		f.removeDir(f.e.logDir(l.id))
+	}
+	f.recovered()
+	return nil
+}
+
+// removeSegments removes the files of before that after no longer lists. What cannot be
+// removed stays as an orphan for the sweep of the next open.
+func (f *flusher) removeSegments(id raftlog.LogID, before, after []raftlog.Segment) {
+	for _, s := range before {
+		kept := slices.ContainsFunc(after, func(k raftlog.Segment) bool { return k.Number == s.Number })
+		if !kept {
+			name := filepath.Join(f.e.logDir(id), segment.FileName(s.Number))
+			f.e.cache.Retire(id, s.Number, func() { f.removeFile(name) })
+		}
+	}
+}
+
+func (f *flusher) removeFile(name string) {
+	if err := f.e.device.fs.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		f.e.opts.Logger.Warn("cannot remove file", "err", err)
+	}
+}
+
+// removeDir removes a log's directory with the files in it.
+func (f *flusher) removeDir(dir string) {
+	names, err := f.e.device.fs.List(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	for _, name := range names {
+		f.removeFile(filepath.Join(dir, name))
+	}
+	f.removeFile(dir)
+}

@@ -1,0 +1,255 @@
+package engine
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/rawl-db/rawl/fallback"
+	"github.com/rawl-db/rawl/internal/manifest"
+	"github.com/rawl-db/rawl/internal/vfs"
+	"github.com/rawl-db/rawl/readplan"
+	"github.com/rawl-db/rawl/segwriter"
+	"github.com/rawl-db/rawl/wal"
+)
+
+// Open opens the engine in dir, making it when dir is empty or missing, and recovers what a
+// crash left: it returns when every acknowledged entry can be read and the log can go on.
+// One engine owns a directory. Close it to release it.
+//
+// Errors, with nothing changed: ErrOptions, ErrInUse, ErrVersion, ErrCorrupt (what the whole
+// engine rests on is damaged; damage of one log quarantines that log only), ErrMissingWAL,
+// ErrUnsupported (the backend asked for), and those of the device.
+func Open(dir string, opts Options) (*Engine, error) {
+	meta, err := fallback.Open(fallback.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("engine: open: %w", err)
+	}
+	e, err := open(meta, dir, opts, openDevice)
+	if err != nil {
+		return nil, err
+	}
+	e.start()
+	return e, nil
+}
+
+// OpenParts opens an engine on any file system without starting a goroutine: whoever opens it
+// drives its parts with Step. It is for tests and the simulator.
+func OpenParts(dev vfs.FS, dir string, opts Options) (*Engine, error) {
+	return open(dev, dir, opts, func(Options, string) (device, error) {
+		d := device{fs: dev, serial: true, choice: BackendChoice{Backend: opts.Backend, Deep: opts.Backend, Reason: "given"}}
+		return d.withQueues(dev, dev)
+	})
+}
+
+// OpenOn opens an engine on any file system, with its goroutines. It is for tests.
+func OpenOn(dev vfs.FS, dir string, opts Options) (*Engine, error) {
+	e, err := OpenParts(dev, dir, opts)
+	if err == nil {
+		e.start()
+	}
+	return e, err
+}
+
+func (o Options) walDir(dir string) string {
+	if o.WALDir != "" {
+		return o.WALDir
+	}
+	return filepath.Join(dir, walDirName)
+}
+
+// open does what all ways of opening share. meta reaches the lock and the manifest; dev makes
+// the device for the rest once it is certain that the directory is ours.
+func open(meta vfs.FS, dir string, opts Options, dev func(Options, string) (device, error)) (_ *Engine, err error) {
+	opts = opts.withDefaults()
+	if err := opts.validate(); err != nil {
+		return nil, err
+	}
+	e := &Engine{opts: opts, dir: dir, logs: newRegistry(), began: time.Now()}
+	e.budget.memory, e.budget.perLog, e.budget.backlog = opts.MemoryBytes, opts.LogMemoryBytes, opts.WALBacklogBytes
+	if err := meta.MkdirAll(dir); err != nil {
+		return nil, fmt.Errorf("engine: open: %w", err)
+	}
+	e.lock, err = meta.Lock(filepath.Join(dir, lockFile))
+	if errors.Is(err, vfs.ErrLocked) {
+		return nil, fmt.Errorf("%w: %w", ErrInUse, err)
+	} else if err != nil {
+		return nil, fmt.Errorf("engine: open: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, e.release())
+		}
+	}()
+	if err := e.openManifest(meta); err != nil {
+		return nil, err
+	}
+	if e.device, err = dev(opts, opts.walDir(dir)); err != nil {
+		return nil, err
+	}
+	if err := e.openReaders(); err != nil {
+		return nil, err
+	}
+	r, err := e.recover()
+	if err != nil {
+		return nil, err
+	}
+	if err := e.openWAL(r); err != nil {
+		return nil, err
+	}
+	e.monitor = newMonitor(e)
+	e.report(r)
+	return e, nil
+}
+
+// openManifest opens the manifest, or makes a new engine.
+func (e *Engine) openManifest(meta vfs.FS) error {
+	walDir := e.opts.walDir(e.dir)
+	exists, err := checkFormat(meta, e.dir, walDir)
+	if err != nil {
+		return err
+	}
+	if !exists {
+		if err := createFormat(meta, e.dir, walDir); err != nil {
+			return fmt.Errorf("engine: create: %w", err)
+		}
+		e.manifest, err = manifest.Create(meta, e.dir, randomStream())
+		if err != nil {
+			return fmt.Errorf("engine: create: %w", err)
+		}
+		return nil
+	}
+	var report manifest.Report
+	e.manifest, report, err = manifest.Open(meta, e.dir)
+	if err != nil {
+		return fmt.Errorf("engine: %w", err)
+	}
+	if !report.Clean() {
+		e.opts.Logger.Warn("manifest was damaged", "file", report.File, "torn", report.Torn,
+			"damaged", len(report.Damaged), "unnamed", report.Unnamed, "faults", len(report.Faults))
+	}
+	e.recovery.ManifestTorn = report.Torn
+	return e.checkWAL(meta, walDir)
+}
+
+// checkWAL finds a WAL file that is missing before anything is written: WALDir may not be mounted.
+func (e *Engine) checkWAL(meta vfs.FS, walDir string) error {
+	for _, n := range e.manifest.WALFiles() {
+		name := wal.FileName(walDir, n)
+		if _, err := meta.Stat(name); errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("engine: open: %w", &wal.MissingError{Number: n, Path: name})
+		} else if err != nil {
+			return fmt.Errorf("engine: open: %w", err)
+		}
+	}
+	return nil
+}
+
+func randomStream() uint64 {
+	var b [8]byte
+	rand.Read(b[:])
+	return binary.LittleEndian.Uint64(b[:])
+}
+
+func (e *Engine) openReaders() error {
+	var err error
+	e.cache, err = readplan.NewCache(readplan.CacheOptions{
+		FS: e.device.fs, Dir: filepath.Join(e.dir, logsDir), Files: e.opts.OpenSegments})
+	if err != nil {
+		return err
+	}
+	w, err := segwriter.New(segwriter.Options{
+		FS: e.device.fs, Queue: e.device.deep, Dir: filepath.Join(e.dir, logsDir),
+		MaxEntries: e.opts.SegmentEntries, MaxBytes: e.opts.SegmentBytes, Direct: e.device.direct})
+	if err != nil {
+		return err
+	}
+	e.flusher = newFlusher(e, w)
+	return nil
+}
+
+// openWAL makes the writer, takes its first file into service, and commits again what recovery
+// found above the watermark: only then does it count as written.
+func (e *Engine) openWAL(r *replay) error {
+	o := e.opts
+	pooled, err := e.unusedWAL(r)
+	if err != nil {
+		return err
+	}
+	maxEntries := o.WALFileEntries
+	e.wal, err = wal.New(wal.Options{
+		FS: e.device.fs, Queue: e.device.commit, Dir: o.walDir(e.dir), Stream: e.manifest.Stream(),
+		NextBatch: r.report.NextBatch, NextNumber: e.manifest.NextFile(), Pooled: pooled,
+		FileSize: o.WALFileBytes, MaxFileEntries: maxEntries, MaxBatchBytes: o.MaxBatchBytes, Spares: o.WALSpares,
+		NoGather: o.CommitImmediately, Strategy: o.Strategy, Prealloc: o.Prealloc, Direct: e.device.direct, Now: e.now,
+		Register: func(number uint64) error { return e.manifest.Apply(manifest.Edit{AddWAL: []uint64{number}}) },
+		OnSealed: e.sealed, OnHealth: e.walHealth,
+	})
+	if err != nil {
+		return fmt.Errorf("engine: %w", err)
+	}
+	e.pool = e.wal.Pool()
+	e.flusher.pooling = e.pool.Return
+	if err := e.reserveIDs(); err != nil {
+		return err
+	}
+	if err := e.pool.Fill(); err != nil {
+		return fmt.Errorf("engine: prepare WAL file: %w", err)
+	}
+	if err := r.requeue(); err != nil {
+		return err
+	}
+	if err := e.wal.CommitAll(); err != nil {
+		return fmt.Errorf("engine: commit recovered tail: %w", e.writeError(err))
+	}
+	return nil
+}
+
+// unusedWAL takes files that hold nothing out of service, and returns the numbers of all files
+// that may be recycled: those, and those that the manifest does not name.
+func (e *Engine) unusedWAL(r *replay) ([]uint64, error) {
+	named := e.manifest.WALFiles()
+	var empty []uint64
+	for _, f := range r.report.Files {
+		if f.Frames == 0 {
+			empty = append(empty, f.Number)
+		}
+	}
+	if len(empty) > 0 {
+		if err := e.manifest.Apply(manifest.Edit{DropWAL: empty}); err != nil {
+			return nil, fmt.Errorf("engine: drop unused WAL files: %w", err)
+		}
+	}
+	names, err := e.device.fs.List(e.opts.walDir(e.dir))
+	if err != nil {
+		return nil, fmt.Errorf("engine: %w", err)
+	}
+	pooled := empty
+	for _, name := range names {
+		n, ok := wal.ParseFileName(name)
+		if ok && !slices.Contains(named, n) {
+			pooled = append(pooled, n)
+		}
+	}
+	return pooled, nil
+}
+
+// reserveIDs begins a fresh range of log ids, so that one whose creation was lost is not used twice.
+func (e *Engine) reserveIDs() error {
+	e.ids.next = e.manifest.ReservedIDs() + 1
+	e.ids.reserved = e.ids.next + idStep
+	if err := e.manifest.Apply(manifest.Edit{ReserveIDs: e.ids.reserved}); err != nil {
+		return fmt.Errorf("engine: reserve log ids: %w", err)
+	}
+	return nil
+}
+
+func (e *Engine) sealed(s wal.Sealed) {
+	e.flusher.enqueue(s)
+	e.event(Event{Kind: EventRolled, File: s.Number})
+}

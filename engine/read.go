@@ -1,0 +1,222 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/rawl-db/rawl/internal/frame"
+	"github.com/rawl-db/rawl/internal/raftlog"
+	"github.com/rawl-db/rawl/internal/segment"
+)
+
+// Read returns the entry at index i, durable or not. Data must not be modified; it stays
+// valid, and keeps up to 1 MiB of memory alive, until it is dropped: copy it to keep it. An
+// entry in memory costs no lock and no allocation; one in a segment costs a disk read.
+//
+// Errors: ErrCompacted (i was released), ErrOutOfRange (i is 0 or above the last entry),
+// ErrDeleted, ErrQuarantined, ErrCorrupt with the file and the indexes it hits, ErrClosed
+// for what is not in memory, and those of the device.
+func (l *Log) Read(i Index) (Entry, error) {
+	v := l.view.Load()
+	if t := v.at(i); t != nil && l.broken.Load() == nil && i > v.released.Index {
+		if e, _, ok := t.Get(i); ok {
+			return e, nil
+		}
+	}
+	return l.readSlow(i)
+}
+
+// readSlow decides again from the start, as the view may have changed.
+func (l *Log) readSlow(i Index) (e Entry, err error) {
+	err = l.locate(i, func(v *view, n int) (bool, error) {
+		if t := v.at(i); n < 0 && t != nil {
+			found := false
+			e, _, found = t.Get(i)
+			return found, nil
+		}
+		return true, l.withSegment(v.segments[n], func(r *segment.Reader) error {
+			e, _, err = r.Get(i, nil)
+			return err
+		})
+	})
+	return e, err
+}
+
+// Term returns the term of the entry at index i, or of the newest released entry. Index 0
+// has term 0. Errors: those of Read.
+func (l *Log) Term(i Index) (term Term, err error) {
+	if i == 0 {
+		return 0, nil
+	}
+	v := l.view.Load()
+	if i == v.released.Index {
+		return v.released.Term, nil
+	}
+	err = l.locate(i, func(v *view, n int) (bool, error) {
+		if t := v.at(i); n < 0 && t != nil {
+			found := false
+			term, found = t.Term(i)
+			return found, nil
+		}
+		return true, l.withSegment(v.segments[n], func(r *segment.Reader) error {
+			term, err = r.Term(i)
+			return err
+		})
+	})
+	return term, err
+}
+
+// locate finds out where index i is and calls read with the view and the segment's number in
+// it, or -1 for memory. A flush publishes its view before it drops memory, so a table that
+// says no although it held the index means that a newer view is there.
+func (l *Log) locate(i Index, read func(v *view, n int) (bool, error)) error {
+	for {
+		v := l.view.Load()
+		switch {
+		case l.broken.Load() != nil:
+			return l.broken.Load().err
+		case i == 0:
+			return fmt.Errorf("%w: index 0", ErrOutOfRange)
+		case i <= v.released.Index:
+			return fmt.Errorf("%w: %d, log %s begins at %d", ErrCompacted, i, l.uid, v.released.Index+1)
+		}
+		t := v.at(i)
+		if t != nil && i > t.Last() && l.view.Load() == v {
+			return fmt.Errorf("%w: %d, log %s ends at %d", ErrOutOfRange, i, l.uid, t.Last())
+		}
+		if t != nil && t.Contains(i) {
+			if ok, err := read(v, -1); ok || err != nil {
+				return err
+			}
+		}
+		if l.view.Load() != v {
+			continue
+		}
+		n := v.segmentAt(i)
+		if n < 0 {
+			return l.missing(v, i)
+		}
+		_, err := read(v, n)
+		if err != nil && l.view.Load() != v {
+			continue // the file may have gone with a release, truncation or deletion
+		}
+		return l.readError(err, i)
+	}
+}
+
+// missing tells an index beyond the end from one that should be there.
+func (l *Log) missing(v *view, i Index) error {
+	if end := l.Last(); i > end.Index {
+		return fmt.Errorf("%w: %d, log %s ends at %v", ErrOutOfRange, i, l.uid, end)
+	}
+	if l.view.Load() != v {
+		_, err := l.Read(i)
+		return err
+	}
+	return fmt.Errorf("%w: log %s has no entry %d although it begins at %d", ErrCorrupt, l.uid, i, v.released.Index+1)
+}
+
+func (l *Log) readError(err error, i Index) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, segment.ErrNotFound):
+		return fmt.Errorf("%w: log %s: segment lacks entry %d", ErrCorrupt, l.uid, i)
+	case errors.Is(err, frame.ErrCorrupt):
+		l.e.event(Event{Kind: EventCorrupt, UID: l.uid, Entry: EntryID{Index: i}, Err: err})
+	}
+	return fmt.Errorf("engine: log %s: read %d: %w", l.uid, i, err)
+}
+
+// withSegment runs fn with an open reader of the segment.
+func (l *Log) withSegment(s raftlog.Segment, fn func(*segment.Reader) error) error {
+	if err := l.e.readable(); err != nil {
+		return err
+	}
+	ref, err := l.e.cache.Acquire(l.id, s)
+	if err != nil {
+		return err
+	}
+	defer ref.Release()
+	return fn(ref.Reader())
+}
+
+// ReadRange yields the entries from first to last, both included, in order. The sequence ends
+// early with an error, those of Read, at the first entry that can not be had; last may exceed
+// the log's end, where the sequence then ends with ErrOutOfRange. Data is valid until the next
+// entry only: copy it to keep it. Entries in segments are read in large pieces.
+func (l *Log) ReadRange(first, last Index) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		for i := first; i <= last; {
+			next, ok, err := l.readRun(i, last, yield)
+			if err != nil {
+				yield(Entry{}, err)
+				return
+			}
+			if !ok {
+				return
+			}
+			i = next
+		}
+	}
+}
+
+// readRun yields entries from one table or one segment, beginning with i. It returns the next
+// index, and false when the consumer wants no more.
+func (l *Log) readRun(i, last Index, yield func(Entry, error) bool) (next Index, ok bool, err error) {
+	next, ok = i, true
+	err = l.locate(i, func(v *view, n int) (bool, error) {
+		if n < 0 {
+			next, ok = l.yieldTable(v, i, last, yield)
+			return next > i || !ok, nil
+		}
+		s := v.segments[n]
+		return true, l.withSegment(s, func(r *segment.Reader) error {
+			next, ok, err = yieldSegment(r, raftlog.Range{First: i, Last: min(last, s.Range.Last)}, yield)
+			if next > i {
+				return nil // what fails behind it is met again, as the first of the next run
+			}
+			return err
+		})
+	})
+	return next, ok, err
+}
+
+func (l *Log) yieldTable(v *view, i, last Index, yield func(Entry, error) bool) (Index, bool) {
+	for k, link := range v.chain {
+		if i < link.start {
+			continue
+		}
+		if k > 0 {
+			last = min(last, v.chain[k-1].start-1)
+		}
+		ok := true
+		next := link.table.Each(i, last, func(e Entry, _ uint32) bool {
+			ok = yield(e, nil)
+			return ok
+		})
+		return next, ok
+	}
+	return i, true
+}
+
+func yieldSegment(r *segment.Reader, rng Range, yield func(Entry, error) bool) (next Index, ok bool, err error) {
+	next = rng.First
+	for e, err := range r.Scan(rng) {
+		if err != nil {
+			return next, true, err
+		}
+		if e.Index != next {
+			return next, true, segment.ErrNotFound
+		}
+		next++
+		if !yield(e, nil) {
+			return next, false, nil
+		}
+	}
+	if next == rng.First {
+		return next, true, segment.ErrNotFound
+	}
+	return next, true, nil
+}

@@ -1,0 +1,446 @@
+package engine
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/rawl-db/rawl/internal/manifest"
+	"github.com/rawl-db/rawl/internal/raftlog"
+	"github.com/rawl-db/rawl/memtable"
+	"github.com/rawl-db/rawl/wal"
+)
+
+// replay rebuilds the logs from the manifest and the WAL files. It implements wal.Visitor.
+// Nothing else runs meanwhile, so it changes logs without their locks.
+type replay struct {
+	e      *Engine
+	logs   map[raftlog.LogID]*Log
+	asOf   map[raftlog.LogID]raftlog.Batch
+	report wal.Report
+	began  time.Time
+
+	// The file being read: what its flush will need.
+	order  []*Log
+	shares map[*Log]*wal.SealedLog
+	// doubts are losses that may or may not have hit a log: later proof of continuity ends one.
+	doubts map[*Log]wal.Loss
+	tail   []tailRecord
+	lastID raftlog.LogID // of lastLog, which saves look-ups
+	last   *Log
+	err    error
+}
+
+// tailRecord is a record from above the watermark, to be committed again.
+type tailRecord struct {
+	log     *Log
+	table   *memtable.Table // of entries
+	prev    Index
+	index   Index
+	bytes   int
+	control wal.Control
+	fact    pendingFact
+}
+
+func (e *Engine) recover() (*replay, error) {
+	r := &replay{e: e, logs: make(map[raftlog.LogID]*Log), asOf: make(map[raftlog.LogID]raftlog.Batch),
+		doubts: make(map[*Log]wal.Loss), began: time.Now()}
+	r.beginFile()
+	for m := range e.manifest.Logs() {
+		r.adopt(m)
+		r.asOf[m.ID] = m.AsOf
+	}
+	for _, d := range e.manifest.Damaged() {
+		r.adoptDamaged(d)
+	}
+	if r.err != nil {
+		return nil, r.err
+	}
+	report, err := wal.Recover(wal.RecoverOptions{
+		FS: e.device.fs, Dir: e.opts.walDir(e.dir), Stream: e.manifest.Stream(), Files: e.manifest.WALFiles(),
+		Flushed: e.manifest.Flushed(), Direct: e.device.direct, Serial: e.device.serial,
+		Skip: func(id raftlog.LogID) raftlog.Batch { return r.asOf[id] },
+	}, r)
+	if err != nil {
+		return nil, fmt.Errorf("engine: recover: %w", err)
+	}
+	r.report = report
+	return r, r.settleDoubts()
+}
+
+// adopt makes a log as the manifest has it.
+func (r *replay) adopt(m manifest.Log) *Log {
+	l := r.e.newLog(m.ID, m.UID)
+	l.hard, l.applied = m.HardState, m.Applied
+	l.durable = durableFacts{hard: m.HardState, released: m.Released, applied: m.Applied}
+	l.last, l.base = m.Last, m.Last
+	if m.Released.Index > l.last.Index {
+		l.last, l.base = m.Released, m.Released
+	}
+	l.view.Store(&view{released: m.Released, segments: floorSegments(m.Segments, m.Released.Index)})
+	r.register(l)
+	if m.Quarantine != nil {
+		r.quarantine(l, m.Quarantine.Lost, m.Quarantine.Reason)
+	}
+	return l
+}
+
+func (r *replay) register(l *Log) {
+	r.logs[l.id] = l
+	if !r.e.logs.add(l) {
+		r.err = fmt.Errorf("%w: two logs are named %s", ErrCorrupt, l.uid)
+	}
+}
+
+// adoptDamaged keeps a log whose place in the manifest was damaged, without serving it.
+func (r *replay) adoptDamaged(d manifest.Damaged) {
+	if !d.Known || d.Last.UID == "" {
+		r.e.opts.Logger.Error("a log is lost with its place in the manifest", "id", uint64(d.ID))
+		r.asOf[d.ID] = ^raftlog.Batch(0)
+		return
+	}
+	l := r.adopt(d.Last)
+	r.quarantine(l, Range{First: l.view.Load().released.Index + 1}, "its manifest record was damaged")
+}
+
+// quarantine sets the log apart: nothing further is replayed into it.
+func (r *replay) quarantine(l *Log, lost Range, reason string) {
+	if l.broken.Load() != nil {
+		return
+	}
+	err := &QuarantineError{UID: l.uid, Lost: lost, Reason: reason}
+	l.broken.Store(&brokenLog{err: err, quarantine: &manifest.Quarantine{Lost: lost, Reason: reason}})
+	delete(r.doubts, l)
+	r.share(l) // its flush makes the quarantine durable
+	r.e.opts.Logger.Error("log is quarantined", "uid", string(l.uid), "err", err)
+	r.e.event(Event{Kind: EventQuarantined, UID: l.uid, Err: err})
+}
+
+func (r *replay) find(id raftlog.LogID) *Log {
+	if id != r.lastID {
+		r.lastID, r.last = id, r.logs[id]
+	}
+	return r.last
+}
+
+// Record implements wal.Visitor.
+func (r *replay) Record(rec *wal.Record) error {
+	if rec.Kind == wal.KindCreate {
+		return r.create(rec)
+	}
+	l := r.find(rec.ID)
+	if l == nil || l.broken.Load() != nil && rec.Kind != wal.KindDelete {
+		return nil // a log that is not live, or set apart
+	}
+	if rec.Kind == wal.KindEntry {
+		return r.entry(l, rec)
+	}
+	if rec.Tail {
+		r.tail = append(r.tail, controlAgain(l, rec))
+	}
+	r.control(l, rec)
+	return r.err
+}
+
+// controlAgain is the record as it has to be queued again.
+func controlAgain(l *Log, rec *wal.Record) tailRecord {
+	t := tailRecord{log: l, control: wal.Control{Kind: rec.Kind, Index: rec.Index, Term: rec.Term,
+		Payload: append([]byte(nil), rec.Payload...)}}
+	id := EntryID{Term: rec.Term, Index: rec.Index}
+	switch rec.Kind {
+	case wal.KindCreate:
+		t.fact = pendingFact{kind: factCreate}
+	case wal.KindHardState:
+		t.fact = pendingFact{kind: factHard, hard: HardState{Term: rec.Term, Vote: string(rec.Payload)}}
+	case wal.KindRelease:
+		t.fact = pendingFact{kind: factRelease, id: id}
+	case wal.KindTruncate:
+		t.fact = pendingFact{kind: factTruncate, id: id}
+	case wal.KindApplied:
+		t.fact = pendingFact{kind: factApplied, id: id}
+	case wal.KindDelete:
+		t.fact = pendingFact{kind: factDelete}
+	}
+	return t
+}
+
+func (r *replay) create(rec *wal.Record) error {
+	if r.logs[rec.ID] != nil {
+		return nil
+	}
+	uid := UID(rec.Payload)
+	if err := uid.Validate(); err != nil {
+		return fmt.Errorf("%w: creation of log %d: %w", ErrCorrupt, rec.ID, err)
+	}
+	l := r.e.newLog(rec.ID, uid)
+	r.lastID = 0
+	r.register(l)
+	if rec.Tail {
+		r.tail = append(r.tail, controlAgain(l, rec))
+	} else {
+		r.share(l)
+	}
+	return r.err
+}
+
+// control applies a record that is no entry. The state it makes counts as durable: for a
+// record of the tail it is, once Open returns.
+func (r *replay) control(l *Log, rec *wal.Record) {
+	id := EntryID{Term: rec.Term, Index: rec.Index}
+	if !rec.Tail {
+		r.share(l)
+	}
+	switch rec.Kind {
+	case wal.KindHardState:
+		l.hard = manifest.MergeHardState(l.hard, HardState{Term: rec.Term, Vote: string(rec.Payload)})
+	case wal.KindApplied:
+		l.applied = max(l.applied, rec.Index)
+	case wal.KindRelease:
+		r.release(l, id, rec.Tail)
+	case wal.KindTruncate:
+		r.truncate(l, id, rec.Tail)
+	case wal.KindDelete:
+		r.remove(l, rec.Tail)
+	}
+	if !rec.Tail {
+		l.durable.hard, l.durable.applied = l.hard, l.applied
+	}
+}
+
+func (r *replay) release(l *Log, id EntryID, tail bool) {
+	v := l.view.Load()
+	if id.Index <= v.released.Index {
+		return
+	}
+	l.view.Store(v.release(id))
+	if id.Index > l.last.Index {
+		l.last = id
+	}
+	if tail {
+		return // the tail's entries are still to be read for their second commit
+	}
+	l.durable.released = id
+	l.dropReleasedLocked(id.Index)
+	if id.Index > l.base.Index {
+		l.base = id
+	}
+}
+
+func (r *replay) truncate(l *Log, to EntryID, tail bool) {
+	if released := l.view.Load().released; to.Index < released.Index {
+		to = released
+	}
+	if to.Index >= l.last.Index {
+		return
+	}
+	l.cutLocked(to)
+	if !tail {
+		r.cutShare(l, to.Index)
+	}
+}
+
+// remove ends the log's life. One that ends in the tail is dropped once that is committed.
+func (r *replay) remove(l *Log, tail bool) {
+	l.broken.Store(&brokenLog{err: fmt.Errorf("%w: %s", ErrDeleted, l.uid)})
+	r.e.logs.remove(l)
+	delete(r.logs, l.id)
+	delete(r.doubts, l)
+	r.lastID = 0
+	if !tail {
+		l.durable.deleted = true
+		l.forget()
+		r.e.flusher.dropLog(l)
+	}
+}
+
+// entry appends an entry to its log's table.
+func (r *replay) entry(l *Log, rec *wal.Record) error {
+	id := EntryID{Term: rec.Term, Index: rec.Index}
+	if rec.Index <= l.view.Load().released.Index {
+		return nil
+	}
+	switch {
+	case rec.Prev > l.last.Index:
+		r.quarantine(l, Range{First: l.last.Index + 1, Last: rec.Prev},
+			fmt.Sprintf("entry %v in WAL file %016x follows entry %d, the log ends at %v", id, rec.File, rec.Prev, l.last))
+		return nil
+	case rec.Prev < l.last.Index:
+		prev := l.view.Load().released
+		if rec.Prev > prev.Index {
+			term, err := l.Term(rec.Prev)
+			if err != nil {
+				r.quarantine(l, Range{First: rec.Prev, Last: l.last.Index}, err.Error())
+				return nil
+			}
+			prev = EntryID{Term: term, Index: rec.Prev}
+		}
+		r.truncate(l, prev, rec.Tail)
+	}
+	if loss, doubted := r.doubts[l]; doubted && loss.LastBatch < rec.Batch {
+		delete(r.doubts, l) // the entry follows what was known before the damage
+	}
+	return r.store(l, rec, id)
+}
+
+func (r *replay) store(l *Log, rec *wal.Record, id EntryID) error {
+	t := l.view.Load().newest()
+	if t == nil || t.Last() != l.last.Index {
+		t = l.beginTableLocked(l.last)
+	}
+	before := t.Bytes()
+	err := t.AppendChecked(Entry{Index: rec.Index, Term: rec.Term, Type: rec.Type, Data: rec.Payload}, rec.CRC)
+	if err != nil {
+		return fmt.Errorf("engine: recover log %s: %w", l.uid, err)
+	}
+	r.e.budget.add(t.Bytes() - before)
+	prev := l.last.Index
+	l.last = id
+	if rec.Tail {
+		r.tail = append(r.tail, tailRecord{log: l, table: t, prev: prev, index: rec.Index, bytes: len(rec.Payload)})
+		return nil
+	}
+	t.SetDurable(rec.Index)
+	s := r.share(l)
+	if n := len(s.Spans); n > 0 && s.Spans[n-1].Source == wal.Source(t) && s.Spans[n-1].Last+1 == rec.Index {
+		s.Spans[n-1].Last = rec.Index
+		return nil
+	}
+	s.Spans = append(s.Spans, wal.Span{Source: t, Prev: prev, First: rec.Index, Last: rec.Index})
+	return nil
+}
+
+// Lost implements wal.Visitor.
+func (r *replay) Lost(loss wal.Loss) error {
+	if loss.Kind == wal.KindApplied && loss.Reason == wal.LostPayload {
+		return nil // it may be stale, never wrong
+	}
+	if loss.ID == 0 {
+		for _, l := range r.logs {
+			r.doubt(l, loss)
+		}
+		return nil
+	}
+	l := r.find(loss.ID)
+	if l == nil {
+		return r.lostUnknown(loss)
+	}
+	if loss.Maybe {
+		r.doubt(l, loss)
+		return nil
+	}
+	first := l.last.Index + 1
+	if loss.Kind == wal.KindEntry && loss.Index > 0 {
+		first = min(first, loss.Index)
+	}
+	r.quarantine(l, Range{First: first, Last: max(loss.LastIndex, loss.Index)}, loss.String())
+	return nil
+}
+
+// lostUnknown meets damage of a log whose creation is lost too.
+func (r *replay) lostUnknown(loss wal.Loss) error {
+	if r.asOf[loss.ID] != 0 {
+		return nil // damaged in the manifest as well, and reported there
+	}
+	if loss.UID == "" {
+		r.e.opts.Logger.Error("records of a log whose name is lost", "loss", loss.String())
+		return nil
+	}
+	l := r.e.newLog(loss.ID, loss.UID)
+	r.lastID = 0
+	r.register(l)
+	if r.err != nil {
+		return r.err
+	}
+	r.quarantine(l, Range{First: 1, Last: max(loss.LastIndex, loss.Index)}, loss.String())
+	return nil
+}
+
+func (r *replay) doubt(l *Log, loss wal.Loss) {
+	if _, already := r.doubts[l]; !already && l.broken.Load() == nil && loss.LastBatch > r.asOf[l.id] {
+		r.doubts[l] = loss
+	}
+}
+
+// settleDoubts quarantines the logs for which no proof of continuity came.
+func (r *replay) settleDoubts() error {
+	var edit manifest.Edit
+	for l, loss := range r.doubts {
+		r.quarantine(l, Range{First: l.last.Index + 1, Last: loss.LastIndex}, loss.String())
+	}
+	for l := range r.shares { // set apart after the last file was done
+		if m, ok := r.e.manifest.Log(l.id); ok && l.quarantineNote() != nil && m.Quarantine == nil {
+			m.Quarantine = l.quarantineNote()
+			edit.Put = append(edit.Put, m)
+		}
+	}
+	if len(edit.Put) == 0 {
+		return r.err
+	}
+	return r.e.manifest.Apply(edit)
+}
+
+func (r *replay) beginFile() {
+	r.order, r.shares = nil, make(map[*Log]*wal.SealedLog)
+}
+
+// share returns what the flush of the file being read will need to know of the log.
+func (r *replay) share(l *Log) *wal.SealedLog {
+	s := r.shares[l]
+	if s == nil {
+		s = &wal.SealedLog{Log: &l.wal}
+		r.shares[l] = s
+		r.order = append(r.order, l)
+	}
+	return s
+}
+
+// cutShare honours a truncation in the file being read, as the writer does for its own files.
+func (r *replay) cutShare(l *Log, last Index) {
+	s := r.share(l)
+	n := len(s.Spans)
+	for n > 0 && s.Spans[n-1].First > last {
+		n--
+	}
+	s.Spans = s.Spans[:n]
+	if n > 0 && s.Spans[n-1].Last > last {
+		s.Spans[n-1].Last = last
+	}
+	if n == 0 && (!s.HasCut || last < s.Cut) {
+		s.HasCut, s.Cut = true, last
+	}
+}
+
+// FileDone implements wal.Visitor: the file waits for its flush like one that was just sealed.
+func (r *replay) FileDone(number uint64, first, last raftlog.Batch) error {
+	s := wal.Sealed{Number: number, First: first, Last: last, Bytes: r.e.opts.WALFileBytes}
+	for _, l := range r.order {
+		s.Logs = append(s.Logs, *r.shares[l])
+	}
+	r.beginFile()
+	r.e.flusher.enqueue(s)
+	for r.e.budget.used.Load() > r.e.budget.memory/2 && r.e.flusher.backlog() > 0 {
+		if _, pause := r.e.flusher.Step(); pause > 0 && r.e.flusher.failing() != nil {
+			return fmt.Errorf("engine: recover: flush: %w", r.e.flusher.failing())
+		}
+	}
+	return nil
+}
+
+// requeue queues the tail again, in its order.
+func (r *replay) requeue() error {
+	for i := range r.tail {
+		t := &r.tail[i]
+		if t.table == nil {
+			t.log.mu.Lock()
+			err := t.log.controlLocked(t.fact, t.control)
+			t.log.mu.Unlock()
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		if err := r.e.wal.Append(&t.log.wal, t.table, t.prev, t.index, t.index, t.bytes); err != nil {
+			return r.e.writeError(err)
+		}
+	}
+	return nil
+}

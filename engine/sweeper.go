@@ -1,0 +1,80 @@
+package engine
+
+import (
+	"path/filepath"
+	"slices"
+
+	"github.com/rawl-db/rawl/internal/manifest"
+	"github.com/rawl-db/rawl/internal/raftlog"
+	"github.com/rawl-db/rawl/internal/segment"
+)
+
+// sweeper removes, once after an open and a few directories at a time, the files that a crash
+// left behind: directories of logs that are gone, segments that no manifest edit ever named.
+// It belongs to the flusher's goroutine, which alone makes such files.
+type sweeper struct {
+	e       *Engine
+	listed  bool
+	dirs    []string
+	removed int
+	// keep are the damaged logs: what is left of them is what a repair works with.
+	keep map[raftlog.LogID]bool
+}
+
+const sweepDirs = 16
+
+// step works on a few directories and reports whether some are left.
+func (s *sweeper) step() bool {
+	if !s.listed {
+		s.listed = true
+		names, err := s.e.device.fs.List(filepath.Join(s.e.dir, logsDir))
+		if err != nil {
+			s.e.opts.Logger.Warn("cannot look for leftover files", "err", err)
+		}
+		s.dirs, s.keep = names, make(map[raftlog.LogID]bool)
+		for _, d := range s.e.manifest.Damaged() {
+			s.keep[d.ID] = true
+		}
+	}
+	n := min(sweepDirs, len(s.dirs))
+	for _, name := range s.dirs[:n] {
+		s.sweep(name)
+	}
+	s.dirs = s.dirs[n:]
+	if len(s.dirs) == 0 && s.removed > 0 {
+		s.e.opts.Logger.Info("removed leftover files", "files", s.removed)
+		s.removed = 0
+	}
+	return len(s.dirs) > 0
+}
+
+func (s *sweeper) sweep(name string) {
+	id, ok := segment.ParseDirName(name)
+	if !ok || s.keep[id] {
+		return
+	}
+	dir := filepath.Join(s.e.dir, logsDir, name)
+	l, known := s.e.manifest.Log(id)
+	if !known && !s.e.manifest.Unnamed() {
+		s.removed++
+		s.e.flusher.removeDir(dir)
+		return
+	}
+	if !known || l.Quarantine != nil {
+		return
+	}
+	names, err := s.e.device.fs.List(dir)
+	if err != nil {
+		return
+	}
+	for _, name := range names {
+		if n, ok := segment.ParseFileName(name); ok && !listed(l, n) {
+			s.removed++
+			s.e.flusher.removeFile(filepath.Join(dir, name))
+		}
+	}
+}
+
+func listed(l manifest.Log, number uint64) bool {
+	return slices.ContainsFunc(l.Segments, func(s raftlog.Segment) bool { return s.Number == number })
+}

@@ -1,0 +1,138 @@
+package engine
+
+import (
+	"slices"
+
+	"github.com/rawl-db/rawl/internal/raftlog"
+	"github.com/rawl-db/rawl/memtable"
+	"github.com/rawl-db/rawl/wal"
+)
+
+// view is what a reader needs of one log, immutable: it loads one and finishes on it. The
+// log publishes a new one at each truncation, release and flush, and never for an append.
+type view struct {
+	// released is the last entry no longer needed; the log begins behind it.
+	released EntryID
+	// chain holds the memtables, newest first. A table answers from its start up to the
+	// next newer one's; nothing older answers there.
+	chain []link
+	// segments ascend and do not overlap. Where a table of the chain has answered "never
+	// appended" they are not asked.
+	segments []raftlog.Segment
+}
+
+// link is a memtable of a chain. start is the first index it may hold, fixed when a
+// truncation made it, while the table is still empty.
+type link struct {
+	table *memtable.Table
+	start Index
+	prev  EntryID // the entry before start
+}
+
+var emptyView view
+
+// newest returns the table that is appended to, nil when the log has none yet.
+func (v *view) newest() *memtable.Table {
+	if len(v.chain) == 0 {
+		return nil
+	}
+	return v.chain[0].table
+}
+
+// at returns the table that answers for index i, nil when only segments can.
+func (v *view) at(i Index) *memtable.Table {
+	for _, l := range v.chain {
+		if i >= l.start {
+			return l.table
+		}
+	}
+	return nil
+}
+
+// segmentAt returns the position of the segment that holds i, or -1.
+func (v *view) segmentAt(i Index) int {
+	n, found := slices.BinarySearchFunc(v.segments, i, func(s raftlog.Segment, i Index) int {
+		switch {
+		case s.Range.Last < i:
+			return -1
+		case s.Range.First > i:
+			return 1
+		}
+		return 0
+	})
+	if !found {
+		return -1
+	}
+	return n
+}
+
+// push returns the view with a new newest table that begins behind prev, as a truncation to
+// prev makes it. Tables that lie wholly above are gone from the chain.
+func (v *view) push(t *memtable.Table, prev EntryID) *view {
+	start := prev.Index + 1
+	chain := []link{{table: t, start: start, prev: prev}}
+	for _, l := range v.chain {
+		if l.start < start {
+			chain = append(chain, l)
+		}
+	}
+	return &view{released: v.released, chain: chain, segments: cutSegments(v.segments, prev.Index)}
+}
+
+// standing returns what the log still holds of last, the newest entry of table that a flush
+// wrote: itself, or the entry at which a later truncation cut below it.
+func (v *view) standing(last EntryID, table wal.Source) EntryID {
+	for _, l := range v.chain {
+		if l.start <= last.Index {
+			if wal.Source(l.table) == table {
+				return last
+			}
+			return l.prev
+		}
+	}
+	return last
+}
+
+// withSegments returns the view with a new list of segments.
+func (v *view) withSegments(segments []raftlog.Segment) *view {
+	return &view{released: v.released, chain: v.chain, segments: floorSegments(segments, v.released.Index)}
+}
+
+// prune returns the view without the older tables that hold nothing any more.
+func (v *view) prune() *view {
+	n := &view{released: v.released, segments: v.segments}
+	for i, l := range v.chain {
+		if i == 0 || l.table.First() <= min(l.table.Last(), v.chain[i-1].start-1) {
+			n.chain = append(n.chain, l)
+		}
+	}
+	return n
+}
+
+// release returns the view that begins behind id.
+func (v *view) release(id EntryID) *view {
+	return &view{released: id, chain: v.chain, segments: floorSegments(v.segments, id.Index)}
+}
+
+// cutSegments returns the list without what lies above last; it does not change segs.
+func cutSegments(segs []raftlog.Segment, last Index) []raftlog.Segment {
+	n := len(segs)
+	for n > 0 && segs[n-1].Range.First > last {
+		n--
+	}
+	segs = segs[:n:n]
+	if n > 0 && segs[n-1].Range.Last > last {
+		segs = slices.Clone(segs)
+		segs[n-1].Range.Last = last
+	}
+	return segs
+}
+
+// floorSegments returns the list without segments that hold nothing above released.
+func floorSegments(segs []raftlog.Segment, released Index) []raftlog.Segment {
+	n := 0
+	for n < len(segs) && segs[n].Range.Last <= released {
+		n++
+	}
+	return segs[n:]
+}

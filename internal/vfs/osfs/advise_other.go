@@ -1,0 +1,5 @@
+//go:build darwin || freebsd
+
+package osfs
+
+func advise([]byte, bool) {}

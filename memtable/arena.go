@@ -1,0 +1,133 @@
+package memtable
+
+import (
+	"hash/crc32"
+
+	"github.com/rawl-db/rawl/internal/raftlog"
+)
+
+// castagnoli is the polynomial of every payload checksum.
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+const (
+	minChunk = 4 << 10
+	maxChunk = 1 << 20
+	// ownChunk is the payload length from which a payload that finds no room gets a chunk of
+	// exactly its size. Shorter ones go to ordinary chunks, which lose less than a
+	// quarter to what does not fit.
+	ownChunk = 256 << 10
+	// minRest is the least room worth keeping a chunk open for behind a payload
+	// with its own chunk.
+	minRest = 512
+)
+
+// chunk is a numbered piece of the arena. Its bytes are written once, before the
+// entry they belong to is published.
+type chunk struct {
+	mem []byte
+	// Owned by the writer.
+	last   raftlog.Index // highest index with a payload in it, 0 while there is none
+	charge int64         // bytes that dropping the chunk gives back
+}
+
+// place is where a payload lies.
+type place struct{ chunk, offset uint32 }
+
+// store copies the payload of index i, which is not empty, into the arena and returns where it
+// lies and the copy. Writer only.
+func (tl *tail) store(payload []byte, i raftlog.Index) (place, []byte) {
+	if c := tl.open; c == nil || len(payload) > len(c.mem)-tl.used {
+		if len(payload) >= ownChunk {
+			return tl.storeAlone(payload, i)
+		}
+		tl.openChunk(len(payload))
+	}
+	c, at := tl.open, tl.used
+	dst := c.mem[at : at+len(payload)]
+	copy(dst, payload)
+	c.last = i
+	tl.used = at + len(payload)
+	return place{chunk: tl.number, offset: uint32(at)}, dst
+}
+
+// openChunk begins an ordinary chunk with room for need bytes.
+func (tl *tail) openChunk(need int) {
+	size := tl.grow
+	for size < need {
+		size *= 2
+	}
+	tl.grow = min(2*size, maxChunk)
+	tl.open, tl.used = &chunk{mem: make([]byte, size), charge: int64(size)}, 0
+	tl.number = uint32(tl.chunks.next())
+	tl.chunks.push(tl.open)
+	tl.held += int64(size)
+}
+
+// storeAlone gives a long payload a chunk of its own. Chunks must be in the order of the
+// indexes they hold, so that they are released from the front; the room left in the open
+// chunk is therefore cut off and follows as another chunk, which takes over the charge
+// because it keeps the memory of both alive.
+func (tl *tail) storeAlone(payload []byte, i raftlog.Index) (place, []byte) {
+	mem := make([]byte, len(payload)) // with the copy, not zeroed first
+	copy(mem, payload)
+	own := &chunk{mem: mem, last: i, charge: int64(len(mem))}
+	tl.held += own.charge
+
+	rest := tl.rest()
+	if rest != nil && rest == tl.open {
+		tl.chunks.replaceNewest(own) // no slot names the chunk that it replaces
+	} else {
+		tl.chunks.push(own)
+	}
+	at := place{chunk: uint32(tl.chunks.next() - 1)}
+	if tl.open, tl.used = rest, 0; rest != nil {
+		tl.number = uint32(tl.chunks.next())
+		tl.chunks.push(rest)
+	}
+	return at, mem
+}
+
+// rest returns what is free of the open chunk as a chunk of its own: the open
+// chunk itself while it is unused, nil when there is too little.
+func (tl *tail) rest() *chunk {
+	c := tl.open
+	if c == nil || len(c.mem)-tl.used < minRest {
+		return nil
+	}
+	if tl.used == 0 {
+		return c
+	}
+	rest := &chunk{mem: c.mem[tl.used:], charge: c.charge}
+	c.charge = 0
+	return rest
+}
+
+// payload returns the bytes of s, nil when it has none; ok is false when they were released.
+func (tl *tail) payload(s *slot) (data []byte, ok bool) {
+	if s.length == 0 {
+		return nil, true
+	}
+	c := tl.chunk(s.chunk)
+	if c == nil {
+		return nil, false
+	}
+	return c.slice(s), true
+}
+
+// chunk returns the chunk of that number, nil when it was released. Slots hold the
+// low 32 bits of a number, which tell apart far more chunks than are held at once.
+func (tl *tail) chunk(number uint32) *chunk {
+	v := tl.chunks.view.Load()
+	if v == nil {
+		return nil
+	}
+	return v.get(v.base + uint64(number-uint32(v.base)))
+}
+
+// slice returns the payload of s, whose chunk c is, without room to append.
+func (c *chunk) slice(s *slot) []byte {
+	end := s.offset + s.length
+	return c.mem[s.offset:end:end]
+}
+
+func sum(data []byte) uint32 { return crc32.Checksum(data, castagnoli) }

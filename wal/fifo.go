@@ -1,0 +1,38 @@
+package wal
+
+// fifo is a queue in a slice. It allocates only while it grows to the longest it has been.
+type fifo[T any] struct {
+	items []T
+	head  int // items[:head] are taken
+}
+
+func (q *fifo[T]) len() int { return len(q.items) - q.head }
+
+func (q *fifo[T]) push(v T) {
+	if len(q.items) == cap(q.items) && q.head > len(q.items)/2 {
+		n := copy(q.items, q.items[q.head:])
+		clear(q.items[n:])
+		q.items, q.head = q.items[:n], 0
+	}
+	q.items = append(q.items, v)
+}
+
+// pop removes the oldest item; the queue is not empty.
+func (q *fifo[T]) pop() T {
+	var zero T
+	v := q.items[q.head]
+	q.items[q.head] = zero
+	q.head++
+	if q.head == len(q.items) {
+		q.items, q.head = q.items[:0], 0
+	}
+	return v
+}
+
+// tail returns the youngest item, nil when the queue is empty.
+func (q *fifo[T]) tail() *T {
+	if q.len() == 0 {
+		return nil
+	}
+	return &q.items[len(q.items)-1]
+}
