@@ -155,6 +155,9 @@ func failAt(t *testing.T, k int, fault errorfs.Fault, onwards bool) (tripped boo
 	if !tripped && failed > 0 {
 		t.Fatalf("k=%d: %d logs failed without a fault", k, failed)
 	}
+	if !onwards && failed > 1 {
+		t.Fatalf("k=%d: one fault failed %d logs", k, failed)
+	}
 	fs.Heal()
 	for i := range logs {
 		// Everything once more: harmless for those that have it.

@@ -15,7 +15,7 @@ func FuzzRecover(f *testing.F) {
 	f.Add(im.files[0].data, im.files[1].data)
 	f.Add(im.files[1].data, im.files[0].data)
 	f.Add(im.files[2].data, []byte{})
-	f.Add(golden(f, "recover-v1.wal", nil), golden(f, "recover-v2.wal", nil))
+	f.Add(recGoldenFile(f, "recover-v1.wal", nil), recGoldenFile(f, "recover-v2.wal", nil))
 	for _, test := range [][]recOp{
 		recFragments(1, 1, 1, "a", "b"),
 		{recControl(1, 99, 1), recControl(1, frame.Optional|99, 1)},

@@ -14,8 +14,8 @@ import (
 
 var recGolden = flag.Bool("recover-golden", false, "write golden files that do not exist yet")
 
-// golden returns the file, which the flag writes when it is missing and never changes.
-func golden(t testing.TB, name string, content []byte) []byte {
+// recGoldenFile returns the file, which the flag writes when it is missing and never changes.
+func recGoldenFile(t testing.TB, name string, content []byte) []byte {
 	t.Helper()
 	path := filepath.Join("testdata", name)
 	if _, err := os.Stat(path); *recGolden && errors.Is(err, os.ErrNotExist) {
@@ -49,10 +49,10 @@ func recGoldenImage() *recImage {
 // TestRecoverGolden: files of format version 1 are read for ever as they were read first.
 func TestRecoverGolden(t *testing.T) {
 	im := recGoldenImage()
-	im.files[0].data = golden(t, "recover-v1.wal", im.files[0].data)
+	im.files[0].data = recGoldenFile(t, "recover-v1.wal", im.files[0].data)
 	got := recMust(t, im, nil)
 	script := strings.Join(got.script, "\n") + "\n"
-	if want := golden(t, "recover-v1.txt", []byte(script)); script != string(want) {
+	if want := recGoldenFile(t, "recover-v1.txt", []byte(script)); script != string(want) {
 		t.Fatalf("got\n%swant\n%s", script, want)
 	}
 	if r := got.report; r.LastDurable != 4 || r.TailFirst != 5 || r.TailLast != 5 || r.DamageCount != 0 || r.Files[0].HeaderErr != nil {
@@ -72,7 +72,7 @@ func TestRecoverNewer(t *testing.T) {
 	for i := range 4 {
 		data[frame.BlockSize-4+i] = byte(sum >> (8 * i))
 	}
-	im.files[0].data = golden(t, "recover-v2.wal", data)
+	im.files[0].data = recGoldenFile(t, "recover-v2.wal", data)
 	_, err := recRun(im.fs(), im.numbers(), nil)
 	if !errors.Is(err, frame.ErrVersion) || errors.Is(err, frame.ErrCorrupt) || errors.Is(err, ErrMissingWAL) {
 		t.Fatal(err)

@@ -69,13 +69,14 @@ func (r *recovery) raise(l *recLoaded) uint64 {
 // batch are in neither: no writer makes them.
 func (p *recReplay) split() (durable, above []frame.Frame) {
 	next, n := p.next, 0
-	for ; n < len(p.frames) && p.frames[n].Batch == next && next < p.end; n++ {
+	usable := func(f *frame.Frame) bool { return f.HasHeader || f.HasTrailer } // namesOf may have taken the trailer
+	for ; n < len(p.frames) && usable(&p.frames[n]) && p.frames[n].Batch == next && next < p.end; n++ {
 		next++
 	}
 	durable = p.frames[:n:n] // in an undamaged file that is all but the last one
 	for _, f := range p.frames[n:] {
 		switch {
-		case !f.HasHeader && !f.HasTrailer || f.Batch < next:
+		case !usable(&f) || f.Batch < next:
 		case f.Batch >= p.end:
 			above = append(above, f)
 		default:

@@ -145,6 +145,9 @@ func TestEveryOperationFails(t *testing.T) {
 				}
 				var h history
 				fs.FS.OnOp(func(op memfs.Op) {
+					if fs.n < fs.at {
+						return // as in TestPowerCutAtEveryOperation
+					}
 					h.judge(t, [2]any{k, op}, fs.FS.Crash(memfs.CrashOptions{Unsynced: memfs.Random, Seed: uint64(k)}))
 				})
 				h.run(t, &fs, uint64(k%3), 16)
