@@ -38,8 +38,9 @@ func chooseByMeasure(direct device, uring *ring.FS, walDir string) (device, erro
 		return direct, nil
 	}
 	sums, err := calibrate(direct.fs, walDir, [2]vfs.Queue{direct.commit, queue})
-	if err != nil {
-		return device{}, errors.Join(fmt.Errorf("engine: calibrate: %w", err), queue.Close(), direct.close())
+	if err != nil { // a full disk, as a rule; the engine must open all the same
+		direct.choice.Reason = "could not measure: " + err.Error()
+		return direct, queue.Close()
 	}
 	deep, err := uring.NewQueue(deepDepth)
 	if err == nil {

@@ -40,7 +40,7 @@ type Engine struct {
 
 	began  time.Time
 	state  atomic.Int32 // one of the states below
-	opened bool         // set before any goroutine starts: events before are recovery's own
+	opened bool         // set last by open, before any goroutine starts: events before are recovery's own
 	loops  *loops       // nil when somebody else drives the parts
 	ending sync.Mutex   // one Close at a time
 }
@@ -112,15 +112,9 @@ func (e *Engine) create(uid UID) (*Log, error) {
 	if err := errors.Join(e.usable(), e.writable()); err != nil {
 		return nil, err
 	}
-	id, err := e.newID()
+	l, err := e.enroll(uid)
 	if err != nil {
 		return nil, err
-	}
-	l := e.newLog(id, uid)
-	l.mu.Lock()
-	if !e.logs.add(l) {
-		l.mu.Unlock()
-		return nil, fmt.Errorf("%w: %s", ErrExists, uid)
 	}
 	if err := l.queueCreateLocked(); err != nil {
 		e.logs.remove(l)
@@ -130,6 +124,26 @@ func (e *Engine) create(uid UID) (*Log, error) {
 	}
 	e.event(Event{Kind: EventCreated, UID: uid})
 	return l, nil
+}
+
+// enroll gives a new log its id and its place in the registry, and returns it with mu held.
+func (e *Engine) enroll(uid UID) (*Log, error) {
+	for {
+		id, err := e.newID()
+		if err != nil {
+			return nil, err
+		}
+		l := e.newLog(id, uid)
+		l.mu.Lock()
+		added, late := e.logs.addNew(l)
+		if added {
+			return l, nil
+		}
+		l.mu.Unlock()
+		if !late {
+			return nil, fmt.Errorf("%w: %s", ErrExists, uid)
+		}
+	}
 }
 
 // Log returns the log of that name. Errors: ErrNotFound, ErrClosed. A quarantined log is

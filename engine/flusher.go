@@ -54,6 +54,7 @@ type flushJob struct {
 	tasks   []flushTask // those that write segments first, in the order of the writer's tasks
 	results []segwriter.Result
 	writing bool
+	edit    *manifest.Edit // once all segments are written
 }
 
 // flushTask is one log's share of a sealed file.
@@ -63,7 +64,8 @@ type flushTask struct {
 	base   manifest.Log // as the manifest has it, already cut
 	before []raftlog.Segment
 	put    manifest.Log
-	skip   bool // the log is gone
+	last   EntryID // the newest entry of spans, zero when it was released
+	skip   bool    // the log is gone
 }
 
 func newFlusher(e *Engine, w *segwriter.Writer) *flusher {
@@ -144,12 +146,23 @@ func (f *flusher) Step() (more bool, pause time.Duration) {
 	}
 	f.mu.Unlock()
 	if n == 0 {
-		return f.sweeper.step(), 0
+		return f.rest()
 	}
 	if err := f.begin(next); err != nil {
 		return true, f.failed("begin flush", err)
 	}
 	return true, 0
+}
+
+// rest does what is left for when no file waits.
+func (f *flusher) rest() (more bool, pause time.Duration) {
+	if f.sweeper.step() {
+		return true, sweepPause
+	}
+	if err := f.e.manifest.Mark(); err != nil {
+		f.e.opts.Logger.Warn("manifest's last edit stays unproven", "err", err)
+	}
+	return false, 0
 }
 
 func (f *flusher) takeDeleted() []*Log {
@@ -223,6 +236,7 @@ func (f *flusher) plan(s *wal.SealedLog) (flushTask, error) {
 	}
 	l.mu.Lock()
 	facts := l.durable
+	t.readLast()
 	l.mu.Unlock()
 	if facts.deleted {
 		t.skip = true
@@ -307,10 +321,20 @@ func (f *flusher) stepJob() (more bool, pause time.Duration) {
 		j.writing = false
 		j.results = f.writer.Results()
 	}
-	if err := f.finish(j); err != nil {
-		f.job = nil // planned anew: what was written is overwritten
-		return true, f.failed("flush", err)
+	if j.edit == nil {
+		edit, err := j.conclude()
+		if err != nil {
+			f.job = nil // planned anew: what was written is overwritten
+			return true, f.failed("write segments", err)
+		}
+		j.edit = edit
 	}
+	// An edit that failed may be on the device all the same: what it names must stay as it is,
+	// so the same edit is tried again.
+	if err := f.e.manifest.Apply(*j.edit); err != nil {
+		return true, f.failed("manifest", err)
+	}
+	f.finish(j)
 	f.recovered()
 	f.job = nil
 	return true, 0
@@ -332,10 +356,11 @@ func (f *flusher) pace() (limit int, pause time.Duration) {
 	return 2, 3
 }
 
-// finish makes the flush count: manifest, views, memory, pool.
-func (f *flusher) finish(j *flushJob) error {
+// conclude makes the edit by which the flush counts. The error says which logs' segments could
+// not be written.
+func (j *flushJob) conclude() (*manifest.Edit, error) {
 	var errs []error
-	edit := manifest.Edit{DropWAL: []uint64{j.file.Number}, Flushed: j.file.Last}
+	edit := &manifest.Edit{DropWAL: []uint64{j.file.Number}, Flushed: j.file.Last}
 	for i := range j.tasks {
 		t := &j.tasks[i]
 		if i < len(j.results) {
@@ -347,17 +372,16 @@ func (f *flusher) finish(j *flushJob) error {
 			t.skip = t.skip || r.Gone
 			t.base.Segments, t.base.NextSegment = floorSegments(r.Segments, t.base.Released.Index), r.NextSegment
 		}
-		if !t.skip && !t.log.isDeleted() {
+		if t.skip = t.skip || t.log.isDeleted(); !t.skip {
 			t.conclude(j.file.Last)
 			edit.Put = append(edit.Put, t.put)
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	if err := f.e.manifest.Apply(edit); err != nil {
-		return err
-	}
+	return edit, errors.Join(errs...)
+}
+
+// finish follows the manifest: views, memory, pool.
+func (f *flusher) finish(j *flushJob) {
 	for i := range j.tasks {
 		if t := &j.tasks[i]; !t.skip {
 			t.publish()
@@ -365,7 +389,17 @@ func (f *flusher) finish(j *flushJob) error {
 		}
 	}
 	f.done(j)
-	return nil
+}
+
+// readLast notes the file's newest entry of the log. It is there unless a release made it go, and
+// then the facts read under the same lock know that.
+func (t *flushTask) readLast() {
+	if n := len(t.sealed.Spans); n > 0 {
+		s := t.sealed.Spans[n-1]
+		if e, _, ok := s.Source.Get(s.Last); ok {
+			t.last = e.ID()
+		}
+	}
 }
 
 // conclude completes what the manifest will say, true as of batch asOf.
@@ -373,12 +407,7 @@ func (t *flushTask) conclude(asOf raftlog.Batch) {
 	p := t.base
 	p.AsOf = asOf
 	if n := len(t.sealed.Spans); n > 0 {
-		s := t.sealed.Spans[n-1]
-		if e, _, ok := s.Source.Get(s.Last); ok {
-			p.Last = e.ID()
-		} else if s.Last > p.Last.Index {
-			p.Last = p.Released // entries that are released may be gone from memory
-		}
+		p.Last = t.last
 	}
 	if p.Last.Index < p.Released.Index {
 		p.Last = p.Released

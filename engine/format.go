@@ -7,7 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
-	"strings"
+	"syscall"
 
 	"github.com/rawl-db/rawl/internal/manifest"
 	"github.com/rawl-db/rawl/internal/vfs"
@@ -42,10 +42,21 @@ func checkFormat(dev vfs.FS, dir, walDir string) (exists bool, err error) {
 	case bytes.HasPrefix(text, []byte("rawl ")) && bytes.HasSuffix(text, []byte("\n")) && string(text) != formatLine:
 		return false, fmt.Errorf("%w: directory %s is of format %q, this program reads %q", ErrVersion,
 			dir, bytes.TrimSpace(text), formatLine[:len(formatLine)-1])
-	case has || !strings.HasPrefix(formatLine, string(text)):
+	case has || !cutShort(text):
 		return false, fmt.Errorf("%w: %s does not name a format", ErrCorrupt, filepath.Join(dir, formatFile))
 	}
 	return false, checkUnused(dev, dir, walDir)
+}
+
+// cutShort reports whether text may be what a power cut left of the writing of FORMAT: its size
+// may be there and its bytes not.
+func cutShort(text []byte) bool {
+	for i, c := range text {
+		if i >= len(formatLine) || c != 0 && c != formatLine[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // checkUnused refuses a directory that has lost its manifest but holds data.
@@ -84,7 +95,7 @@ func createFormat(dev vfs.FS, dir, walDir string) error {
 		if err := dev.MkdirAll(d); err != nil {
 			return err
 		}
-		if err := dev.SyncDir(filepath.Dir(d)); err != nil {
+		if err := syncAbove(dev, d); err != nil {
 			return err
 		}
 	}
@@ -102,4 +113,21 @@ func createFormat(dev vfs.FS, dir, walDir string) error {
 		return err
 	}
 	return dev.SyncDir(dir)
+}
+
+// syncAbove makes the name of a directory durable, and those of its parents: which of them are
+// new is not known, as an earlier attempt may have made them. Beyond the first it ends where
+// this user may not, or the file system does not, sync directories: those were not made here.
+func syncAbove(dev vfs.FS, dir string) error {
+	for first := true; ; first = false {
+		parent := filepath.Dir(dir)
+		err := dev.SyncDir(parent)
+		if !first && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EINVAL) || errors.Is(err, vfs.ErrUnsupported)) {
+			return nil
+		}
+		if err != nil || parent == filepath.Dir(parent) {
+			return err
+		}
+		dir = parent
+	}
 }

@@ -33,7 +33,6 @@ func (l *loop) end() <-chan struct{} {
 }
 
 func (e *Engine) start() {
-	e.opened = true
 	e.loops = &loops{}
 	e.loops.committer.run(e.wal.Run)
 	e.loops.pool.run(e.pool.Run)

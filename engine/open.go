@@ -104,6 +104,7 @@ func open(meta vfs.FS, dir string, opts Options, dev func(Options, string) (devi
 	}
 	e.monitor = newMonitor(e)
 	e.report(r)
+	e.opened = true
 	return e, nil
 }
 
@@ -181,13 +182,17 @@ func (e *Engine) openWAL(r *replay) error {
 	if err != nil {
 		return err
 	}
+	next := e.manifest.NextFile()
+	for _, n := range pooled {
+		next = max(next, n+1) // a crash may have come between the making of a file and its registration
+	}
 	maxEntries := o.WALFileEntries
 	e.wal, err = wal.New(wal.Options{
 		FS: e.device.fs, Queue: e.device.commit, Dir: o.walDir(e.dir), Stream: e.manifest.Stream(),
-		NextBatch: r.report.NextBatch, NextNumber: e.manifest.NextFile(), Pooled: pooled,
+		NextBatch: r.report.NextBatch, NextNumber: next, Pooled: pooled,
 		FileSize: o.WALFileBytes, MaxFileEntries: maxEntries, MaxBatchBytes: o.MaxBatchBytes, Spares: o.WALSpares,
 		NoGather: o.CommitImmediately, Strategy: o.Strategy, Prealloc: o.Prealloc, Direct: e.device.direct, Now: e.now,
-		Register: func(number uint64) error { return e.manifest.Apply(manifest.Edit{AddWAL: []uint64{number}}) },
+		Register: e.register,
 		OnSealed: e.sealed, OnHealth: e.walHealth,
 	})
 	if err != nil {
@@ -247,6 +252,12 @@ func (e *Engine) reserveIDs() error {
 		return fmt.Errorf("engine: reserve log ids: %w", err)
 	}
 	return nil
+}
+
+// register makes a prepared WAL file known to the manifest.
+func (e *Engine) register(number uint64) error {
+	defer e.flusher.signal() // it proves the edit when it has nothing else to do
+	return e.manifest.Apply(manifest.Edit{AddWAL: []uint64{number}})
 }
 
 func (e *Engine) sealed(s wal.Sealed) {

@@ -172,8 +172,9 @@ func (l *Log) readRun(i, last Index, yield func(Entry, error) bool) (next Index,
 			return next > i || !ok, nil
 		}
 		s := v.segments[n]
+		rng := raftlog.Range{First: i, Last: min(last, s.Range.Last, v.answersTo(i))}
 		return true, l.withSegment(s, func(r *segment.Reader) error {
-			next, ok, err = yieldSegment(r, raftlog.Range{First: i, Last: min(last, s.Range.Last)}, yield)
+			next, ok, err = yieldSegment(r, rng, yield)
 			if next > i {
 				return nil // what fails behind it is met again, as the first of the next run
 			}

@@ -4,6 +4,8 @@ import (
 	"sync"
 
 	"github.com/cespare/xxhash/v2"
+
+	"github.com/rawl-db/rawl/internal/raftlog"
 )
 
 // registry finds logs by UID. It is sharded so that look-ups from many goroutines do not
@@ -13,9 +15,10 @@ type registry struct {
 }
 
 type shard struct {
-	mu   sync.RWMutex
-	logs map[UID]*Log
-	_    [32]byte // keeps two locks out of one cache line
+	mu     sync.RWMutex
+	logs   map[UID]*Log
+	newest raftlog.LogID // the highest id ever stored
+	_      [24]byte      // keeps two locks out of one cache line
 }
 
 func newRegistry() *registry {
@@ -42,9 +45,27 @@ func (r *registry) add(l *Log) bool {
 	s := r.shard(l.uid)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.addLocked(l)
+}
+
+// addNew is add for a log that is being created. It reports late, and stores nothing, when
+// another one with a higher id was created meanwhile: of two lives of a UID the later one must
+// have the higher id.
+func (r *registry) addNew(l *Log) (added, late bool) {
+	s := r.shard(l.uid)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l.id < s.newest {
+		return false, true
+	}
+	return s.addLocked(l), false
+}
+
+func (s *shard) addLocked(l *Log) bool {
 	if _, taken := s.logs[l.uid]; taken {
 		return false
 	}
+	s.newest = max(s.newest, l.id)
 	s.logs[l.uid] = l
 	return true
 }

@@ -23,11 +23,10 @@ type replay struct {
 	order  []*Log
 	shares map[*Log]*wal.SealedLog
 	// doubts are losses that may or may not have hit a log: later proof of continuity ends one.
-	doubts map[*Log]wal.Loss
+	doubts map[*Log]*doubt
 	tail   []tailRecord
 	lastID raftlog.LogID // of lastLog, which saves look-ups
 	last   *Log
-	err    error
 }
 
 // tailRecord is a record from above the watermark, to be committed again.
@@ -43,7 +42,7 @@ type tailRecord struct {
 
 func (e *Engine) recover() (*replay, error) {
 	r := &replay{e: e, logs: make(map[raftlog.LogID]*Log), asOf: make(map[raftlog.LogID]raftlog.Batch),
-		doubts: make(map[*Log]wal.Loss), began: time.Now()}
+		doubts: make(map[*Log]*doubt), began: time.Now()}
 	r.beginFile()
 	for m := range e.manifest.Logs() {
 		r.adopt(m)
@@ -51,9 +50,6 @@ func (e *Engine) recover() (*replay, error) {
 	}
 	for _, d := range e.manifest.Damaged() {
 		r.adoptDamaged(d)
-	}
-	if r.err != nil {
-		return nil, r.err
 	}
 	report, err := wal.Recover(wal.RecoverOptions{
 		FS: e.device.fs, Dir: e.opts.walDir(e.dir), Stream: e.manifest.Stream(), Files: e.manifest.WALFiles(),
@@ -77,18 +73,34 @@ func (r *replay) adopt(m manifest.Log) *Log {
 		l.last, l.base = m.Released, m.Released
 	}
 	l.view.Store(&view{released: m.Released, segments: floorSegments(m.Segments, m.Released.Index)})
-	r.register(l)
+	r.register(l, false)
 	if m.Quarantine != nil {
 		r.quarantine(l, m.Quarantine.Lost, m.Quarantine.Reason)
 	}
 	return l
 }
 
-func (r *replay) register(l *Log) {
+// register gives the log its name. Two logs have one name when the record of the earlier life's
+// deletion was overtaken by that of the later one's creation and then lost: it was asked for.
+func (r *replay) register(l *Log, tail bool) {
 	r.logs[l.id] = l
-	if !r.e.logs.add(l) {
-		r.err = fmt.Errorf("%w: two logs are named %s", ErrCorrupt, l.uid)
+	if r.e.logs.add(l) {
+		return
 	}
+	if other := r.e.logs.get(l.uid); other.id < l.id {
+		r.removeAgain(other, tail)
+		r.e.logs.add(l)
+	} else {
+		r.removeAgain(l, tail)
+	}
+}
+
+// removeAgain ends the life of a log whose deletion was lost.
+func (r *replay) removeAgain(l *Log, tail bool) {
+	if tail {
+		r.tail = append(r.tail, tailRecord{log: l, control: wal.Control{Kind: wal.KindDelete}, fact: pendingFact{kind: factDelete}})
+	}
+	r.remove(l, tail)
 }
 
 // adoptDamaged keeps a log whose place in the manifest was damaged, without serving it.
@@ -138,7 +150,7 @@ func (r *replay) Record(rec *wal.Record) error {
 		r.tail = append(r.tail, controlAgain(l, rec))
 	}
 	r.control(l, rec)
-	return r.err
+	return nil
 }
 
 // controlAgain is the record as it has to be queued again.
@@ -173,13 +185,13 @@ func (r *replay) create(rec *wal.Record) error {
 	}
 	l := r.e.newLog(rec.ID, uid)
 	r.lastID = 0
-	r.register(l)
+	r.register(l, rec.Tail)
 	if rec.Tail {
 		r.tail = append(r.tail, controlAgain(l, rec))
 	} else {
 		r.share(l)
 	}
-	return r.err
+	return nil
 }
 
 // control applies a record that is no entry. The state it makes counts as durable: for a
@@ -192,6 +204,9 @@ func (r *replay) control(l *Log, rec *wal.Record) {
 	switch rec.Kind {
 	case wal.KindHardState:
 		l.hard = manifest.MergeHardState(l.hard, HardState{Term: rec.Term, Vote: string(rec.Payload)})
+		if d := r.doubts[l]; d != nil {
+			r.settle(l, d, rec, &d.hard)
+		}
 	case wal.KindApplied:
 		l.applied = max(l.applied, rec.Index)
 	case wal.KindRelease:
@@ -243,6 +258,7 @@ func (r *replay) remove(l *Log, tail bool) {
 	l.broken.Store(&brokenLog{err: fmt.Errorf("%w: %s", ErrDeleted, l.uid)})
 	r.e.logs.remove(l)
 	delete(r.logs, l.id)
+	r.asOf[l.id] = ^raftlog.Batch(0) // damage further on does not bring it back
 	delete(r.doubts, l)
 	r.lastID = 0
 	if !tail {
@@ -275,8 +291,8 @@ func (r *replay) entry(l *Log, rec *wal.Record) error {
 		}
 		r.truncate(l, prev, rec.Tail)
 	}
-	if loss, doubted := r.doubts[l]; doubted && loss.LastBatch < rec.Batch {
-		delete(r.doubts, l) // the entry follows what was known before the damage
+	if d := r.doubts[l]; d != nil {
+		r.settle(l, d, rec, &d.entry) // it follows what was known before the damage
 	}
 	return r.store(l, rec, id)
 }
@@ -315,7 +331,9 @@ func (r *replay) Lost(loss wal.Loss) error {
 	}
 	if loss.ID == 0 {
 		for _, l := range r.logs {
-			r.doubt(l, loss)
+			if loss.Except == nil || !loss.Except(l.id) {
+				r.doubt(l, loss)
+			}
 		}
 		return nil
 	}
@@ -346,25 +364,39 @@ func (r *replay) lostUnknown(loss wal.Loss) error {
 	}
 	l := r.e.newLog(loss.ID, loss.UID)
 	r.lastID = 0
-	r.register(l)
-	if r.err != nil {
-		return r.err
-	}
+	r.register(l, false)
 	r.quarantine(l, Range{First: 1, Last: max(loss.LastIndex, loss.Index)}, loss.String())
 	return nil
 }
 
+// doubt is a loss that may have hit a log. An entry that continues the log proves that no
+// entries are missing, a later hard state that no vote is: it takes both to end the doubt.
+type doubt struct {
+	loss        wal.Loss
+	entry, hard bool
+}
+
 func (r *replay) doubt(l *Log, loss wal.Loss) {
-	if _, already := r.doubts[l]; !already && l.broken.Load() == nil && loss.LastBatch > r.asOf[l.id] {
-		r.doubts[l] = loss
+	if r.doubts[l] == nil && l.broken.Load() == nil && loss.LastBatch > r.asOf[l.id] {
+		r.doubts[l] = &doubt{loss: loss}
+	}
+}
+
+// settle notes one of the two proofs.
+func (r *replay) settle(l *Log, d *doubt, rec *wal.Record, proof *bool) {
+	if d.loss.LastBatch < rec.Batch {
+		*proof = true
+	}
+	if d.entry && d.hard {
+		delete(r.doubts, l)
 	}
 }
 
 // settleDoubts quarantines the logs for which no proof of continuity came.
 func (r *replay) settleDoubts() error {
 	var edit manifest.Edit
-	for l, loss := range r.doubts {
-		r.quarantine(l, Range{First: l.last.Index + 1, Last: loss.LastIndex}, loss.String())
+	for l, d := range r.doubts {
+		r.quarantine(l, Range{First: l.last.Index + 1, Last: d.loss.LastIndex}, d.loss.String())
 	}
 	for l := range r.shares { // set apart after the last file was done
 		if m, ok := r.e.manifest.Log(l.id); ok && l.quarantineNote() != nil && m.Quarantine == nil {
@@ -373,7 +405,7 @@ func (r *replay) settleDoubts() error {
 		}
 	}
 	if len(edit.Put) == 0 {
-		return r.err
+		return nil
 	}
 	return r.e.manifest.Apply(edit)
 }

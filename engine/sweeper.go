@@ -3,6 +3,7 @@ package engine
 import (
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/rawl-db/rawl/internal/manifest"
 	"github.com/rawl-db/rawl/internal/raftlog"
@@ -21,7 +22,10 @@ type sweeper struct {
 	keep map[raftlog.LogID]bool
 }
 
-const sweepDirs = 16
+const (
+	sweepDirs  = 16
+	sweepPause = 5 * time.Millisecond
+)
 
 // step works on a few directories and reports whether some are left.
 func (s *sweeper) step() bool {

@@ -49,6 +49,19 @@ func (v *view) at(i Index) *memtable.Table {
 	return nil
 }
 
+// answersTo returns the last index for which whatever answers for i does: the next newer table
+// begins behind it. A flush may publish segments that go further.
+func (v *view) answersTo(i Index) Index {
+	last := ^Index(0)
+	for _, l := range v.chain {
+		if l.start <= i {
+			break
+		}
+		last = l.start - 1
+	}
+	return last
+}
+
 // segmentAt returns the position of the segment that holds i, or -1.
 func (v *view) segmentAt(i Index) int {
 	n, found := slices.BinarySearchFunc(v.segments, i, func(s raftlog.Segment, i Index) int {

@@ -7,32 +7,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rawl-db/rawl/fallback"
 	"github.com/rawl-db/rawl/internal/raftlog"
 	"github.com/rawl-db/rawl/internal/vfs"
-	"github.com/rawl-db/rawl/ring"
 	"github.com/rawl-db/rawl/segwriter"
 )
 
-// shared is a source whose entries all logs have in common.
-type shared struct {
-	data []byte
-	crc  uint32
-}
-
-func (s *shared) Get(i raftlog.Index) (raftlog.Entry, uint32, bool) {
-	return raftlog.Entry{Index: i, Term: 1, Data: s.data}, s.crc, true
-}
-
-// backends returns the file systems that this machine has.
-func backends(b *testing.B) map[string]vfs.FS {
-	all := map[string]vfs.FS{}
-	if fs, err := fallback.Open(fallback.Options{Direct: true}); err == nil {
-		all["direct"] = fs
-	}
-	if fs, err := ring.Open(ring.Options{}); err == nil {
-		all["ring"] = fs
-	}
+func directBackends(b *testing.B) map[string]vfs.FS {
+	all := backends(b)
+	delete(all, "fallback")
 	return all
 }
 
@@ -103,17 +85,8 @@ func run(b *testing.B, w *segwriter.Writer, tasks []segwriter.Task) []segwriter.
 
 func benchFlush(b *testing.B, fs vfs.FS, logs, bytes, depth int) {
 	dir := b.TempDir()
-	q, err := fs.NewQueue(depth)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer q.Close()
-	w, err := segwriter.New(segwriter.Options{FS: fs, Queue: q, Dir: dir, MaxEntries: 1 << 20, Direct: true, Depth: depth})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer w.Close()
-	src := &shared{data: make([]byte, 256)}
+	w := realWriter(b, fs, dir, segwriter.Options{MaxEntries: 1 << 20, Direct: true, Depth: depth})
+	src := newFixed(256)
 	tasks := make([]segwriter.Task, logs)
 	for i := range tasks {
 		tasks[i] = segwriter.Task{ID: raftlog.LogID(i + 1), UID: "u", NextSegment: 1,
@@ -146,7 +119,7 @@ func benchFlush(b *testing.B, fs vfs.FS, logs, bytes, depth int) {
 }
 
 func BenchmarkFlush(b *testing.B) {
-	for name, fs := range backends(b) {
+	for name, fs := range directBackends(b) {
 		for _, depth := range []int{8, 32, 128} {
 			b.Run(fmt.Sprintf("%s/depth=%d", name, depth), func(b *testing.B) { benchFlush(b, fs, 1000, 256<<10, depth) })
 		}
@@ -156,28 +129,16 @@ func BenchmarkFlush(b *testing.B) {
 // BenchmarkFirstFlush makes the directories and files of 2,000 small logs.
 func BenchmarkFirstFlush(b *testing.B) {
 	const logs = 2000
-	for name, fs := range backends(b) {
+	for name, fs := range directBackends(b) {
 		b.Run(name, func(b *testing.B) {
-			q, err := fs.NewQueue(32)
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer q.Close()
-			src := &shared{data: make([]byte, 256)}
+			src := newFixed(256)
 			tasks := make([]segwriter.Task, logs)
 			for i := range tasks {
 				tasks[i] = segwriter.Task{ID: raftlog.LogID(i + 1), UID: "u", NextSegment: 1,
 					Spans: []segwriter.Span{{Source: src, First: 1, Last: 4}}}
 			}
 			for b.Loop() {
-				w, err := segwriter.New(segwriter.Options{FS: fs, Queue: q, Dir: b.TempDir(), Direct: true})
-				if err != nil {
-					b.Fatal(err)
-				}
-				run(b, w, tasks)
-				if err := w.Close(); err != nil {
-					b.Fatal(err)
-				}
+				run(b, realWriter(b, fs, b.TempDir(), segwriter.Options{Direct: true}), tasks)
 			}
 			b.ReportMetric(float64(b.N)*logs/b.Elapsed().Seconds(), "logs/s")
 		})

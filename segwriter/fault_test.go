@@ -71,7 +71,8 @@ func (s *scene) finish(t *testing.T, fs *memfs.FS, w *segwriter.Writer, logs []*
 // The power is cut at every operation of a flush; what was there stays, and the flush can be
 // done again.
 func TestPowerCut(t *testing.T) {
-	for n, images := 1, 1; images > 0; n++ {
+	n := 1
+	for images := 1; images > 0; n++ {
 		s := newScene(t)
 		images = 0
 		var cuts []*memfs.FS
@@ -87,6 +88,9 @@ func TestPowerCut(t *testing.T) {
 			}
 			s.finish(t, fs, writer(t, fs, nil), logs)
 		}
+	}
+	if n < 20 {
+		t.Errorf("the flush has %d operations only", n)
 	}
 }
 

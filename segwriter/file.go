@@ -139,7 +139,7 @@ func (w *Writer) advance(f *file) {
 }
 
 // discard removes the files that an attempt created in vain, and remembers the one it could
-// not append to for as long as it is the log's last.
+// not append to for as long as it is listed.
 func (w *Writer) discard(j *job) {
 	for _, f := range j.files {
 		if f.created {

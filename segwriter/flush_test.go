@@ -131,7 +131,7 @@ func TestFloor(t *testing.T) {
 		return 60
 	}
 	r = flush(t, w, task)[0]
-	if n := len(r.Segments); r.Err != nil || r.Segments[n-1].Range.Last != 200 {
+	if r.Err != nil || len(r.Segments) != 2 || r.Segments[1].Range != (raftlog.Range{First: 160, Last: 200}) {
 		t.Fatalf("result %+v", r)
 	}
 
@@ -230,8 +230,9 @@ func TestManyLogs(t *testing.T) {
 			logs[i].took(r, spans[i])
 		}
 	}
+	image := fs.Crash(crashLost)
 	for _, l := range logs {
-		l.check(t, fs.Crash(crashLost))
+		l.check(t, image)
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 type Options struct {
 	FS vfs.FS
 	// Queue is owned by the Writer's goroutine; nobody else submits to it while a flush
-	// runs. It must hold at least Depth operations.
+	// runs. It must hold at least Depth operations, and be closed before the Writer is.
 	Queue vfs.Queue
 	// Dir is the directory that holds one directory per log. It must exist.
 	Dir string

@@ -121,7 +121,7 @@ func (w *Writer) build(j *job) error {
 		j.fail(errGone)
 		return nil
 	}
-	e, _, ok, err := j.peek()
+	e, crc, ok, err := j.peek()
 	if err != nil || !ok {
 		j.fed = err == nil
 		return err
@@ -136,22 +136,24 @@ func (w *Writer) build(j *job) error {
 	dense := !f.created && f.chunks == 0
 	room := int(w.o.MaxEntries - f.seg.Entries)
 	size := int(min(int64(w.o.ChunkBytes), max(w.o.MaxBytes-f.seg.Bytes, segment.BlockSize)))
-	for w.builder.Count() < room {
-		e, crc, ok, err := j.peek()
-		if err != nil {
-			return err
-		}
-		if !ok || w.builder.Count() > 0 &&
-			(w.builder.SizeWith(len(e.Data)) > size || dense && e.Index != w.builder.Last()+1) {
-			break
-		}
+	// The first entry is the one peeked at before the file was opened: a release may have
+	// taken it from its source meanwhile, and the chunk must not be empty.
+	for {
 		if err := w.builder.Add(e, crc); err != nil {
 			j.final = true
 			return err
 		}
 		j.at = e.Index + 1
+		if w.builder.Count() >= room {
+			return nil
+		}
+		if e, crc, ok, err = j.peek(); err != nil {
+			return err
+		}
+		if !ok || w.builder.SizeWith(len(e.Data)) > size || dense && e.Index != w.builder.Last()+1 {
+			return nil
+		}
 	}
-	return nil
 }
 
 // buffer gives the operation n bytes; ok is false when it must wait for them.

@@ -2,7 +2,9 @@ package segwriter
 
 import (
 	"fmt"
+	"slices"
 
+	"github.com/rawl-db/rawl/internal/raftlog"
 	"github.com/rawl-db/rawl/internal/segment"
 	"github.com/rawl-db/rawl/internal/vfs"
 )
@@ -15,7 +17,6 @@ type Writer struct {
 	noDirect bool // the file system refused
 
 	builder segment.Builder // the next chunk of the job that is fed; empty between jobs
-	dense   bool            // that chunk may supersede something and must have no holes
 	big     bool            // a buffer outside the arena is in use
 
 	jobs    []job
@@ -31,7 +32,7 @@ type Writer struct {
 	idle []*op
 	done []*vfs.Op
 
-	// poisoned holds segments that are still some log's last and had a failed write or sync.
+	// poisoned holds listed segments that had a failed write or sync: they take no more.
 	poisoned map[fileKey]struct{}
 	wrote    int64
 	err      error
@@ -67,10 +68,11 @@ func (w *Writer) Begin(tasks []Task) {
 	w.left, w.dirs = len(tasks), 0
 }
 
-// Step submits at most limit chunk writes (0 means Depth) and reaps what has completed,
-// waiting for at least one completion when any is outstanding. It returns whether the flush
-// is done and the bytes written by this call, so that the caller can pace itself between calls.
-// Once it is done everything that Results lists is durable, directory entries included. The
+// Step submits writes and syncs until limit of them are in flight (0 means Depth), and reaps
+// what has completed, waiting for at least one completion when any is outstanding. It returns
+// whether the flush is done and the bytes written by this call, so that the caller can pace
+// itself between calls; directories are synced at the end, limit of them per call. Once it is
+// done everything that Results lists is durable, directory entries included. The
 // error is the queue's, or that of allocating buffers, and final: the flush did not happen,
 // and the Writer is unusable.
 func (w *Writer) Step(limit int) (done bool, wrote int64, err error) {
@@ -101,7 +103,7 @@ func (w *Writer) work(limit int) error {
 		}
 		w.arena = a
 	}
-	for n := 0; n < limit && w.o.Queue.Outstanding() < w.o.Depth; n++ {
+	for n := 0; n < limit && w.o.Queue.Outstanding() < limit; n++ {
 		more, err := w.submit()
 		if err != nil {
 			return err
@@ -131,7 +133,7 @@ const arenaChunks = 8
 func (w *Writer) Results() []Result { return w.results }
 
 // Close frees the buffers and closes files that a flush left open because its queue failed.
-// It does not close the Queue, which must have nothing of this Writer in flight.
+// Close the Queue first: its registered memory is freed here.
 func (w *Writer) Close() error {
 	for i := range w.jobs {
 		for _, f := range w.jobs[i].files {
@@ -166,6 +168,8 @@ func (w *Writer) settle(j *job) {
 	} else {
 		j.res.Segments = j.list
 		j.res.Entries = j.entries()
+	}
+	if len(w.poisoned) > 0 {
 		w.forget(j)
 	}
 	j.res.NextSegment = j.next
@@ -181,18 +185,13 @@ func (j *job) entries() int {
 	return n
 }
 
-// forget drops poisoned segments of the job that are no longer its last.
+// forget drops the job's poisoned segments that its list does not have any more. One that the
+// list still has may become the last again.
 func (w *Writer) forget(j *job) {
-	if len(w.poisoned) == 0 {
-		return
-	}
-	var last uint64
-	if n := len(j.list); n > 0 {
-		last = j.list[n-1].Number
-	}
-	for _, s := range j.task.Segments {
-		if s.Number != last {
-			delete(w.poisoned, fileKey{j.task.ID, s.Number})
+	for k := range w.poisoned {
+		listed := func(s raftlog.Segment) bool { return s.Number == k.number }
+		if k.id == j.task.ID && (j.res.Gone || !slices.ContainsFunc(j.res.Segments, listed)) {
+			delete(w.poisoned, k)
 		}
 	}
 }

@@ -31,6 +31,9 @@ func chainNeed(payload int) int64 {
 func (w *WAL) putFragment(l *Log, x *raftlog.Entry, crc uint32) verdict {
 	if w.round.fragments >= w.round.fragmentLimit {
 		w.round.limited = true
+		if w.round.next == nil {
+			w.round.next = l
+		}
 		return blocked
 	}
 	if l.fragment == 0 {

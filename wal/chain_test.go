@@ -80,6 +80,11 @@ func TestChainsOverRolls(t *testing.T) {
 	if x.w.chainNeed != 0 || len(x.w.chains) != 0 || x.w.Stats().Rolls < 4 {
 		t.Errorf("%d reserved for %d chains, %d rolls", x.w.chainNeed, len(x.w.chains), x.w.Stats().Rolls)
 	}
+	for _, s := range x.sealed {
+		if s.Bytes > 8<<20 {
+			t.Errorf("file %d has grown to %d bytes", s.Number, s.Bytes)
+		}
+	}
 	x.check()
 }
 
@@ -110,4 +115,43 @@ func TestFailureInChain(t *testing.T) {
 			t.Fatalf("k = %d", k)
 		}
 	}
+}
+
+// Two logs with nothing but large entries, beside small ones, take turns.
+func TestChainsTakeTurns(t *testing.T) {
+	x := newWorld(t, func(o *Options) { o.FileSize = 64 << 20 })
+	must(t, x.w.pool.Fill())
+	a, b, c := x.log("a"), x.log("b"), x.log("c")
+	must(t, a.append(10, 600<<10))
+	must(t, b.append(10, 600<<10))
+	for range 40 {
+		must(t, c.append(1, 100))
+		x.w.Step()
+	}
+	if d := int(a.table.durable) - int(b.table.durable); d < -1 || d > 1 || len(c.written) != 40 {
+		t.Errorf("%d of one log, %d of the other", a.table.durable, b.table.durable)
+	}
+	x.steps()
+	x.check()
+}
+
+// Whatever asks for a roll, it waits for open chains.
+func TestRollWaitsForChains(t *testing.T) {
+	x := newWorld(t, func(o *Options) { o.FileSize = 8 << 20; o.MaxFileEntries = 1 })
+	x.fill()
+	for i := range 30 {
+		if i%5 == 0 {
+			must(t, x.log("big").append(1, 900<<10))
+		}
+		must(t, x.log("small").append(1, 100))
+		x.w.Step()
+		x.fill()
+	}
+	for x.steps() > 0 {
+		x.fill()
+	}
+	if n := x.w.Stats().Rolls; n < 5 || n > 20 {
+		t.Errorf("%d rolls", n)
+	}
+	x.check()
 }

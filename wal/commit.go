@@ -171,18 +171,14 @@ func (w *WAL) write() error {
 		return err
 	}
 	start := w.o.Now()
-	w.count.inFlight.Store(max(start, 1))
 	err := w.submit(vfs.OpWrite, w.frame, w.cur.off, w.o.Strategy == StrategyDatasync)
 	if err == nil && w.o.Strategy == StrategySync {
 		err = w.submit(vfs.OpSync, nil, 0, false)
 	}
-	w.count.inFlight.Store(0)
-	end := w.o.Now()
-	w.count.lastDone.Store(end)
 	if err != nil {
 		return err
 	}
-	took := max(end-start, 0)
+	took := max(w.count.lastDone.Load()-start, 0)
 	w.count.syncNanos.record(uint64(took))
 	if t := w.count.ewma.Load(); t == 0 {
 		w.count.ewma.Store(took)
@@ -195,15 +191,18 @@ func (w *WAL) write() error {
 // submit runs one operation on the current file and waits for it.
 func (w *WAL) submit(kind vfs.OpKind, buf []byte, off int64, dsync bool) error {
 	w.op = vfs.Op{Kind: kind, File: w.cur.file, Buf: buf, Off: off, DSync: dsync}
-	if err := w.o.Queue.Submit(&w.op); err != nil {
-		return &queueError{err}
+	w.count.inFlight.Store(max(w.o.Now(), 1))
+	n, err := 0, w.o.Queue.Submit(&w.op)
+	if err == nil {
+		n, err = w.o.Queue.Reap(1, w.done[:])
 	}
-	n, err := w.o.Queue.Reap(1, w.done[:])
+	w.count.inFlight.Store(0)
+	w.count.lastDone.Store(w.o.Now())
+	if err == nil && n != 1 {
+		err = errors.New("reaped nothing")
+	}
 	if err != nil {
 		return &queueError{err}
-	}
-	if n != 1 {
-		return &queueError{errors.New("reaped nothing")}
 	}
 	w.count.written.Add(uint64(max(w.op.N, 0)))
 	if w.op.Err != nil {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/rawl-db/rawl/internal/raftlog"
+	"github.com/rawl-db/rawl/internal/vfs"
 	"github.com/rawl-db/rawl/internal/vfs/errorfs"
 	"github.com/rawl-db/rawl/internal/vfs/memfs"
 )
@@ -153,8 +154,8 @@ func TestCommitsAgainUnderTheSameNumber(t *testing.T) {
 	}
 	x.w.pool.Return(1)
 	x.fill()
-	if _, err := x.mem.Stat(FileName("wal", 1)); err == nil {
-		t.Error("a failed file is still there")
+	if _, err := x.mem.Stat(FileName("wal", 1)); err == nil || x.w.Stats().SparesRecycled != 0 {
+		t.Error("a failed file is still there, or recycled")
 	}
 }
 
@@ -194,21 +195,20 @@ func TestNoSpaceOnCommitHeals(t *testing.T) {
 	x := newWorld(t, nil)
 	x.fill()
 	a := x.log("a")
-	full := func(op errorfs.Op) bool { return op.Kind == errorfs.OpWrite }
+	full := func(op errorfs.Op) bool { return op.Kind == errorfs.OpWrite && op.Queued }
 	x.fs.Arm(errorfs.Plan{K: 1, Sticky: true, Fault: errorfs.NoSpace, Match: full})
 	must(t, a.append(2, 50))
 	x.steps()
 	if x.w.Health() != ReadOnly || len(a.written) != 0 {
 		t.Fatal(x.w.Health(), a.written)
 	}
-	prev, queued := a.last, len(a.queued)
 	if err := a.append(1, 1); !errors.Is(err, ErrReadOnly) || !errors.Is(x.w.Err(), ErrReadOnly) {
 		t.Error(err)
 	}
-	a.last, a.queued, a.table.entries = prev, a.queued[:queued], a.table.entries[:prev]
 	a.control(Control{Kind: KindHardState, Term: 9})
 	files := x.w.Stats().Rolls
 	for range 5 {
+		x.fill()
 		x.steps()
 	}
 	if x.w.Stats().Rolls != files {
@@ -241,10 +241,8 @@ func TestReserve(t *testing.T) {
 	refused := false
 	for range 100 {
 		x.fill()
-		prev, queued := a.last, len(a.queued)
 		if err := a.append(10, 1000); err != nil {
 			refused = true
-			a.last, a.queued, a.table.entries = prev, a.queued[:queued], a.table.entries[:prev]
 		}
 		x.steps()
 	}
@@ -320,3 +318,44 @@ func TestAcknowledgedSurvivesAnyCut(t *testing.T) {
 	}
 }
 
+// shortQueue reports a write as shorter than it was asked for, and no error.
+type shortQueue struct {
+	vfs.Queue
+	once bool
+}
+
+func (q *shortQueue) Reap(least int, done []*vfs.Op) (int, error) {
+	n, err := q.Queue.Reap(least, done)
+	if !q.once {
+		q.once = true
+		done[0].N -= 4096
+	}
+	return n, err
+}
+
+func TestShortWriteWithoutError(t *testing.T) {
+	x := newWorld(t, nil)
+	x.fill()
+	x.w.o.Queue = &shortQueue{Queue: x.w.o.Queue}
+	must(t, x.log("a").append(1, 100))
+	x.steps()
+	if len(x.sealed) != 1 || !x.sealed[0].Failed || x.log("a").table.durable != 1 {
+		t.Error(x.sealed)
+	}
+}
+
+// brokenQueue fails as a whole: what became of the operation is unknown.
+type brokenQueue struct{ vfs.Queue }
+
+func (q *brokenQueue) Reap(int, []*vfs.Op) (int, error) { return 0, vfs.ErrClosed }
+
+func TestBrokenQueueIsFinal(t *testing.T) {
+	x := newWorld(t, nil)
+	x.fill()
+	x.w.o.Queue = &brokenQueue{Queue: x.w.o.Queue}
+	must(t, x.log("a").append(1, 100))
+	x.steps()
+	if x.w.Health() != Failed || !errors.Is(x.w.Err(), vfs.ErrClosed) || len(x.log("a").written) != 0 {
+		t.Error(x.w.Err())
+	}
+}

@@ -17,15 +17,23 @@ func (q *fifo[T]) push(v T) {
 	q.items = append(q.items, v)
 }
 
-// pop removes the oldest item; the queue is not empty.
-func (q *fifo[T]) pop() T {
+// first returns the oldest item; the queue is not empty.
+func (q *fifo[T]) first() *T { return &q.items[q.head] }
+
+// drop removes the oldest item; the queue is not empty.
+func (q *fifo[T]) drop() {
 	var zero T
-	v := q.items[q.head]
 	q.items[q.head] = zero
 	q.head++
 	if q.head == len(q.items) {
 		q.items, q.head = q.items[:0], 0
 	}
+}
+
+// pop removes and returns the oldest item; the queue is not empty.
+func (q *fifo[T]) pop() T {
+	v := *q.first()
+	q.drop()
 	return v
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/rawl-db/rawl/internal/raftlog"
 	"github.com/rawl-db/rawl/internal/vfs/errorfs"
@@ -92,7 +93,7 @@ func TestZeroAhead(t *testing.T) {
 	x := newWorld(t, func(o *Options) { o.FileSize = 4 << 20; o.Direct = true })
 	must(t, x.w.pool.Fill())
 	a := x.log("a")
-	for i := range 900 {
+	for i := range 880 {
 		must(t, a.append(1, 100+i))
 		x.steps()
 		if i%2 == 0 && i < 500 {
@@ -225,5 +226,35 @@ func TestOptions(t *testing.T) {
 	}
 	if err := x.w.Append(&x.log("a").Log, nil, 3, 4, raftlog.Index(3), 0); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestLogIsSmall(t *testing.T) {
+	if n := unsafe.Sizeof(Log{}); n > 216 {
+		t.Errorf("%d bytes", n)
+	}
+}
+
+// A truncation at the end of a file cuts what the file holds and what earlier ones hold.
+func TestSealedTruncation(t *testing.T) {
+	x := newWorld(t, nil)
+	x.fill()
+	a := x.log("a")
+	for _, keep := range []raftlog.Index{8, 3} {
+		must(t, a.append(10, 10))
+		x.steps()
+		a.truncate(keep)
+		x.steps()
+		x.w.wantRoll = true
+		must(t, x.log("b").append(1, 10))
+		x.steps()
+		x.fill()
+	}
+	one, two := x.sealed[0].Logs[0], x.sealed[1].Logs[1]
+	if one.Log != &a.Log || len(one.Spans) != 1 || one.Spans[0].Last != 8 || one.Cut != 8 || !one.HasCut {
+		t.Errorf("%+v", one)
+	}
+	if two.Log != &a.Log || len(two.Spans) != 0 || two.Cut != 3 || !two.HasCut || two.Controls != 2 {
+		t.Errorf("%+v", two)
 	}
 }

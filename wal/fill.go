@@ -26,6 +26,7 @@ type round struct {
 	fragmentLimit int
 	others        bool // something that is no fragment was put
 	limited       bool // a fragment met the limit
+	next          *Log // the first whose fragment met it: it comes first in the next batch
 	entries       int  // taken from the queue
 	bytes         int
 	err           error
@@ -68,9 +69,12 @@ func (w *WAL) fill() error {
 		if stuck == w.run.len() && w.round.limited && !w.round.others {
 			// Nobody waits but for fragments: more of them delay nobody else.
 			w.round.fragmentLimit++
-			w.round.limited = false
+			w.round.limited, w.round.next = false, nil
 			stuck = 0
 		}
+	}
+	for n := w.run.len(); n > 0 && w.round.next != nil && *w.run.first() != w.round.next; n-- {
+		w.run.push(w.run.pop())
 	}
 	w.fillLazy()
 	w.count.takenEntries.Add(uint64(w.round.entries))

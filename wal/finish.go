@@ -35,6 +35,7 @@ func (p *Pool) finish() error {
 	}
 	p.work = nil
 	p.mu.Lock()
+	p.mu.err, p.mu.failures = nil, 0
 	p.mu.spares = append(p.mu.spares, spare{number: s.number, file: s.file, zeroed: max(s.zeroed, frame.BlockSize)})
 	p.mu.Unlock()
 	p.hurry.Store(false)

@@ -1,7 +1,11 @@
 package wal
 
-// minSync is the least sync time that gathering reckons with, in nanoseconds.
-const minSync = 20_000
+const (
+	// minSync is the least sync time that gathering reckons with, in nanoseconds.
+	minSync = 20_000
+	// maxYields ends a window under a clock that stands still, as a simulated one may.
+	maxYields = 1024
+)
 
 // gather waits for company as long as that pays: waiting d longer delays the n entries that
 // are pending by d each, and saves one sync time T for each of the k entries that join. So it
@@ -18,7 +22,7 @@ func (w *WAL) gather() {
 	n, bytes := w.pending()
 	for bytes < uint64(w.o.GatherMaxBytes) && now-begin < sync {
 		start := now
-		for first := true; first || now-start < window; first = false {
+		for i := 0; i == 0 || now-start < window && i < maxYields; i++ {
 			w.o.Yield()
 			now = w.o.Now()
 		}

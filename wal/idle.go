@@ -22,7 +22,7 @@ func (w *WAL) Idle() error {
 		w.setHealth(Failed, err)
 		return w.Err()
 	}
-	if w.enc.end(0) > w.limit(w.round.reserve) || len(w.items) == 0 && !w.uncovered {
+	if len(w.items) == 0 && (!w.uncovered || w.enc.end(0) > w.limit(w.round.reserve)) {
 		return nil
 	}
 	w.frame = w.enc.finish(w.next)
@@ -43,8 +43,8 @@ func (w *WAL) idle() bool {
 // file in use. An error means that nothing of it is acknowledged: ErrNoSpare (Step
 // will commit it), ErrTooLarge (the WAL has failed), or that of Err. Owner goroutine.
 func (w *WAL) CommitAll() error {
-	if w.Health() == Failed {
-		return w.Err()
+	if w.ended() {
+		return w.refusal()
 	}
 	w.collect()
 	w.stageAll(&w.run)
@@ -52,6 +52,8 @@ func (w *WAL) CommitAll() error {
 	if len(w.items) == 0 {
 		return nil
 	}
+	clear(w.chains) // their entries are in the batch, whole
+	w.chains, w.chainNeed = w.chains[:0], 0
 	w.staged = true
 	w.retry.Store(true)
 	if w.cur != nil && w.cur.frames > 0 {
@@ -80,20 +82,24 @@ func (w *WAL) stageAll(logs *fifo[*Log]) {
 		l.fragment = 0
 		for l.busy || l.pop() {
 			w.items = append(w.items, item{log: l, op: l.cur})
-			if l.cur.src != nil || !l.cur.lazy {
-				w.count.takenEntries.Add(l.cur.records())
-			}
+			w.countTaken(&l.cur)
 			l.busy = false
 		}
 	}
 }
 
-// records is the number of records that the operation stands for.
-func (o *op) records() uint64 {
+func (w *WAL) countTaken(o *op) {
 	if o.src == nil {
-		return 1
+		if !o.lazy {
+			w.count.takenEntries.Add(1)
+		}
+		return
 	}
-	return uint64(o.last-o.first) + 1
+	w.count.takenEntries.Add(uint64(o.last-o.first) + 1)
+	for i := o.first; i <= o.last; i++ {
+		x, _, _ := o.src.Get(i) // a missing one fails the encoding
+		w.count.takenBytes.Add(uint64(len(x.Data)))
+	}
 }
 
 // Close refuses what is queued from now on, commits what was queued before, covers it by a
@@ -108,7 +114,7 @@ func (w *WAL) Close() error {
 	w.refuseRolls()
 	var err error
 	if e, _ := w.pending(); e > 0 || w.staged {
-		err = fmt.Errorf("wal: closed with %d records unwritten: %w", e, ErrClosed)
+		err = fmt.Errorf("wal: closed with %d records unwritten: %w", e, ErrNoSpare)
 	}
 	if w.Err() != nil {
 		err = w.Err()

@@ -95,17 +95,19 @@ const keptOps = 4
 // is no longer listed, when there is none. Committer only.
 func (l *Log) pop() bool {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.busy = l.mu.ops.len() > 0
+	q := &l.mu.ops
+	l.busy = q.len() > 0
 	if l.busy {
-		l.cur = l.mu.ops.pop()
+		l.cur = *q.first()
+		q.drop()
 	}
-	l.more = l.mu.ops.len() > 0
+	l.more = q.len() > 0
 	if !l.more {
 		l.mu.listed, l.mu.lazyListed = false, false
-		if cap(l.mu.ops.items) > keptOps {
-			l.mu.ops = fifo[op]{}
+		if cap(q.items) > keptOps {
+			*q = fifo[op]{}
 		}
 	}
+	l.mu.Unlock()
 	return l.busy
 }

@@ -102,12 +102,10 @@ func (p *Pool) Run(stop <-chan struct{}) {
 func (p *Pool) Fill() error {
 	p.hurry.Store(true)
 	for !p.hasReady() {
-		p.Step()
-		p.mu.Lock()
-		err := p.mu.err
-		p.mu.Unlock()
-		if err != nil {
-			return err
+		if pause, _ := p.Step(); pause == failurePause {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			return p.mu.err
 		}
 	}
 	return nil
@@ -149,7 +147,7 @@ func (p *Pool) hurryUp() {
 	}
 }
 
-// brokenAfter is the number of failures in a row after which the pool counts as broken.
+// brokenAfter is the number of failures without a success after which the pool counts as broken.
 const brokenAfter = 3
 
 // broken returns why no spare is to be expected, or nil. A lack of space shows at once.

@@ -36,23 +36,16 @@ type preparation struct {
 func (p *Pool) Step() (pause time.Duration, more bool) {
 	start := p.o.Now()
 	did, err := p.advance()
-	if !did && err == nil {
-		return 0, false
-	}
-	p.mu.Lock()
-	p.mu.err = err
 	if err != nil {
+		p.mu.Lock()
+		p.mu.err = err
 		p.mu.failures++
-	} else {
-		p.mu.failures = 0
-	}
-	p.mu.Unlock()
-	if err != nil {
+		p.mu.Unlock()
 		p.notify() // whoever starves must hear of it
 		return failurePause, true
 	}
-	if p.hurry.Load() || !p.busy() {
-		return 0, true
+	if !did || p.hurry.Load() || !p.busy() {
+		return 0, did
 	}
 	return min(pauseFactor*time.Duration(p.o.Now()-start), maxPause), true
 }

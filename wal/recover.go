@@ -28,12 +28,12 @@ type RecoverOptions struct {
 	// sees is the same.
 	Serial bool
 	// Checkers is the number of goroutines that verify checksums. Default: one less than
-	// GOMAXPROCS. Bounds: 1 to 16.
+	// GOMAXPROCS, at least 1. At most 16, which larger values mean too.
 	Checkers int
 	// Skip returns the batch up to which the manifest already holds the truth of a log:
 	// records of these batches are not visited and their damage is no loss. It is asked once
-	// per log and call of Recover, on the caller's goroutine. For a log whose life has ended it returns
-	// the largest Batch. nil skips nothing.
+	// per log and call of Recover, on the caller's goroutine. For a log whose life has ended
+	// it returns the largest Batch. nil skips nothing.
 	Skip func(raftlog.LogID) raftlog.Batch
 }
 
@@ -76,10 +76,10 @@ type Record struct {
 // Recover reads the files and hands what they hold to the visitor. It never writes, needs no
 // free space, and a second call gives the same. It waits for its reads.
 //
-// Errors: MissingError (ErrMissingWAL); one that wraps frame.ErrVersion when a file or a record kind is of a newer
-// version; the visitor's own; the file system's when a file cannot be opened or no block of
-// it can be read. Damage is not an error: it is reported to the visitor, log by log, and in
-// the Report, which is complete only without error.
+// Errors: MissingError (ErrMissingWAL); one that wraps frame.ErrVersion when a file or a
+// record kind is of a newer version; the visitor's own; the file system's when a file cannot
+// be opened or no block of it can be read. Damage is not an error: it is reported to the
+// visitor, log by log, and in the Report, which is complete only without error.
 func Recover(o RecoverOptions, v Visitor) (Report, error) {
 	r := newRecovery(o, v)
 	err := r.run()

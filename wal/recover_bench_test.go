@@ -3,7 +3,6 @@ package wal
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/rawl-db/rawl/fallback"
@@ -99,7 +98,7 @@ func BenchmarkRecover(b *testing.B) {
 		}
 		dir := b.TempDir()
 		for _, f := range im.files {
-			if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%016x.wal", f.number)), f.data, 0o600); err != nil {
+			if err := os.WriteFile(FileName(dir, f.number), f.data, 0o600); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -29,6 +29,7 @@ func TestRecoverFragments(t *testing.T) {
 		{"started again by a newer term", []recOp{a[0], newer[0], newer[1]}, []string{"1 zzyy"}, nil, 1},
 		{"unfinished", []recOp{b[0], a[0], a[1]}, []string{"2 only"}, nil, 1},
 		{"interrupted by an entry", []recOp{a[0], recEntry(1, 1, 1, "x")}, []string{"1 x"}, nil, 1},
+		{"interrupted and continued", []recOp{a[0], recEntry(1, 1, 1, "x"), a[1], a[2]}, []string{"1 x"}, []raftlog.LogID{1}, 1},
 		{"first part missing", []recOp{a[1], a[2], b[0]}, []string{"2 only"}, []raftlog.LogID{1}, 0},
 		{"middle part missing", []recOp{a[0], a[2], b[0]}, []string{"2 only"}, []raftlog.LogID{1}, 0},
 		{"end of one, begin of the next missing", []recOp{a[0], a[1], newer[1]}, nil, []raftlog.LogID{1}, 0},

@@ -28,12 +28,10 @@ type recFS struct {
 func (im *recImage) fs() *recFS {
 	s := &recFS{files: map[string][]byte{}, refuse: map[string]map[int]int{}}
 	for _, f := range im.files {
-		s.files[recName16(f.number)] = f.data
+		s.files[FileName("wal", f.number)] = f.data
 	}
 	return s
 }
-
-func recName16(number uint64) string { return fmt.Sprintf("wal/%016x.wal", number) }
 
 func (s *recFS) Open(name string, o vfs.OpenOptions) (vfs.File, error) {
 	data, ok := s.files[name]
@@ -107,10 +105,9 @@ type recGot struct {
 	logs   map[raftlog.LogID][]string // all records, the tail's included
 	tail   map[raftlog.LogID][]string
 	lost   []Loss
-	done   []string
 	script []string // everything in order
 	uids   map[raftlog.LogID]raftlog.UID
-	// except are the logs that every loss with ID 0 excludes.
+	// asked are the live logs, hit those that a loss names or with ID 0 does not except.
 	asked, hit []raftlog.LogID
 }
 

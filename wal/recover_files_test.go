@@ -14,7 +14,7 @@ func TestRecoverMissingFile(t *testing.T) {
 	im, _ := recSample()
 	for _, f := range im.files {
 		fs := im.fs()
-		delete(fs.files, recName16(f.number))
+		delete(fs.files, FileName("wal", f.number))
 		_, err := recRun(fs, im.numbers(), nil)
 		var missing *MissingError
 		if !errors.Is(err, ErrMissingWAL) || !errors.As(err, &missing) || missing.Number != f.number || missing.Foreign {

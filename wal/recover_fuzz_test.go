@@ -31,7 +31,7 @@ func FuzzRecover(f *testing.F) {
 			return
 		}
 		fs := newRecImage().fs()
-		fs.files[recName16(0x11)], fs.files[recName16(0x12)] = a, b
+		fs.files[FileName("wal", 0x11)], fs.files[FileName("wal", 0x12)] = a, b
 		before := recAllocated()
 		got, err := recRun(fs, numbers, nil)
 		if used := recAllocated() - before; used > 1<<20+64*uint64(len(a)+len(b)) {

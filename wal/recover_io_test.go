@@ -19,14 +19,14 @@ func TestRecoverUnreadable(t *testing.T) {
 	for _, f := range im.files {
 		for block := range len(f.data) / frame.BlockSize {
 			fs := im.fs()
-			fs.refuse[recName16(f.number)] = map[int]int{block: 1}
+			fs.refuse[FileName("wal", f.number)] = map[int]int{block: 1}
 			got, err := recRun(fs, im.numbers(), nil)
 			if err != nil || len(got.lost) > 0 || got.report.Truncated {
 				t.Fatalf("file %x block %d once: %v %+v", f.number, block, err, got)
 			}
 			recSame(t, got.logs, whole)
 
-			fs.refuse[recName16(f.number)] = map[int]int{block: -1}
+			fs.refuse[FileName("wal", f.number)] = map[int]int{block: -1}
 			got, err = recRun(fs, im.numbers(), nil)
 			if err != nil {
 				t.Fatalf("file %x block %d: %v", f.number, block, err)
@@ -40,9 +40,9 @@ func TestRecoverUnreadable(t *testing.T) {
 			}
 		}
 		fs := im.fs()
-		fs.refuse[recName16(f.number)] = map[int]int{}
+		fs.refuse[FileName("wal", f.number)] = map[int]int{}
 		for block := range len(f.data) / frame.BlockSize {
-			fs.refuse[recName16(f.number)][block] = -1
+			fs.refuse[FileName("wal", f.number)][block] = -1
 		}
 		if _, err := recRun(fs, im.numbers(), nil); !errors.Is(err, errRecUnreadable) {
 			t.Fatalf("file %x gone: %v", f.number, err)
@@ -134,5 +134,27 @@ func TestRecoverDirect(t *testing.T) {
 	}
 	if fs.direct == 0 {
 		t.Fatal("never opened direct")
+	}
+}
+
+// TestRecoverAllocations: no record costs an allocation.
+func TestRecoverAllocations(t *testing.T) {
+	im := newRecImage()
+	f := im.file(1, 1, 600, nil)
+	var ops []recOp
+	for i := uint64(1); i <= 500; i++ {
+		ops = append(ops, recEntry(raftlog.LogID(1+i%4), i, 1, "payload"))
+	}
+	for batch := uint64(1); batch <= 40; batch++ {
+		f.put(batch, ops...)
+	}
+	fs, v := im.fs(), &recCounter{}
+	n := testing.AllocsPerRun(3, func() {
+		if _, err := Recover(RecoverOptions{FS: fs, Dir: "wal", Stream: recStream, Files: []uint64{1}, Serial: true}, v); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if n > 300 || v.records != 4*40*500 {
+		t.Fatalf("%v allocations, %d records", n, v.records)
 	}
 }

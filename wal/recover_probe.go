@@ -24,8 +24,14 @@ type recFile struct {
 	report FileReport
 }
 
-// probe looks at a file's header and first frame. Only where no frame header stands behind the
-// file header, in a prepared file or a damaged one, all of it is read.
+// recProbeSize is how much of a file that seems to be prepared is read, in bytes: a frame that was
+// wiped from its place behind the header is followed by its trailer or by the next frame
+// within this, unless it was of CommitAll.
+const recProbeSize = 4 << 20
+
+// probe looks at a file's header and first frame. Where no frame stands behind the header,
+// a prepared file is told by what its first block held before, with a look at what follows; in
+// any other case all of it is read.
 func (l *recLoader) probe(number, stream uint64, buf *recBuffer) (*recFile, error) {
 	f, err := l.open(number)
 	if err != nil {
@@ -46,18 +52,24 @@ func (l *recLoader) probe(number, stream uint64, buf *recBuffer) (*recFile, erro
 		return nil, err
 	}
 	file.report = FileReport{Number: number, Bytes: size}
-	if err := file.header(data, stream, l.path(number)); err != nil {
+	if err := file.header(data, stream, f.Name()); err != nil {
 		return nil, err
 	}
 	frames := frame.Scan(data, file.id)
 	if len(frames) == 0 && (size > 2*vfs.BlockSize || len(unreadable) > 0) {
-		if data, err = buf.sized(size); err == nil {
-			unreadable, err = l.readAll(f, data)
+		n := size
+		if len(unreadable) == 0 && frame.Untouched(data[vfs.BlockSize:], stream, number) {
+			n = min(size, recProbeSize)
+		}
+		if frames, unreadable, err = l.scan(f, file.id, buf, n); err != nil {
+			return nil, err
+		}
+		if len(unreadable) > 0 && n < size {
+			frames, unreadable, err = l.scan(f, file.id, buf, size)
 		}
 		if err != nil {
 			return nil, err
 		}
-		frames = frame.Scan(data, file.id)
 	}
 	file.empty = len(frames) == 0
 	if !file.empty {
@@ -67,6 +79,18 @@ func (l *recLoader) probe(number, stream uint64, buf *recBuffer) (*recFile, erro
 	file.short = file.short || len(unreadable) > 0
 	file.report.Unreadable = len(unreadable)
 	return file, nil
+}
+
+// scan reads the first n bytes of a file and finds the frames in them.
+func (l *recLoader) scan(f vfs.File, id frame.Identity, buf *recBuffer, n int64) (frames []frame.Frame, unreadable []uint32, err error) {
+	data, err := buf.sized(n)
+	if err != nil {
+		return nil, nil, err
+	}
+	if unreadable, err = l.readAll(f, data); err != nil {
+		return nil, nil, err
+	}
+	return frame.Scan(data, id), unreadable, nil
 }
 
 // header judges the file's header block. One that does not verify is noted only: the frames

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"path/filepath"
 
 	"github.com/rawl-db/rawl/internal/frame"
 	"github.com/rawl-db/rawl/internal/vfs"
@@ -56,13 +55,9 @@ type recLoader struct {
 	done   [recReadDepth]*vfs.Op
 }
 
-func (l *recLoader) path(number uint64) string {
-	return filepath.Join(l.dir, fmt.Sprintf("%016x.wal", number))
-}
-
 // open opens file number. A file that does not exist is MissingError.
 func (l *recLoader) open(number uint64) (vfs.File, error) {
-	path := l.path(number)
+	path := FileName(l.dir, number)
 	f, err := l.fs.Open(path, vfs.OpenOptions{Direct: l.direct})
 	if l.direct && errors.Is(err, vfs.ErrUnsupported) {
 		f, err = l.fs.Open(path, vfs.OpenOptions{})
@@ -98,7 +93,8 @@ func (l *recLoader) read(f vfs.File, buf []byte) (unreadable []uint32, err error
 			return nil, fmt.Errorf("wal: recovery reads: %w", err)
 		}
 		for _, op := range l.done[free : free+n] {
-			if op.Err != nil && !errors.Is(op.Err, io.EOF) {
+			short := op.Off+int64(op.N) < int64(len(buf)) // the file is longer, as its size says
+			if op.Err != nil && (short || !errors.Is(op.Err, io.EOF)) {
 				failed = append(failed, recFailure{op.Off, op.Buf})
 				continue
 			}

@@ -1,7 +1,6 @@
 package wal
 
 import (
-	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -89,7 +88,10 @@ func (r *recovery) withLoader(do func(*recLoader) error) error {
 		return fmt.Errorf("wal: queue for recovery: %w", err)
 	}
 	err = do(&recLoader{fs: r.o.FS, dir: r.o.Dir, direct: r.o.Direct, queue: q})
-	return errors.Join(err, q.Close())
+	if e := q.Close(); err == nil && e != nil {
+		err = fmt.Errorf("wal: queue for recovery: %w", e)
+	}
+	return err
 }
 
 // replayAll loads and replays the files that hold frames.

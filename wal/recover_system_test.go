@@ -47,7 +47,7 @@ func TestRecoverSystems(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, f := range im.files {
-				recCreate(t, s, filepath.Join(at, fmt.Sprintf("%016x.wal", f.number)), f.data)
+				recCreate(t, s, FileName(at, f.number), f.data)
 			}
 			for _, serial := range []bool{false, true} {
 				got, err := recRun(s, im.numbers(), func(o *RecoverOptions) { o.Dir, o.Serial, o.Direct = at, serial, name != "buffered" })

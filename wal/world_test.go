@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rawl-db/rawl/internal/frame"
@@ -132,14 +133,15 @@ func (l *testLog) Written(b raftlog.Batch, controls uint64) {
 // table is a source.
 type table struct {
 	log     *testLog
+	mu      sync.Mutex // guards entries, which a running committer reads
 	first   raftlog.Index
 	entries []raftlog.Entry
 	durable raftlog.Index
-	gets    int
 }
 
 func (s *table) Get(i raftlog.Index) (raftlog.Entry, uint32, bool) {
-	s.gets++
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if i < s.first || i >= s.first+raftlog.Index(len(s.entries)) {
 		return raftlog.Entry{}, 0, false
 	}
@@ -160,9 +162,9 @@ func (l *testLog) newTable() {
 	l.tables = append(l.tables, l.table)
 }
 
-// append queues n entries of the given payload size in one call.
+// append queues n entries of the given payload size in one call; refused, they never were.
 func (l *testLog) append(n, size int) error {
-	prev := l.last
+	prev, queued, held := l.last, len(l.queued), len(l.table.entries)
 	for range n {
 		l.last++
 		data := bytes.Repeat([]byte{byte('a' + l.last%26)}, size)
@@ -170,10 +172,16 @@ func (l *testLog) append(n, size int) error {
 			copy(data, fmt.Sprintf("%8d", rand.Uint32()%1e8))
 		}
 		e := raftlog.Entry{Index: l.last, Term: l.term, Type: 7, Data: data}
+		l.table.mu.Lock()
 		l.table.entries = append(l.table.entries, e)
+		l.table.mu.Unlock()
 		l.queued = append(l.queued, describe(KindEntry, e.Index, e.Term, l.last-1, data))
 	}
-	return l.x.w.Append(&l.Log, l.table, prev, prev+1, l.last, n*size)
+	err := l.x.w.Append(&l.Log, l.table, prev, prev+1, l.last, n*size)
+	if err != nil {
+		l.last, l.queued, l.table.entries = prev, l.queued[:queued], l.table.entries[:held]
+	}
+	return err
 }
 
 func (l *testLog) control(c Control) {

@@ -1,6 +1,9 @@
 package frame
 
-import "fmt"
+import (
+	"encoding/binary"
+	"fmt"
+)
 
 // Frame is one frame as it was found in a file. At least one of HasHeader and HasTrailer
 // is true; Batch, Watermark, FirstBatch, Block and Blocks of the Header are valid in both
@@ -97,4 +100,24 @@ func frameAt(file []byte, id Identity, b, total uint32) (Frame, bool) {
 func (f *Frame) String() string {
 	return fmt.Sprintf("batch %d at block %d, %d blocks, header %t, trailer %t",
 		f.Batch, f.Block, f.Blocks, f.HasHeader, f.HasTrailer)
+}
+
+// Untouched reports whether b, the first block behind a file's header, shows that no frame
+// of the file's present life was ever written there: it holds zeros, or the sound header of a
+// frame of another life.
+func Untouched(b []byte, stream, number uint64) bool {
+	if len(b) < HeaderSize {
+		return false
+	}
+	if n := binary.LittleEndian.Uint64(b[8:]); n != number {
+		if _, ok := decodeHeader(b, NewIdentity(stream, n), 1); ok {
+			return true
+		}
+	}
+	for _, c := range b {
+		if c != 0 {
+			return false
+		}
+	}
+	return true
 }

@@ -91,8 +91,10 @@ func (d *decoding) parse() error {
 	}
 	d.proven = max(d.proven, d.imageEnd)
 	// Every frame takes a block, so the loops over batches are bounded by the file's size.
-	if blocks := uint64(len(d.file) / frame.BlockSize); d.imageEnd == 0 || d.newest > blocks || d.proven > blocks {
-		return fmt.Errorf("%w: image of batch %d, proven %d, in %d blocks", frame.ErrCorrupt, d.imageEnd, d.proven, blocks)
+	blocks := uint64(len(d.file) / frame.BlockSize)
+	if d.imageEnd == 0 || max(d.newest, d.proven) > blocks {
+		return fmt.Errorf("%w: image to batch %d, proven to %d, in %d blocks",
+			frame.ErrCorrupt, d.imageEnd, d.proven, blocks)
 	}
 	return nil
 }
@@ -172,9 +174,9 @@ func (d *decoding) take(p *parsed) {
 	}
 }
 
-// lose charges the loss of the frame of batch b, or of a part of it, to the logs that the next frame
-// says it held. Nobody knows those when that is lost too: then every log may be hit, save
-// by a frame of the image, which holds no log that another one of the image does.
+// lose charges the loss of the frame of batch b, or of a part of it, to the logs that the
+// next frame says it held. When that is lost too, every log may be hit; but a frame of the
+// image hits none that is known, because the image holds each log once.
 func (d *decoding) lose(b uint64, part *parsed) {
 	next := d.frames[b+1]
 	if next == nil || !next.HasTrailer {

@@ -146,6 +146,9 @@ func (p *planner) current(id raftlog.LogID) *Log {
 func (p *planner) put(l *Log) {
 	value := *l
 	value.Segments = slices.Clip(value.Segments)
+	if q := value.Quarantine; q != nil && len(q.Reason) > MaxReasonLen {
+		value.Quarantine = &Quarantine{Lost: q.Lost, Reason: q.Reason[:MaxReasonLen]}
+	}
 	if old := p.current(l.ID); old != nil {
 		value.HardState = MergeHardState(old.HardState, l.HardState)
 	}

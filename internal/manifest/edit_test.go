@@ -181,3 +181,22 @@ func TestConcurrentEdits(t *testing.T) {
 	}
 	must(t, m.Close())
 }
+
+// TestLongReason finds the same after reopening as before: what is kept of a reason is bounded.
+func TestLongReason(t *testing.T) {
+	fs := newFS(t)
+	m := mustCreate(t, fs)
+	given := &Quarantine{Lost: raftlog.Range{First: 1, Last: 2}, Reason: strings.Repeat("r", 2*MaxReasonLen)}
+	must(t, m.Apply(Edit{Put: []Log{{ID: 1, UID: "a", Quarantine: given}}}))
+	for range 2 {
+		l, ok := m.Log(1)
+		if !ok || l.Quarantine == nil || len(l.Quarantine.Reason) != MaxReasonLen || l.Quarantine.Lost != given.Lost {
+			t.Errorf("log %+v", l)
+		}
+		must(t, m.Close())
+		m = reopen(t, fs)
+	}
+	if len(given.Reason) != 2*MaxReasonLen {
+		t.Error("the caller's value was modified")
+	}
+}

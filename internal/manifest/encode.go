@@ -41,7 +41,8 @@ func groups(changes []change) []group {
 	for i := range changes {
 		g := &gs[len(gs)-1]
 		c := &changes[i]
-		if n := len(g.ends); n == logsPerFrame || n > 0 && n*frame.RecordHeaderSize+len(g.payloads) > frameBytes {
+		n := len(g.ends)
+		if n == logsPerFrame || n > 0 && n*frame.RecordHeaderSize+len(g.payloads) > frameBytes {
 			gs = append(gs, group{})
 			g = &gs[len(gs)-1]
 		}

@@ -150,7 +150,7 @@ func TestEveryOperationFails(t *testing.T) {
 					}
 					h.judge(t, [2]any{k, op}, fs.FS.Crash(memfs.CrashOptions{Unsynced: memfs.Random, Seed: uint64(k)}))
 				})
-				h.run(t, &fs, uint64(k%3), 16)
+				h.run(t, &fs, uint64(k%3), 12)
 				for i, image := range images(fs.FS, 2) {
 					h.judge(t, [2]any{k, fmt.Sprint("end ", i)}, image)
 				}

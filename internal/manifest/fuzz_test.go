@@ -3,9 +3,11 @@ package manifest
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/rawl-db/rawl/internal/frame"
+	"github.com/rawl-db/rawl/internal/raftlog"
 )
 
 // FuzzDecodeLog decodes payloads of log records.
@@ -13,6 +15,11 @@ func FuzzDecodeLog(f *testing.F) {
 	for _, l := range goldenLogs() {
 		f.Add(appendLog(nil, &l))
 	}
+	q := Log{UID: "q", Quarantine: &Quarantine{Lost: raftlog.Range{First: 3, Last: 300}, Reason: "torn"}}
+	f.Add(appendLog(nil, &q))
+	q.Quarantine = nil
+	tooLong := append(appendLog(nil, &q), 3, 4)
+	f.Add(appendString(tooLong, strings.Repeat("r", MaxReasonLen+1)))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c, err := decodeChange(&frame.Record{Kind: kindLog, Index: 1, Payload: b})
 		if err == nil && !bytes.Equal(c.appendPayload(nil), b) {
@@ -27,6 +34,8 @@ func FuzzDecodeLog(f *testing.F) {
 // FuzzDecodeFacts decodes payloads of engine records.
 func FuzzDecodeFacts(f *testing.F) {
 	f.Add(appendFacts(nil, testStream, facts{nextFile: 9, reserved: 1000, wal: []uint64{1, 7, 8}}))
+	f.Add(appendFacts(nil, testStream, facts{nextFile: 9, flushed: 77}))
+	f.Add(append(appendFacts(nil, testStream, facts{nextFile: 9}), 0))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		d := decoder{b: b}
 		got := d.facts(testStream)

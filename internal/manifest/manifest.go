@@ -60,7 +60,8 @@ type Damaged struct {
 }
 
 // Manifest is the engine's image in memory and the file behind it. All methods may be
-// called by any goroutine. Those that write hold one lock across their I/O; those that read wait for no I/O.
+// called by any goroutine. Those that write hold one lock across their I/O; those that
+// read wait for no I/O.
 type Manifest struct {
 	fs     vfs.FS
 	dir    string

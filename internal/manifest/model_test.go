@@ -23,6 +23,7 @@ const (
 type model struct {
 	nextFile uint64
 	reserved raftlog.LogID
+	flushed  raftlog.Batch
 	wal      map[uint64]bool
 	logs     map[raftlog.LogID]Log
 }
@@ -35,6 +36,7 @@ func newModel() model {
 func (m model) with(e Edit) model {
 	m.wal, m.logs = maps.Clone(m.wal), maps.Clone(m.logs)
 	m.nextFile, m.reserved = max(m.nextFile, e.NextFile), max(m.reserved, e.ReserveIDs)
+	m.flushed = max(m.flushed, e.Flushed)
 	for _, n := range e.AddWAL {
 		m.wal[n] = true
 		m.nextFile = max(m.nextFile, n+1)
@@ -72,7 +74,8 @@ func newerHard(a, b raftlog.HardState) raftlog.HardState {
 
 // modelOf reads a manifest into a model.
 func modelOf(m *Manifest) model {
-	got := model{nextFile: m.NextFile(), reserved: m.ReservedIDs(), wal: map[uint64]bool{}, logs: map[raftlog.LogID]Log{}}
+	got := newModel()
+	got.nextFile, got.reserved, got.flushed = m.NextFile(), m.ReservedIDs(), m.Flushed()
 	for _, n := range m.WALFiles() {
 		got.wal[n] = true
 	}
@@ -86,8 +89,8 @@ func (m model) equal(o model) bool { return reflect.DeepEqual(m, o) }
 
 // diff says in short how m differs from want.
 func (m model) diff(want model) string {
-	s := fmt.Sprintf("next %d want %d, reserved %d want %d, wal %v want %v;",
-		m.nextFile, want.nextFile, m.reserved, want.reserved, m.wal, want.wal)
+	s := fmt.Sprintf("flushed %d want %d, next %d want %d, reserved %d want %d, wal %v want %v;",
+		m.flushed, want.flushed, m.nextFile, want.nextFile, m.reserved, want.reserved, m.wal, want.wal)
 	for id := range max(m.reserved, want.reserved) + 1 {
 		if a, b := m.logs[id], want.logs[id]; !reflect.DeepEqual(a, b) {
 			s += fmt.Sprintf("\n\tlog %d: %+v\n\twant   %+v", id, a, b)
@@ -131,6 +134,9 @@ func (e *editor) log(id raftlog.LogID) Log {
 		})
 		first = r.Last + 1 + raftlog.Index(e.rng.IntN(2))
 	}
+	if e.rng.IntN(6) == 0 {
+		l.Quarantine = &Quarantine{Lost: raftlog.Range{First: first, Last: first + 9}, Reason: "torn"}
+	}
 	return l
 }
 
@@ -146,6 +152,7 @@ func (e *editor) edit(m model) Edit {
 			e.file++
 		case k == 1 && len(m.wal) > 0:
 			d.DropWAL = append(d.DropWAL, slices.Sorted(maps.Keys(m.wal))[0])
+			d.Flushed = raftlog.Batch(e.rng.Uint64N(1 << 30))
 		case k == 2:
 			d.ReserveIDs = e.next + 100
 		case k == 3 && len(ids) > 0:
@@ -155,7 +162,7 @@ func (e *editor) edit(m model) Edit {
 		case k == 6 && len(ids) > 0:
 			d.Put = append(d.Put, e.log(pick()))
 		case k == 7 && e.rng.IntN(4) == 0: // an edit of several frames
-			for range 150 {
+			for range 70 {
 				d.Put = append(d.Put, e.log(e.next))
 				e.next++
 			}

@@ -70,7 +70,8 @@ func (d *decoding) parseByTrailer(p *parsed, base int64) error {
 			r, _, err = frame.DecodeRecord(records[t.LastIndex:], d.id)
 			ok = err == nil && r.PayloadOK() && (r.Kind == kindEngine || r.Index == t.ID)
 		}
-		if err := d.addRecord(p, raftlog.LogID(t.ID), &r, ok, base+int64(min(t.LastIndex, uint64(len(records))))); err != nil {
+		at := base + int64(min(t.LastIndex, uint64(len(records))))
+		if err := d.addRecord(p, raftlog.LogID(t.ID), &r, ok, at); err != nil {
 			return err
 		}
 	}

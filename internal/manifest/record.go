@@ -96,7 +96,7 @@ func appendLog(b []byte, l *Log) []byte {
 	if q := l.Quarantine; q != nil {
 		b = binary.AppendUvarint(b, uint64(q.Lost.First))
 		b = binary.AppendUvarint(b, uint64(q.Lost.Last))
-		b = appendString(b, q.Reason[:min(len(q.Reason), MaxReasonLen)])
+		b = appendString(b, q.Reason)
 	}
 	return b
 }
@@ -194,6 +194,9 @@ func (d *decoder) log() Log {
 	if len(d.b) > 0 {
 		lost := raftlog.Range{First: raftlog.Index(d.uvarint()), Last: raftlog.Index(d.uvarint())}
 		l.Quarantine = &Quarantine{Lost: lost, Reason: d.string()}
+		if len(l.Quarantine.Reason) > MaxReasonLen {
+			d.fail("reason")
+		}
 	}
 	return l
 }
@@ -228,7 +231,9 @@ func (d *decoder) facts(stream uint64) facts {
 		f.wal[i], last = n, n
 	}
 	if len(d.b) > 0 {
-		f.flushed = raftlog.Batch(d.uvarint())
+		if f.flushed = raftlog.Batch(d.uvarint()); f.flushed == 0 {
+			d.fail("flushed batch")
+		}
 	}
 	return f
 }

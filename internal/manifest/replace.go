@@ -94,6 +94,6 @@ func (m *Manifest) removeBefore(number uint64) {
 }
 
 func (f facts) equal(o facts) bool {
-	return f.nextFile == o.nextFile && f.flushed == o.flushed && f.reserved == o.reserved && f.unnamed == o.unnamed &&
-		slices.Equal(f.wal, o.wal)
+	return f.nextFile == o.nextFile && f.flushed == o.flushed && f.reserved == o.reserved &&
+		f.unnamed == o.unnamed && slices.Equal(f.wal, o.wal)
 }

@@ -96,6 +96,45 @@ func TestOverwriteLost(t *testing.T) {
 	}
 }
 
+// The same where the counts alone would not tell: a short overwrite, and one whose entries
+// are made up for by the holes of a chunk that is lost with it.
+func TestShortOverwriteLost(t *testing.T) {
+	m := newImage().chunk(t, dense(1, 20, 1, 30)).chunk(t, dense(10, 12, 2, 30)).
+		chunk(t, dense(30, 33, 2, 30)).chunk(t, dense(34, 35, 2, 30))
+	for from := range m.starts {
+		for to := from + 1; to < len(m.starts); to++ {
+			b := bytes.Clone(m.bytes)
+			clear(b[m.starts[from]:m.starts[to]])
+			check(t, open(t, b, m.seg), m.want, m.seg.Range, maybe)
+		}
+	}
+}
+
+// The committed length ends within a chunk, which does not count then: nobody knows what it was.
+func TestCommittedLengthWithinChunk(t *testing.T) {
+	m := newImage().chunk(t, dense(1, 10, 1, 30)).chunk(t, dense(11, 20, 1, 1000))
+	s := m.seg
+	s.Bytes -= segment.BlockSize
+	if n := check(t, open(t, m.bytes, s), m.want, s.Range, maybe); n != 20 {
+		t.Fatalf("%d refused, want 20", n)
+	}
+}
+
+// Damage of what does not count is not reported.
+func TestDamageOutsideRange(t *testing.T) {
+	m := newImage().chunk(t, dense(1, 10, 1, 30)).chunk(t, dense(11, 20, 1, 30))
+	m.bytes[m.starts[1]+100] ^= 1
+	s := m.seg
+	s.Range.Last = 10
+	if d := open(t, m.bytes, s).Damage(); len(d) != 0 {
+		t.Fatalf("damage %v", d)
+	}
+	s.Range.Last = 15
+	if d := open(t, m.bytes, s).Damage(); len(d) != 1 || d[0].Range != (raftlog.Range{First: 11, Last: 15}) {
+		t.Fatalf("damage %v", d)
+	}
+}
+
 func TestBlocksSwapped(t *testing.T) {
 	m := damageable(t)
 	blocks := len(m.bytes) / segment.BlockSize

@@ -112,9 +112,11 @@ func (l *loader) next(b uint32) (chunk, bool, error) {
 // there; hi is the highest index that they can hit.
 func (l *loader) lost(from, to, written uint32, last, hi raftlog.Index) {
 	lo := l.s.Range.First
-	known := l.chunks == 0 || to == from+1 && written >= l.written &&
+	// One block is one chunk. Had it superseded anything it would have no holes, and more
+	// entries than the indexes it added.
+	addedOnly := to == from+1 && written >= l.written &&
 		last > l.prevLast && uint64(written-l.written) <= uint64(last-l.prevLast)
-	if known {
+	if addedOnly {
 		lo = max(lo, l.prevLast+1)
 	}
 	l.refuse(int64(from)*BlockSize, raftlog.Range{First: lo, Last: hi}, "chunk lost")

@@ -1,0 +1,46 @@
+// Command bench measures the engine on a real disk.
+//
+//	go run ./bench             six representative rows, in under two minutes
+//	go run ./bench -full       the matrix of sizes, backends and strategies, and with flush
+//	go run ./bench engine      one row, chosen by flags
+//	go run ./bench read        reads from memory and from segments, warm and cold
+//	go run ./bench flush       the flush of many logs with nothing in the foreground
+//	go run ./bench recover     recovery of a full WAL; ten thousand idle logs
+//	go run ./bench doctor      what this disk and kernel can do, what auto chooses and why
+//	go run ./bench torture     random work that is killed, and its proof (-verify)
+//
+// Every command explains its flags with -h. None writes outside the directory it names.
+//
+// # How a row is measured
+//
+// A row is three measurements that take turns, slice by slice, so that all of them meet the
+// same moods of the device: the engine in a process of its own, the floor in another, and
+// between them, while both are at rest, the device's durable writes of the engine's mean batch
+// size. The figures of a process (CPU, memory, allocations) are thereby its own, the load
+// generator included, which is the same code for engine and floor.
+//
+// Before the first slice the WAL has rolled through its whole pool. Unless the row says "with
+// flush", logs release what was acknowledged in short steps and whenever the WAL rolls, so
+// that a flush finds next to nothing to move.
+//
+// The floor is the barest honest loop: one goroutine, a mutex and a queue that is swapped,
+// entries copied behind a header with a CRC-32C into padded O_DIRECT + RWF_DSYNC writes of at
+// most 1 MiB into a zeroed file used as a ring. It has no gathering, no index, no checks, no
+// recovery. It exists on Linux only; elsewhere its figures are '-'.
+//
+// # Columns
+//
+//	entries/s   entries acknowledged as durable; MB/s is their payload
+//	p50 …       from the call of append to the producer's running again, microseconds; a
+//	            percentile with fewer than 100 samples beyond it is '-'
+//	e/sync      entries per sync, counted by the engine
+//	cpu s/M     CPU seconds of the process, kernel time included, per million entries
+//	dev B/B     bytes the device counted as written, by whomever, per payload byte
+//	allocs      heap allocations of the process per entry
+//	ratio       entries/s over the floor's; for entries of 1 MiB and more, MB/s over the
+//	            device's direct sequential write bandwidth
+//
+// The JSON form (-json FILE) has one object per line; floor rows have backend "floor";
+// device_limit is the entries/s that back-to-back durable writes of the row's mean batch, one
+// at a time, would carry. What is unknown is null.
+package main

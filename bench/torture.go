@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rawl-db/rawl/engine"
+)
+
+const tortureText = `Works on many logs, at random and as hard as it can, until it is killed, stopped or -duration is
+over, and writes every intent and every acknowledgement to the file -acks. With -verify it opens
+the directory instead and proves, from that file, that every acknowledged fact is there, that
+nothing is invented and that order holds. A directory can be tortured again and again.`
+
+// tortureCase is what one run of bench torture does.
+type tortureCase struct {
+	row      row
+	dir      string
+	acks     string
+	owners   int
+	seed     uint64
+	memory   int64
+	duration time.Duration
+	verify   bool
+}
+
+func runTorture(ctx context.Context, args []string) error {
+	var c tortureCase
+	fs := newFlags("torture", tortureText)
+	c.row.storeFlags(fs)
+	fs.StringVar(&c.dir, "dir", "", "the engine's directory")
+	fs.StringVar(&c.acks, "acks", "", "the journal of intents and acknowledgements; it must lie outside -dir")
+	fs.BoolVar(&c.verify, "verify", false, "prove what is left, and change nothing but what recovery does")
+	fs.IntVar(&c.row.Logs, "logs", 64, "number of names that logs may have")
+	fs.IntVar(&c.owners, "owners", 8, "goroutines; each owns a part of the logs")
+	fs.Uint64Var(&c.seed, "seed", 0, "seed of what is done; 0 draws one")
+	fs.Int64Var(&c.row.WALFile, "walsize", 4<<20, "size of a WAL file, bytes")
+	fs.Int64Var(&c.memory, "memory", 24<<20, "memory budget of the engine, bytes")
+	fs.DurationVar(&c.duration, "duration", 0, "stop after that time; 0 goes on until a signal")
+	if err := parse(fs, args); err != nil {
+		return err
+	}
+	if err := c.check(); err != nil {
+		return err
+	}
+	o, err := c.options()
+	if err != nil {
+		return err
+	}
+	if c.verify {
+		return verifyTorture(c.dir, c.acks, o)
+	}
+	return c.run(ctx, o)
+}
+
+func (c *tortureCase) check() error {
+	if c.dir == "" || c.acks == "" || c.row.Logs < 1 || c.owners < 1 {
+		return errors.New("torture needs -dir and -acks, and at least one log and owner")
+	}
+	dir, err := filepath.Abs(c.dir)
+	if err != nil {
+		return err
+	}
+	acks, err := filepath.Abs(c.acks)
+	if err != nil {
+		return err
+	}
+	if rel, err := filepath.Rel(dir, acks); err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
+		return fmt.Errorf("-acks %s lies in -dir %s", acks, dir)
+	}
+	return nil
+}
+
+func (c *tortureCase) options() (engine.Options, error) {
+	o, err := c.row.options()
+	o.MemoryBytes = c.memory
+	o.SegmentEntries, o.SegmentBytes, o.OpenSegments = 512, 1<<20, 32
+	return o, err
+}
+
+// tortured is one run.
+type tortured struct {
+	e       *engine.Engine
+	journal *journal
+	stop    atomic.Bool
+	failed  atomic.Pointer[error]
+	names   map[engine.UID]*tortureLog // never changes
+	maxSize int
+}
+
+func (c *tortureCase) run(ctx context.Context, o engine.Options) error {
+	w, err := readWorld(c.acks)
+	if err != nil {
+		return err
+	}
+	if c.seed == 0 {
+		c.seed = rand.Uint64()
+	}
+	t := &tortured{names: make(map[engine.UID]*tortureLog), maxSize: int(min(c.row.WALFile/8, 1<<20))}
+	for i := range c.row.Logs {
+		uid := engine.UID(fmt.Sprintf("torture-%04d", i))
+		t.names[uid] = &tortureLog{uid: uid, ready: make(chan struct{}, 1)}
+	}
+	o.Handler = t
+	if t.journal, err = openJournal(c.acks, w.lastOp); err != nil {
+		return err
+	}
+	if t.e, err = engine.Open(c.dir, o); err != nil {
+		return err
+	}
+	if err := t.begin(w); err != nil {
+		return errors.Join(err, t.e.Close(context.Background()))
+	}
+	fmt.Fprintf(os.Stdout, "torturing, seed %d, backend %s\n", c.seed, t.e.Stats().Backend.Backend)
+	return t.work(ctx, c)
+}
+
+// begin says what was found and gives every name its state.
+func (t *tortured) begin(w *world) error {
+	logs, err := observeLogs(t.e)
+	if err != nil {
+		return err
+	}
+	t.journal.opened(logs)
+	if err := w.resolve(logs); err != nil {
+		return err
+	}
+	for uid, m := range w.logs {
+		l := t.names[uid]
+		if l == nil {
+			return fmt.Errorf("log %s is not among the names: were there more logs before?", uid)
+		}
+		l.state = *m.sure
+		l.term = max(l.state.last().Term, l.state.hard.Term) + 1
+		if l.state.exists {
+			if l.log, err = t.e.Log(uid); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// work runs the owners and the flusher until the end.
+func (t *tortured) work(ctx context.Context, c *tortureCase) error {
+	var owners sync.WaitGroup
+	for i := range c.owners {
+		o := &owner{t: t, rng: rand.New(rand.NewPCG(c.seed, uint64(i)))}
+		for k := i; k < c.row.Logs; k += c.owners {
+			o.logs = append(o.logs, t.names[engine.UID(fmt.Sprintf("torture-%04d", k))])
+		}
+		if len(o.logs) > 0 {
+			owners.Go(o.run)
+		}
+	}
+	owners.Go(func() { t.flushNowAndThen(rand.New(rand.NewPCG(c.seed, 1<<40))) })
+	if c.duration > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.duration)
+		defer cancel()
+	}
+	ended := make(chan struct{})
+	go func() { owners.Wait(); close(ended) }()
+	select {
+	case <-ctx.Done():
+	case <-ended:
+	}
+	t.stop.Store(true)
+	<-ended
+	errs := []error{t.e.Close(context.Background()), t.journal.failed()}
+	if err := t.failed.Load(); err != nil {
+		errs = append(errs, *err)
+	}
+	return errors.Join(errs...)
+}
+
+func (t *tortured) fail(err error) {
+	t.failed.CompareAndSwap(nil, &err)
+	t.stop.Store(true)
+}
+
+func (t *tortured) flushNowAndThen(rng *rand.Rand) {
+	for !t.stop.Load() {
+		time.Sleep(time.Duration(rng.IntN(100)) * time.Millisecond)
+		if rng.IntN(4) == 0 {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			if err := t.e.Flush(ctx); err != nil && ctx.Err() == nil {
+				t.fail(fmt.Errorf("flush: %w", err))
+			}
+			cancel()
+		}
+		t.e.Stats()
+	}
+}
+
+// Written implements engine.Handler.
+func (t *tortured) Written(w engine.Written) {
+	if l := t.names[w.Log.UID()]; l != nil && l.open.Load() {
+		t.journal.written(l.uid, w.Last, w.HardState)
+	}
+}
+
+// Ready implements engine.Handler.
+func (t *tortured) Ready(l *engine.Log) {
+	select {
+	case t.names[l.UID()].ready <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
+
+	"github.com/rawl-db/rawl/engine"
+)
+
+// The journal of a torture is text, one fact per line, each appended by one write call, so that
+// a kill of the process loses none. A line ends in " ." so that a cut one shows. Operations are
+// announced before they are begun and answered after they returned:
+//
+//	O                                    the engine was opened; lines S say what was found, then R
+//	S uid relTerm relIndex lastTerm lastIndex hardTerm vote
+//	R
+//	c op uid                             create
+//	a op uid cut prevIndex term sizes    append behind prevIndex, cutting what follows if cut is 1
+//	t op uid index                       truncate
+//	r op uid index                       release
+//	h op uid term vote                   hard state
+//	d op uid                             delete
+//	A op uid                             done and durable
+//	D op uid                             done, durable some time later
+//	F op uid                             failed, nothing done
+//	W uid index term hardTerm vote       a Written event
+//
+// A vote is - when empty.
+type journal struct {
+	file *os.File
+	ops  atomic.Uint64
+	err  atomic.Pointer[error]
+}
+
+// openJournal appends to the file, behind a line that may have been cut.
+func openJournal(name string, lastOp uint64) (*journal, error) {
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	j := &journal{file: f}
+	j.ops.Store(lastOp)
+	j.write("\n")
+	return j, j.failed()
+}
+
+func (j *journal) failed() error {
+	if err := j.err.Load(); err != nil {
+		return fmt.Errorf("journal: %w", *err)
+	}
+	return nil
+}
+
+func (j *journal) write(line string) {
+	if _, err := j.file.WriteString(line); err != nil {
+		j.err.CompareAndSwap(nil, &err)
+	}
+}
+
+// intent announces an operation and returns its number.
+func (j *journal) intent(kind string, uid engine.UID, rest ...any) uint64 {
+	op := j.ops.Add(1)
+	j.write(fmt.Sprintf("%s %d %s%s .\n", kind, op, uid, words(rest)))
+	return op
+}
+
+// answer says how the operation ended: A, D or F.
+func (j *journal) answer(how string, op uint64, uid engine.UID) {
+	j.write(fmt.Sprintf("%s %d %s .\n", how, op, uid))
+}
+
+func (j *journal) written(uid engine.UID, last engine.EntryID, hard engine.HardState) {
+	j.write(fmt.Sprintf("W %s %d %d %d %s .\n", uid, last.Index, last.Term, hard.Term, voteWord(hard.Vote)))
+}
+
+// opened says what was found.
+func (j *journal) opened(logs map[engine.UID]found) {
+	var b strings.Builder
+	b.WriteString("O .\n")
+	for uid, f := range logs {
+		fmt.Fprintf(&b, "S %s %d %d %d %d %d %s .\n", uid, f.released.Term, f.released.Index,
+			f.last.Term, f.last.Index, f.hard.Term, voteWord(f.hard.Vote))
+	}
+	b.WriteString("R .\n")
+	j.write(b.String())
+}
+
+func words(rest []any) string {
+	var b strings.Builder
+	for _, w := range rest {
+		fmt.Fprintf(&b, " %v", w)
+	}
+	return b.String()
+}
+
+func voteWord(v string) string {
+	if v == "" {
+		return "-"
+	}
+	return v
+}
+
+func wordVote(w string) string {
+	if w == "-" {
+		return ""
+	}
+	return w
+}
+
+// sizeWord lists the sizes of entries.
+func sizeWord(sizes []int) string {
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint(sizes), " ", ","), "[]")
+}

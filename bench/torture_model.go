@@ -1,0 +1,222 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/rawl-db/rawl/engine"
+)
+
+// modelEntry is an entry by what its bytes can be computed from.
+type modelEntry struct {
+	term engine.Term
+	size int
+	op   uint64
+}
+
+// logState is what a log should hold. The zero state is a log that does not exist.
+type logState struct {
+	exists   bool
+	released engine.EntryID
+	entries  []modelEntry // from released.Index+1 on
+	hard     engine.HardState
+}
+
+func (s *logState) last() engine.EntryID {
+	if n := len(s.entries); n > 0 {
+		return engine.EntryID{Term: s.entries[n-1].term, Index: s.released.Index + engine.Index(n)}
+	}
+	return s.released
+}
+
+// at returns the entry at an index that the log holds.
+func (s *logState) at(i engine.Index) modelEntry { return s.entries[i-s.released.Index-1] }
+
+// id is the identity of the entry at i, which may be the last released one.
+func (s *logState) id(i engine.Index) engine.EntryID {
+	if i == s.released.Index {
+		return s.released
+	}
+	return engine.EntryID{Term: s.at(i).term, Index: i}
+}
+
+func (s *logState) bytes() (n int) {
+	for i := range s.entries {
+		n += s.entries[i].size
+	}
+	return n
+}
+
+func (s *logState) clone() *logState {
+	c := *s
+	c.entries = slices.Clone(s.entries)
+	return &c
+}
+
+func (s *logState) String() string {
+	if !s.exists {
+		return "no log"
+	}
+	return fmt.Sprintf("released %v, last %v, hard state %d %q", s.released, s.last(), s.hard.Term, s.hard.Vote)
+}
+
+type stepKind uint8
+
+const (
+	stepCreate stepKind = iota
+	stepDelete
+	stepEntry
+	stepTruncate
+	stepRelease
+	stepHard
+)
+
+// step is a part of an operation that becomes durable as a whole, in the order of the log.
+type step struct {
+	kind  stepKind
+	op    uint64
+	index engine.Index // of an entry, or what to truncate or release to
+	entry modelEntry
+	hard  engine.HardState
+}
+
+func (p step) String() string {
+	switch p.kind {
+	case stepCreate:
+		return "create"
+	case stepDelete:
+		return "delete"
+	case stepEntry:
+		return fmt.Sprintf("entry %d/%d", p.entry.term, p.index)
+	case stepTruncate:
+		return fmt.Sprintf("truncate to %d", p.index)
+	case stepRelease:
+		return fmt.Sprintf("release %d", p.index)
+	}
+	return fmt.Sprintf("hard state %d %q", p.hard.Term, p.hard.Vote)
+}
+
+// apply carries out a step on a state that it was meant for.
+func (s *logState) apply(p *step) error {
+	end, ok := s.last().Index, s.exists
+	switch p.kind {
+	case stepCreate:
+		ok = !s.exists
+		*s = logState{exists: true}
+	case stepDelete:
+		*s = logState{}
+	case stepEntry:
+		ok = ok && p.index == end+1
+		s.entries = append(s.entries, p.entry)
+	case stepTruncate:
+		if ok = ok && s.released.Index <= p.index && p.index <= end; ok {
+			s.entries = s.entries[:p.index-s.released.Index]
+		}
+	case stepRelease:
+		if ok = ok && s.released.Index <= p.index && p.index <= end; ok {
+			id := s.id(p.index)
+			s.entries = s.entries[p.index-s.released.Index:]
+			s.released = id
+		}
+	case stepHard:
+		s.hard = p.hard
+	}
+	if !ok {
+		return fmt.Errorf("step %v does not fit a log with %v", *p, s)
+	}
+	return nil
+}
+
+// logModel is one name's history: what is certainly durable, and the steps behind it, of which
+// any number from the front may be durable too.
+type logModel struct {
+	sure *logState
+	tail []step
+}
+
+func newLogModel() *logModel { return &logModel{sure: &logState{}} }
+
+// advance makes the first n steps certain.
+func (m *logModel) advance(n int) error {
+	for i := range m.tail[:n] {
+		if err := m.sure.apply(&m.tail[i]); err != nil {
+			return err
+		}
+	}
+	m.tail = append(m.tail[:0], m.tail[n:]...)
+	return nil
+}
+
+// acknowledge makes the last step that matches, and all before it, certain. None may match: it
+// was certain already.
+func (m *logModel) acknowledge(match func(*step) bool) error {
+	for i := len(m.tail) - 1; i >= 0; i-- {
+		if match(&m.tail[i]) {
+			return m.advance(i + 1)
+		}
+	}
+	return nil
+}
+
+// refused takes back the steps of an operation that failed and changed nothing.
+func (m *logModel) refused(op uint64) {
+	m.tail = slices.DeleteFunc(m.tail, func(p step) bool { return p.op == op })
+}
+
+// found is a log as the engine has it.
+type found struct {
+	exists   bool
+	released engine.EntryID
+	last     engine.EntryID
+	hard     engine.HardState
+}
+
+func (f found) String() string {
+	if !f.exists {
+		return "no log"
+	}
+	return fmt.Sprintf("released %v, last %v, hard state %d %q", f.released, f.last, f.hard.Term, f.hard.Vote)
+}
+
+func (f found) matches(s *logState) bool {
+	if !f.exists || !s.exists {
+		return f.exists == s.exists
+	}
+	return f.released == s.released && f.last == s.last() && f.hard == s.hard
+}
+
+// resolve finds how many steps of the tail became durable, and returns the state then. No
+// match is a broken promise.
+func (m *logModel) resolve(f found) (*logState, error) {
+	s := m.sure.clone()
+	for i := 0; ; i++ {
+		if f.matches(s) {
+			return s, nil
+		}
+		if i == len(m.tail) {
+			return nil, fmt.Errorf("found %v; certain is %v; then possibly%s", f, m.sure, m.story())
+		}
+		if err := s.apply(&m.tail[i]); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (m *logModel) story() string {
+	var b strings.Builder
+	for i, p := range m.tail {
+		if i == 40 {
+			fmt.Fprintf(&b, "; and %d more", len(m.tail)-i)
+			break
+		}
+		fmt.Fprintf(&b, "; %v", p)
+	}
+	if b.Len() == 0 {
+		return " nothing"
+	}
+	return b.String()[1:]
+}
+
+// settle takes the state that was found as certain.
+func (m *logModel) settle(s *logState) { m.sure, m.tail = s, nil }

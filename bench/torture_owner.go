@@ -1,0 +1,257 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/rawl-db/rawl/engine"
+)
+
+const (
+	tortureLive = 1 << 20 // payload that a log keeps, bytes, before it is released
+	tortureOpen = 64      // operations without an acknowledgement before one that waits
+)
+
+// tortureLog is one name. Its owner alone uses what is not atomic.
+type tortureLog struct {
+	uid   engine.UID
+	log   *engine.Log // nil when there is none
+	state logState    // as if all that was done were durable
+	term  engine.Term // of the next entries; rises after every cut, and over all lives
+	after int         // operations since the last that waited
+	open  atomic.Bool // whether Written events say something new
+	ready chan struct{}
+}
+
+// owner works on its logs, one operation at a time.
+type owner struct {
+	t    *tortured
+	rng  *rand.Rand
+	logs []*tortureLog
+	buf  []byte
+}
+
+func (o *owner) run() {
+	for !o.t.stop.Load() {
+		l := o.logs[o.rng.IntN(len(o.logs))]
+		if err := o.step(l); err != nil {
+			o.t.fail(fmt.Errorf("log %s: %w", l.uid, err))
+		}
+	}
+}
+
+// step draws an operation and carries it out.
+func (o *owner) step(l *tortureLog) error {
+	if !l.state.exists {
+		return o.create(l)
+	}
+	first, last := l.state.released.Index, l.state.last().Index
+	some := first + engine.Index(o.rng.Uint64N(uint64(last-first)+1)) // released or present
+	if l.state.bytes() > tortureLive {
+		return o.release(l, max(some, first+(last-first)/2))
+	}
+	switch n := o.rng.IntN(100); {
+	case n < 40:
+		return o.append(l, last, 1+o.rng.IntN(4), 8<<10)
+	case n < 62:
+		return o.append(l, last, 1+o.rng.IntN(64), 1<<10)
+	case n < 64:
+		return o.append(l, last, 1, o.t.maxSize)
+	case n < 69:
+		return o.append(l, some, 1+o.rng.IntN(4), 8<<10)
+	case n < 73:
+		return o.truncate(l, some)
+	case n < 80:
+		return o.release(l, some)
+	case n < 88:
+		return o.hardState(l)
+	case n < 89:
+		return o.delete(l)
+	}
+	return o.read(l)
+}
+
+// waits draws whether an operation waits for durability.
+func (o *owner) waits(l *tortureLog) bool { return l.after >= tortureOpen || o.rng.IntN(2) == 0 }
+
+// done writes the answer, and moves the owner's own state along.
+func (o *owner) done(l *tortureLog, op uint64, waited bool, err error, steps ...step) error {
+	j := o.t.journal
+	switch {
+	case err == nil && waited:
+		j.answer("A", op, l.uid)
+		l.after = 0
+		l.open.Store(false)
+	case err == nil, errors.Is(err, context.DeadlineExceeded):
+		j.answer("D", op, l.uid)
+		l.after++
+		err = nil
+	default:
+		j.answer("F", op, l.uid)
+		return o.refused(l, err)
+	}
+	for i := range steps {
+		if err := l.state.apply(&steps[i]); err != nil {
+			return err
+		}
+	}
+	return errors.Join(err, j.failed())
+}
+
+// refused forgives what may happen, and waits for room after ErrBusy.
+func (o *owner) refused(l *tortureLog, err error) error {
+	if !errors.Is(err, engine.ErrBusy) {
+		return err
+	}
+	limit := time.NewTimer(5 * time.Millisecond)
+	defer limit.Stop()
+	select {
+	case <-l.ready:
+	case <-limit.C:
+	}
+	if l.after > 0 || l.state.last().Index > l.state.released.Index {
+		return o.release(l, l.state.last().Index)
+	}
+	return nil
+}
+
+// patience is the context of a wait: mostly endless, now and then hardly any.
+func (o *owner) patience() (context.Context, context.CancelFunc) {
+	if o.rng.IntN(16) > 0 {
+		return context.Background(), func() {}
+	}
+	return context.WithTimeout(context.Background(), time.Duration(1+o.rng.IntN(200))*time.Microsecond)
+}
+
+func (o *owner) append(l *tortureLog, prev engine.Index, n, maxSize int) error {
+	cut := 0
+	if prev != l.state.last().Index {
+		cut = 1
+		l.term++
+	}
+	sizes := make([]int, n)
+	total := 0
+	for i := range sizes {
+		if sizes[i] = o.rng.IntN(maxSize + 1); n == 1 && maxSize > 64<<10 {
+			sizes[i] = maxSize - o.rng.IntN(maxSize/2)
+		}
+		total += sizes[i]
+	}
+	waits := o.waits(l)
+	l.open.Store(true)
+	op := o.t.journal.intent("a", l.uid, cut, prev, l.term, sizeWord(sizes))
+	entries, steps := o.entries(l, op, prev, sizes, total)
+	if cut == 1 {
+		steps = append([]step{{kind: stepTruncate, index: prev}}, steps...)
+	}
+	id := l.state.id(prev)
+	if !waits {
+		return o.done(l, op, false, l.log.Append(id, entries), steps...)
+	}
+	ctx, cancel := o.patience()
+	defer cancel()
+	err := l.log.AppendSync(ctx, id, entries)
+	if errors.Is(err, context.DeadlineExceeded) && l.log.Last() != entries[n-1].ID() {
+		o.t.journal.answer("F", op, l.uid) // over before the entries were taken
+		return nil
+	}
+	return o.done(l, op, true, err, steps...)
+}
+
+// entries computes the payloads.
+func (o *owner) entries(l *tortureLog, op uint64, prev engine.Index, sizes []int, total int) ([]engine.Entry, []step) {
+	if cap(o.buf) < total {
+		o.buf = make([]byte, total)
+	}
+	buf := o.buf[:total]
+	entries, steps := make([]engine.Entry, len(sizes)), make([]step, len(sizes))
+	for i, size := range sizes {
+		at := prev + 1 + engine.Index(i)
+		fillPayload(buf[:size], l.uid, op, at)
+		entries[i] = engine.Entry{Index: at, Term: l.term, Type: tortureType(op), Data: buf[:size:size]}
+		steps[i] = step{kind: stepEntry, index: at, entry: modelEntry{term: l.term, size: size, op: op}}
+		buf = buf[size:]
+	}
+	return entries, steps
+}
+
+func (o *owner) create(l *tortureLog) (err error) {
+	waits := o.rng.IntN(2) == 0
+	l.open.Store(true)
+	op := o.t.journal.intent("c", l.uid)
+	if waits {
+		l.log, err = o.t.e.CreateSync(context.Background(), l.uid)
+	} else {
+		l.log, err = o.t.e.Create(l.uid)
+	}
+	return o.done(l, op, waits, err, step{kind: stepCreate})
+}
+
+func (o *owner) delete(l *tortureLog) error {
+	op := o.t.journal.intent("d", l.uid)
+	ctx, cancel := o.patience()
+	defer cancel()
+	l.term += 2
+	return o.done(l, op, true, o.t.e.Delete(ctx, l.uid), step{kind: stepDelete})
+}
+
+func (o *owner) truncate(l *tortureLog, to engine.Index) error {
+	op := o.t.journal.intent("t", l.uid, to)
+	l.term++
+	return o.done(l, op, false, l.log.TruncateTo(to), step{kind: stepTruncate, index: to})
+}
+
+func (o *owner) release(l *tortureLog, upTo engine.Index) error {
+	op := o.t.journal.intent("r", l.uid, upTo)
+	return o.done(l, op, false, l.log.Release(upTo), step{kind: stepRelease, index: upTo})
+}
+
+// hardState raises the term, or votes in the present one.
+func (o *owner) hardState(l *tortureLog) error {
+	h := l.state.hard
+	if o.rng.IntN(2) == 0 || h.Vote != "" || h.Term == 0 {
+		l.term++
+		h = engine.HardState{Term: max(l.term, h.Term+1)}
+		l.term = h.Term
+	}
+	if o.rng.IntN(2) == 0 {
+		h.Vote = fmt.Sprintf("member-%d", o.rng.IntN(5))
+	}
+	waits := o.waits(l)
+	l.open.Store(true)
+	op := o.t.journal.intent("h", l.uid, h.Term, voteWord(h.Vote))
+	s := step{kind: stepHard, hard: h}
+	if !waits {
+		return o.done(l, op, false, l.log.SetHardState(h), s)
+	}
+	return o.done(l, op, true, l.log.SetHardStateSync(context.Background(), h), s)
+}
+
+// read compares some entries with what they should be.
+func (o *owner) read(l *tortureLog) error {
+	first, last := l.state.released.Index+1, l.state.last().Index
+	if first > last {
+		return nil
+	}
+	i := first + engine.Index(o.rng.Uint64N(uint64(last-first)+1))
+	if o.rng.IntN(2) == 0 {
+		e, err := l.log.Read(i)
+		if err == nil {
+			err = checkEntry(&o.buf, l.uid, l.state.at(i), e)
+		}
+		return err
+	}
+	for e, err := range l.log.ReadRange(i, min(i+15, last)) {
+		if err == nil {
+			err = checkEntry(&o.buf, l.uid, l.state.at(e.Index), e)
+		}
+		if err != nil {
+			return fmt.Errorf("range from %d: %w", i, err)
+		}
+	}
+	return nil
+}

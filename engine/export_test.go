@@ -1,0 +1,12 @@
+package engine
+
+// Controls returns how many control records of the log were queued since the engine was opened,
+// and how many of them are durable.
+func (l *Log) Controls() (queued, durable uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n := len(l.controls); n > 0 {
+		return l.controls[n-1].seq, l.done
+	}
+	return l.done, l.done
+}

@@ -1,0 +1,100 @@
+package engine_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/rawl-db/rawl/engine"
+	"github.com/rawl-db/rawl/internal/vfs/memfs"
+)
+
+const roomy = 1 << 40
+
+// limit leaves that many bytes free on the world's disk; negative for no limit.
+func (w *world) limit(bytes int64) {
+	if bytes < 0 {
+		w.mem.SetCapacity(-1)
+		return
+	}
+	w.mem.SetCapacity(roomy)
+	free, err := w.mem.FreeSpace("/")
+	if err != nil {
+		w.fatalf("%v", err)
+	}
+	w.mem.SetCapacity(roomy - int64(free) + bytes)
+}
+
+// heals makes space and checks that all that was asked for becomes durable without a reopen.
+func (w *world) heals() {
+	w.t.Helper()
+	w.limit(-1)
+	if !w.settle(3000) {
+		w.fatalf("does not heal: %s", w.unsettled())
+	}
+	w.lookAtAll()
+}
+
+// fullRun lets the disk become full with that many bytes left.
+func fullRun(t *testing.T, budget int64) engine.Health {
+	w := newWorld(t, uint64(budget>>12)%7, rolls())
+	w.what += fmt.Sprintf(", %d bytes", budget)
+	w.open()
+	w.work(60)
+	w.faulty, w.full = true, true
+	w.limit(budget)
+	w.work(500)
+	w.step("monitor")
+	health, cause := w.e.Health()
+	if health == engine.HealthFailed {
+		w.fatalf("failed: %v", cause)
+	}
+	for _, o := range []memfs.CrashOptions{{}, {Unsynced: memfs.Random, Seed: uint64(budget)}} {
+		image := w.fork(o, fmt.Sprintf("cut %+v", o))
+		image.open()
+		image.recovered()
+		image.faulty = true
+		image.work(20)
+		image.heals()
+		image.fork(memfs.CrashOptions{}, "healed").check(0)
+	}
+	w.heals()
+	w.fork(memfs.CrashOptions{}, "healed").check(0)
+	return health
+}
+
+// TestFullDisk fills the disk at different moments: nothing acknowledged is lost, the engine opens
+// on a full disk, and heals when there is space again.
+func TestFullDisk(t *testing.T) {
+	seen := map[engine.Health]int{}
+	n := int64(0)
+	for budget := int64(0); budget < 3<<20; budget += (4 << 10) * (1 + n/int64(8**scale)) {
+		seen[fullRun(t, budget)]++
+		n++
+	}
+	if seen[engine.HealthReadOnly] == 0 {
+		t.Error("the engine never was read only")
+	}
+	t.Logf("%d runs: %v", n, seen)
+}
+
+// TestCreateOnFullDisk makes an engine where there is too little space for one.
+func TestCreateOnFullDisk(t *testing.T) {
+	fits := 0
+	for budget := int64(0); budget < 2<<20; budget += 28 << 10 {
+		w := newWorld(t, 1, rolls())
+		w.what += fmt.Sprintf(", %d bytes", budget)
+		w.limit(budget)
+		w.faulty = true
+		if w.open() != nil {
+			w.limit(-1)
+			w.open()
+			fits--
+		}
+		fits++
+		w.work(50)
+		w.heals()
+	}
+	if fits == 0 {
+		t.Error("nothing was enough")
+	}
+}

@@ -1,0 +1,98 @@
+package planted
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// fault is one way to break the code.
+type fault struct {
+	name     string
+	packages []string // whose tests must notice, as arguments of go test
+	run      string   // regular expression of the tests to run, "" for all
+	skip     string   // of those not to run, "" for none
+	patches  []patch
+}
+
+// patch replaces old, which stands once in file, by new. file is below the module's root.
+type patch struct{ file, old, new string }
+
+const fence = "----\n"
+
+// parse reads a definition.
+func parse(name, text string) (fault, error) {
+	f := fault{name: name}
+	for text != "" {
+		line, rest, _ := strings.Cut(text, "\n")
+		text = rest
+		word, arg, _ := strings.Cut(line, " ")
+		switch word {
+		case "", "#":
+		case "test":
+			f.packages = strings.Fields(arg)
+		case "run":
+			f.run = arg
+		case "skip":
+			f.skip = arg
+		case "replace":
+			parts := strings.SplitN(text, fence, 4)
+			if len(parts) != 4 || parts[0] != "" {
+				return f, fmt.Errorf("%s: replace %s: three lines of ---- must follow", name, arg)
+			}
+			f.patches = append(f.patches, patch{file: arg, old: parts[1], new: parts[2]})
+			text = parts[3]
+		default:
+			return f, fmt.Errorf("%s: %q is no line of a definition", name, line)
+		}
+	}
+	if len(f.packages) == 0 || len(f.patches) == 0 {
+		return f, fmt.Errorf("%s: needs test and replace", name)
+	}
+	return f, nil
+}
+
+// apply returns the files that the fault changes, with their new text.
+func (f *fault) apply(read func(file string) (string, error)) (map[string]string, error) {
+	files := make(map[string]string)
+	for _, p := range f.patches {
+		text, again := files[p.file]
+		if !again {
+			var err error
+			if text, err = read(p.file); err != nil {
+				return nil, err
+			}
+		}
+		if n := strings.Count(text, p.old); n != 1 || p.old == "" {
+			return nil, fmt.Errorf("%s: %s holds the old text %d times, not once: let the definition follow the code:\n%s",
+				f.name, p.file, n, p.old)
+		}
+		files[p.file] = strings.Replace(text, p.old, p.new, 1)
+	}
+	return files, nil
+}
+
+// overlay writes the changed files to dir, and returns the name of a file for go's -overlay.
+func (f *fault) overlay(root, dir string) (string, error) {
+	files, err := f.apply(func(file string) (string, error) {
+		b, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(file)))
+		return strings.ReplaceAll(string(b), "\r\n", "\n"), err
+	})
+	if err != nil {
+		return "", err
+	}
+	replace := make(map[string]string)
+	var errs []error
+	for file, text := range files {
+		to := filepath.Join(dir, strings.ReplaceAll(file, "/", "_"))
+		errs = append(errs, os.WriteFile(to, []byte(text), 0o600))
+		replace[filepath.Join(root, filepath.FromSlash(file))] = to
+	}
+	b, err := json.Marshal(map[string]any{"Replace": replace})
+	name := filepath.Join(dir, "overlay.json")
+	errs = append(errs, err, os.WriteFile(name, b, 0o600))
+	return name, errors.Join(errs...)
+}

@@ -1,0 +1,60 @@
+package planted
+
+import (
+	"strings"
+	"testing"
+)
+
+const sound = `# what is wrong
+test ./wal ./engine
+skip Golden
+replace wal/a.go
+----
+	one
+	two
+----
+	three
+----
+replace wal/a.go
+----
+four
+----
+----
+`
+
+func TestParse(t *testing.T) {
+	f, err := parse("sound", sound)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Join(f.packages, " ") != "./wal ./engine" || f.skip != "Golden" || f.run != "" || len(f.patches) != 2 {
+		t.Fatalf("%+v", f)
+	}
+	got, err := f.apply(func(string) (string, error) { return "zero\n\tone\n\ttwo\nfour\nfive\n", nil })
+	if err != nil || got["wal/a.go"] != "zero\n\tthree\nfive\n" {
+		t.Fatalf("%q %v", got, err)
+	}
+	for _, text := range []string{
+		"test ./wal\n",
+		"replace wal/a.go\n----\na\n----\nb\n----\n",
+		"test ./wal\nreplace wal/a.go\n----\na\n----\n",
+		strings.Replace(sound, "skip", "slip", 1),
+	} {
+		if _, err := parse("bad", text); err == nil {
+			t.Errorf("accepted:\n%s", text)
+		}
+	}
+}
+
+// TestApplyFollowsTheCode proves that a definition whose text the code has not, or has twice, is refused.
+func TestApplyFollowsTheCode(t *testing.T) {
+	f, err := parse("sound", sound)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, code := range []string{"four\n", "\tone\n\ttwo\n", "\tone\n\ttwo\n\tone\n\ttwo\nfour\n"} {
+		if _, err := f.apply(func(string) (string, error) { return code, nil }); err == nil {
+			t.Errorf("applied to:\n%s", code)
+		}
+	}
+}
