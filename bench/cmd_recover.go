@@ -31,7 +31,7 @@ func runRecover(ctx context.Context, args []string) error {
 	c.row.storeFlags(fs)
 	fs.IntVar(&c.row.Logs, "logs", 100, "number of logs")
 	fs.IntVar(&c.row.Size, "size", 256, "payload of an entry, bytes")
-	fs.Int64Var(&c.bytes, "bytes", 512<<20, "write-ahead log to recover, bytes, at most 1 GiB")
+	fs.Int64Var(&c.bytes, "bytes", 512<<20, "write-ahead log to recover, bytes")
 	fs.IntVar(&c.idle, "idle", 10_000, "idle logs")
 	fs.IntVar(&c.times, "times", 2, "recoveries of each kind")
 	dir := fs.String("dir", "", "where to work; default a new directory under the current one, removed afterwards")
@@ -61,13 +61,12 @@ func runRecover(ctx context.Context, args []string) error {
 
 func (c *recoverCase) options() (engine.Options, error) {
 	o, err := c.row.options()
-	o.WALFileBytes = (c.bytes + 4095) &^ 4095
-	o.WALSpares, o.MemoryBytes = 1, 8<<30
+	o.MemoryBytes = 8 << 30
 	o.LogMemoryBytes, o.WALBacklogBytes = o.MemoryBytes, o.MemoryBytes
 	return o, err
 }
 
-// wal fills one WAL file to the end and opens copies of it.
+// wal fills WAL files that are not flushed, and opens copies of them.
 func (c *recoverCase) wal(ctx context.Context) error {
 	model := filepath.Join(c.dir, "model")
 	payload, err := c.fillWAL(ctx, model)
@@ -87,7 +86,8 @@ func (c *recoverCase) wal(ctx context.Context) error {
 	return os.RemoveAll(model)
 }
 
-// fillWAL returns the payload bytes that went in.
+// fillWAL returns the payload bytes that went in. A file in the place of the segments' directory
+// keeps sealed WAL files from being flushed meanwhile.
 func (c *recoverCase) fillWAL(ctx context.Context, dir string) (int64, error) {
 	o, err := c.options()
 	if err != nil {
@@ -97,27 +97,33 @@ func (c *recoverCase) fillWAL(ctx context.Context, dir string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	unblock, err := blockFlush(filepath.Join(dir, "logs"))
+	if err != nil {
+		return 0, err
+	}
 	f, err := newFilled(e, c.row.Logs, c.row.Size)
 	if err != nil {
 		return 0, err
 	}
-	// What a round of 64 entries per log takes is known after the first ones.
-	const slack = 2 << 20
-	rounds := 0
-	for {
-		if err := f.add(ctx, 64); err != nil {
+	var payload int64
+	for int64(e.Stats().BatchBytes.Sum) < c.bytes {
+		if err := errors.Join(f.add(ctx, 64), f.settle(ctx)); err != nil {
 			return 0, err
 		}
-		if err := f.settle(ctx); err != nil {
-			return 0, err
-		}
-		rounds++
-		used := int64(e.Stats().BatchBytes.Sum)
-		if used+used/int64(rounds)+slack > o.WALFileBytes {
-			break
-		}
+		payload += 64 * int64(c.row.Logs*c.row.Size)
 	}
-	return int64(rounds) * 64 * int64(c.row.Logs*c.row.Size), e.Close(ctx)
+	c.bytes = int64(e.Stats().BatchBytes.Sum)
+	return payload, errors.Join(e.Close(ctx), unblock())
+}
+
+func blockFlush(logs string) (unblock func() error, err error) {
+	if err := os.Remove(logs); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	if err := os.WriteFile(logs, nil, 0o600); err != nil {
+		return nil, err
+	}
+	return func() error { return errors.Join(os.Remove(logs), os.Mkdir(logs, 0o700)) }, nil
 }
 
 // reopen opens a copy of the model, as what is opened begins to be flushed.

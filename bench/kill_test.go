@@ -43,7 +43,7 @@ func TestKill(t *testing.T) {
 			if s == engine.StrategyNone {
 				continue
 			}
-			dir := t.TempDir()
+			dir := keptDir(t)
 			cases = append(cases, &killCase{bench: bench, dir: filepath.Join(dir, "d"), acks: filepath.Join(dir, "acks"),
 				flags: []string{"-backend", b, "-strategy", s.String()}})
 		}
@@ -60,6 +60,25 @@ func TestKill(t *testing.T) {
 	for _, c := range cases[:min(kills, len(cases))] {
 		t.Logf("%v: %d kills", c.flags, c.kills)
 	}
+}
+
+// keptDir returns a directory that a failed test leaves behind, to be looked at.
+func keptDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "rawl-kill-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("kept: %s", dir)
+			return
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
 }
 
 // killAfter draws the moment: one in five within the start.

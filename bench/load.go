@@ -2,6 +2,7 @@ package main
 
 import (
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -118,7 +119,7 @@ func (l *load) slice(d time.Duration) (measure, error) {
 	var wg sync.WaitGroup
 	l.running.Store(true)
 	for range l.row.Busy {
-		wg.Go(func() { busy(&l.running) })
+		wg.Go(func() { busy(&l.running, !l.row.Hog) })
 	}
 	for _, p := range l.producers {
 		wg.Go(p.run)
@@ -181,9 +182,12 @@ func (l *load) result() measure {
 	return t
 }
 
-// busy computes for about 2 µs at a time and yields in between.
-func busy(running *atomic.Bool) {
+// busy computes for about 2 µs at a time, and yields in between if it is that polite.
+func busy(running *atomic.Bool, yield bool) {
 	for x := uint64(1); running.Load() && x != 0; {
 		x = spin(x)
+		if yield {
+			runtime.Gosched()
+		}
 	}
 }

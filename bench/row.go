@@ -31,8 +31,9 @@ type row struct {
 	Outstanding int
 	// Flush keeps everything, so that sealed WAL files go to segments.
 	Flush bool
-	// Busy goroutines compute for 2 µs and yield, over and over.
+	// Busy goroutines compute for 2 µs and yield, over and over; with Hog they never yield.
 	Busy int
+	Hog  bool
 	// NoGather turns gathering off.
 	NoGather bool
 	// Rate limits all producers together, in entries/s; 0 is no limit.
@@ -73,6 +74,9 @@ func (r row) label() string {
 	}
 	if r.Busy > 0 {
 		s += fmt.Sprintf(", %d busy", r.Busy)
+	}
+	if r.Hog {
+		s += " (no yield)"
 	}
 	if r.NoGather {
 		s += ", no gathering"
@@ -166,6 +170,7 @@ func (r *row) loadFlags(fs *flag.FlagSet) {
 	fs.IntVar(&r.Batch, "batch", 1, "entries per append")
 	fs.BoolVar(&r.Flush, "flush", false, "release nothing: sealed WAL files go to segments")
 	fs.IntVar(&r.Busy, "busy", 0, "goroutines that compute and yield every 2 µs")
+	fs.BoolVar(&r.Hog, "hog", false, "let the busy goroutines never yield")
 	fs.BoolVar(&r.NoGather, "nogather", false, "commit at once, without gathering")
 	fs.IntVar(&r.Rate, "rate", 0, "limit of all producers together, entries/s; 0 is none")
 	fs.Int64Var(&r.WALFile, "walfile", 0, "size of a WAL file, bytes; 0 is the engine's default")

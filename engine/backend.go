@@ -105,6 +105,7 @@ func (d device) withQueues(commit, deep vfs.FS) (device, error) {
 	if d.commit, err = commit.NewQueue(commitDepth); err != nil {
 		return device{}, fmt.Errorf("engine: commit queue: %w", err)
 	}
+	d.deepFS = deep
 	if d.deep, err = deep.NewQueue(deepDepth); err != nil {
 		return device{}, errors.Join(fmt.Errorf("engine: flush queue: %w", err), d.commit.Close())
 	}

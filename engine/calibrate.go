@@ -45,7 +45,7 @@ func chooseByMeasure(direct device, uring *ring.FS, walDir string) (device, erro
 	deep, err := uring.NewQueue(deepDepth)
 	if err == nil {
 		err = direct.deep.Close()
-		direct.deep, direct.choice.Deep = deep, BackendRing
+		direct.deep, direct.deepFS, direct.choice.Deep = deep, uring, BackendRing
 	}
 	if err != nil {
 		return device{}, errors.Join(err, queue.Close(), direct.close())

@@ -18,8 +18,8 @@ func (e *Engine) Flush(ctx context.Context) error {
 		return fmt.Errorf("engine: flush: %w", e.writeError(err))
 	}
 	select {
-	case <-e.flusher.await(sealed):
-		return nil
+	case err := <-e.flusher.await(sealed):
+		return err
 	case <-ctx.Done():
 		if err := e.flusher.failing(); err != nil {
 			return fmt.Errorf("engine: flush: %w: %w", context.Cause(ctx), err)
@@ -46,7 +46,7 @@ func (e *Engine) Close(ctx context.Context) error {
 	err := e.wal.Close()
 	e.state.Store(stateClosed)
 	e.failWaiters(ErrClosed)
-	return errors.Join(e.writeError(err), e.flusher.writer.Close(), e.release())
+	return errors.Join(e.writeError(err), e.release())
 }
 
 // stopLoops ends the goroutines, the committer last but for those it feeds.
@@ -82,6 +82,9 @@ func (e *Engine) release() error {
 		errs = append(errs, e.manifest.Close())
 	}
 	errs = append(errs, e.device.close())
+	if e.flusher != nil {
+		errs = append(errs, e.flusher.close())
+	}
 	if e.lock != nil {
 		errs = append(errs, e.lock.Close())
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/rawl-db/rawl/internal/manifest"
@@ -66,15 +67,25 @@ func (e *Engine) newID() (raftlog.LogID, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.next > s.reserved {
-		upTo := s.next + idStep
-		if err := e.manifest.Apply(manifest.Edit{ReserveIDs: upTo}); err != nil {
-			return 0, fmt.Errorf("engine: reserve log ids: %w", err)
+		if err := s.reserve(e.manifest); noSpace(err) {
+			return 0, fmt.Errorf("%w: %w", ErrReadOnly, err)
+		} else if err != nil {
+			return 0, err
 		}
-		s.reserved = upTo
 	}
 	id := s.next
 	s.next++
 	return id, nil
+}
+
+// reserve makes the next step of ids durable.
+func (s *idSource) reserve(m *manifest.Manifest) error {
+	upTo := s.next + idStep
+	if err := m.Apply(manifest.Edit{ReserveIDs: upTo}); err != nil {
+		return fmt.Errorf("engine: reserve log ids: %w", err)
+	}
+	s.reserved = upTo
+	return nil
 }
 
 // Dir returns the engine's directory.
@@ -237,6 +248,11 @@ func (e *Engine) writeError(err error) error {
 
 func (e *Engine) failure() error { return e.writeError(e.wal.Err()) }
 
+// noSpace reports whether err says that the disk, or the user's share of it, is full.
+func noSpace(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
 // now is the clock of the WAL, in nanoseconds from when the engine was opened.
 func (e *Engine) now() int64 { return int64(time.Since(e.began)) }
 
@@ -253,8 +269,9 @@ type device struct {
 	fs vfs.FS
 	// commit is the queue that the WAL's committer owns.
 	commit vfs.Queue
-	// deep is the queue that the flusher owns.
-	deep vfs.Queue
+	// deep is the queue that the flusher owns, made by deepFS.
+	deep   vfs.Queue
+	deepFS vfs.FS
 	// direct says that files bypass the page cache.
 	direct bool
 	// serial makes recovery work on one goroutine, for the simulator.

@@ -39,12 +39,13 @@ type flusher struct {
 		flushed uint64 // highest file number that has left service
 		err     error  // why the flush of the oldest file fails, nil when it does not
 		waiting []flushWaiter
+		closed  bool
 	}
 }
 
 type flushWaiter struct {
 	upTo uint64
-	done chan struct{}
+	done chan error // capacity 1
 }
 
 // flushJob is the flush of one sealed file.
@@ -103,11 +104,16 @@ func (f *flusher) backlog() int {
 	return len(f.mu.sealed)
 }
 
-// await returns a channel that is closed when every file up to number has been flushed.
-func (f *flusher) await(number uint64) <-chan struct{} {
-	done := make(chan struct{})
+// await returns a channel that receives nil when every file up to number has been flushed, or
+// ErrClosed.
+func (f *flusher) await(number uint64) <-chan error {
+	done := make(chan error, 1)
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.mu.closed {
+		done <- ErrClosed
+		return done
+	}
 	f.mu.waiting = append(f.mu.waiting, flushWaiter{upTo: number, done: done})
 	f.answerLocked()
 	return done
@@ -117,10 +123,21 @@ func (f *flusher) answerLocked() {
 	f.mu.waiting = slices.DeleteFunc(f.mu.waiting, func(w flushWaiter) bool {
 		done := len(f.mu.sealed) == 0 || f.mu.sealed[0].Number > w.upTo
 		if done {
-			close(w.done)
+			w.done <- nil
 		}
 		return done
 	})
+}
+
+// close answers those who wait for what will not be flushed any more, and frees the writer.
+func (f *flusher) close() error {
+	f.mu.Lock()
+	for _, w := range f.mu.waiting {
+		w.done <- ErrClosed
+	}
+	f.mu.waiting, f.mu.closed = nil, true
+	f.mu.Unlock()
+	return f.writer.Close()
 }
 
 // Step does one bounded piece of work. It reports whether there may be more, and how long the
@@ -312,7 +329,8 @@ func (f *flusher) stepJob() (more bool, pause time.Duration) {
 		began := time.Now()
 		done, wrote, err := f.writer.Step(limit)
 		if err != nil {
-			return true, f.failed("write segments", err)
+			f.job = nil
+			return true, f.failed("write segments", errors.Join(err, f.renew()))
 		}
 		f.e.stats.flushedBytes.Add(wrote)
 		if !done {
@@ -338,6 +356,22 @@ func (f *flusher) stepJob() (more bool, pause time.Duration) {
 	f.recovered()
 	f.job = nil
 	return true, 0
+}
+
+// renew replaces a queue that failed, and the writer that used it.
+func (f *flusher) renew() error {
+	d := &f.e.device
+	err := errors.Join(d.deep.Close(), f.writer.Close())
+	if q, e := d.deepFS.NewQueue(deepDepth); e == nil {
+		d.deep = q
+	} else {
+		return errors.Join(err, e) // the closed queue refuses what comes, and renew is called again
+	}
+	w, e := f.e.newSegmentWriter()
+	if e == nil {
+		f.writer = w
+	}
+	return errors.Join(err, e)
 }
 
 // pace returns how many writes to have in flight, and how many times their duration to pause

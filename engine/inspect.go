@@ -150,8 +150,8 @@ func InspectOn(fs vfs.FS, dir string, o InspectOptions) (*Inspection, error) {
 		return nil, err
 	}
 	defer s.close()
-	if s.manifestErr != nil {
-		return nil, fmt.Errorf("engine: inspect: %w", s.manifestErr)
+	if err := s.unreadable(); err != nil {
+		return nil, err
 	}
 	return s.inspection(), nil
 }

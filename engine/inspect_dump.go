@@ -98,8 +98,8 @@ func (d *dumper) run() error {
 		return err
 	}
 	defer s.close()
-	if s.manifestErr != nil {
-		return fmt.Errorf("engine: dump: %w", s.manifestErr)
+	if err := s.unreadable(); err != nil {
+		return err
 	}
 	d.s, d.log = s, nil
 	for _, l := range s.logs {

@@ -49,7 +49,7 @@ type walFile struct {
 func openWALFiles(from vfs.FS, dir string, stream uint64, numbers []uint64) (*walFiles, error) {
 	w := &walFiles{FS: from, dir: dir, files: make(map[string]*walFile), direct: true}
 	for _, n := range numbers[max(0, len(numbers)-eagerFiles):] {
-		if _, err := w.file(n); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if _, err := w.file(n); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errNotFile) {
 			w.close()
 			return nil, err
 		}

@@ -183,6 +183,18 @@ func (s *survey) noteManifest() {
 	}
 }
 
+// unreadable is why nothing is known but what noteManifest listed. A manifest that is not there is damage: other
+// files of the engine are.
+func (s *survey) unreadable() error {
+	if errors.Is(s.manifestErr, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %w", ErrCorrupt, s.manifestErr)
+	}
+	if s.manifestErr != nil {
+		return fmt.Errorf("engine: %w", s.manifestErr)
+	}
+	return nil
+}
+
 // reasonManifest is why a log whose place in the manifest was damaged is set apart.
 const reasonManifest = "its manifest record was damaged"
 

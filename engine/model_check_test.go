@@ -51,17 +51,17 @@ func checkEdges(l *engine.Log, first, last engine.Index) error {
 		want = engine.ErrOutOfRange
 	}
 	if _, err := l.Read(first - 1); !errors.Is(err, want) {
-		return fmt.Errorf("read before the first entry: %v, want %v", err, want)
+		return fmt.Errorf("read before the first entry: %w, want %v", err, want)
 	}
 	if _, err := l.Read(last + 1); !errors.Is(err, engine.ErrOutOfRange) {
-		return fmt.Errorf("read behind the last entry: %v", err)
+		return fmt.Errorf("read behind the last entry: %w", err)
 	}
 	if _, err := l.Term(last + 1); !errors.Is(err, engine.ErrOutOfRange) {
-		return fmt.Errorf("term behind the last entry: %v", err)
+		return fmt.Errorf("term behind the last entry: %w", err)
 	}
 	for _, err := range l.ReadRange(last+1, last+1) {
 		if !errors.Is(err, engine.ErrOutOfRange) {
-			return fmt.Errorf("range behind the last entry: %v", err)
+			return fmt.Errorf("range behind the last entry: %w", err)
 		}
 	}
 	return nil
@@ -104,9 +104,14 @@ func (w *world) lookAtAll() {
 }
 
 // recovered checks what an open found: acknowledged ⊆ recovered ⊆ appended, in order (I16). What
-// was found becomes the model's truth, as an open acknowledges it.
-func (w *world) recovered() {
+// was found becomes the model's truth, as an open acknowledges it. It returns false when a fault
+// that does not end kept it from looking.
+func (w *world) recovered() bool {
 	w.t.Helper()
+	if w.full {
+		w.step("commit")
+		w.step("monitor")
+	}
 	stats := w.e.Stats()
 	if r := stats.Recovery; r.Damage > 0 || len(r.Quarantined) > 0 {
 		w.fatalf("recovery: %+v", r)
@@ -117,7 +122,9 @@ func (w *world) recovered() {
 		var got state
 		l, err := w.e.Log(uid)
 		if err == nil {
-			if got, err = w.observe(l); err != nil {
+			if got, err = w.observe(l); err != nil && w.sticky && tolerable(err) {
+				return false
+			} else if err != nil {
 				w.fatalf("log %s: %v", uid, err)
 			}
 			if durable && l.LastWritten() != l.Last() {
@@ -136,6 +143,7 @@ func (w *world) recovered() {
 			w.logs[l].life = h.now.life
 		}
 	}
+	return true
 }
 
 // tail lists the records around the end of what was acknowledged.

@@ -129,11 +129,12 @@ func (h *history) add(r rec) {
 	h.now.apply(r)
 }
 
-// written notes an acknowledgement: of a log's control records, and of entry last.
+// written notes an acknowledgement: of a log's control records, and of entry last. Those without
+// a number are what an open on a full disk has still to commit, before everything else.
 func (h *history) written(life int, controls uint64, last engine.EntryID) {
 	for i := len(h.recs) - 1; i >= h.acked; i-- {
 		r := &h.recs[i]
-		if r.life == life && (r.seq > 0 && r.seq <= controls || r.kind == recEntry && r.id == last) {
+		if r.life == life && (r.kind != recEntry && r.seq <= controls || r.kind == recEntry && r.id == last) {
 			h.acked = i + 1
 			return
 		}

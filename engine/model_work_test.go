@@ -48,7 +48,10 @@ func (w *world) reopen() bool {
 	if w.open() != nil && w.open() != nil {
 		return false
 	}
-	w.recovered()
+	if !w.recovered() {
+		w.close()
+		return false
+	}
 	return true
 }
 

@@ -164,14 +164,18 @@ func (e *Engine) openReaders() error {
 	if err != nil {
 		return err
 	}
-	w, err := segwriter.New(segwriter.Options{
-		FS: e.device.fs, Queue: e.device.deep, Dir: filepath.Join(e.dir, logsDir),
-		MaxEntries: e.opts.SegmentEntries, MaxBytes: e.opts.SegmentBytes, Direct: e.device.direct})
+	w, err := e.newSegmentWriter()
 	if err != nil {
 		return err
 	}
 	e.flusher = newFlusher(e, w)
 	return nil
+}
+
+func (e *Engine) newSegmentWriter() (*segwriter.Writer, error) {
+	return segwriter.New(segwriter.Options{
+		FS: e.device.fs, Queue: e.device.deep, Dir: filepath.Join(e.dir, logsDir),
+		MaxEntries: e.opts.SegmentEntries, MaxBytes: e.opts.SegmentBytes, Direct: e.device.direct})
 }
 
 // openWAL makes the writer, takes its first file into service, and commits again what recovery
@@ -200,16 +204,20 @@ func (e *Engine) openWAL(r *replay) error {
 	}
 	e.pool = e.wal.Pool()
 	e.flusher.pooling = e.pool.Return
-	if err := e.reserveIDs(); err != nil {
+	// On a full disk the engine opens all the same, to be read: the first ids, the first file and
+	// the second commit of the tail wait for space.
+	if err := e.reserveIDs(); err != nil && !noSpace(err) {
 		return err
 	}
-	if err := e.pool.Fill(); err != nil {
+	err = e.pool.Fill()
+	full := noSpace(err)
+	if err != nil && !full {
 		return fmt.Errorf("engine: prepare WAL file: %w", err)
 	}
 	if err := r.requeue(); err != nil {
 		return err
 	}
-	if err := e.wal.CommitAll(); err != nil {
+	if err := e.wal.CommitAll(); err != nil && !(full && errors.Is(err, wal.ErrNoSpare)) {
 		return fmt.Errorf("engine: commit recovered tail: %w", e.writeError(err))
 	}
 	return nil
@@ -226,7 +234,10 @@ func (e *Engine) unusedWAL(r *replay) ([]uint64, error) {
 		}
 	}
 	if len(empty) > 0 {
-		if err := e.manifest.Apply(manifest.Edit{DropWAL: empty}); err != nil {
+		err := e.manifest.Apply(manifest.Edit{DropWAL: empty})
+		if noSpace(err) {
+			empty = nil // they stay in service, unused, until the next open
+		} else if err != nil {
 			return nil, fmt.Errorf("engine: drop unused WAL files: %w", err)
 		}
 	}
@@ -246,12 +257,9 @@ func (e *Engine) unusedWAL(r *replay) ([]uint64, error) {
 
 // reserveIDs begins a fresh range of log ids, so that one whose creation was lost is not used twice.
 func (e *Engine) reserveIDs() error {
-	e.ids.next = e.manifest.ReservedIDs() + 1
-	e.ids.reserved = e.ids.next + idStep
-	if err := e.manifest.Apply(manifest.Edit{ReserveIDs: e.ids.reserved}); err != nil {
-		return fmt.Errorf("engine: reserve log ids: %w", err)
-	}
-	return nil
+	e.ids.reserved = e.manifest.ReservedIDs()
+	e.ids.next = e.ids.reserved + 1
+	return e.ids.reserve(e.manifest)
 }
 
 // register makes a prepared WAL file known to the manifest.

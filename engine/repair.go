@@ -130,7 +130,7 @@ func (r *repairer) run() error {
 		return err
 	}
 	if len(r.o.AcceptLoss) > 0 || r.o.AcceptAllLoss {
-		if err := r.recoverFirst(); err != nil {
+		if _, err := recoverOn(r.fs, r.dir, r.o.WALDir); err != nil {
 			return fmt.Errorf("engine: repair: %w", err)
 		}
 		return r.locked(r.acceptLosses)
@@ -191,15 +191,32 @@ func (r *repairer) writeFormat() error {
 	return r.fs.SyncDir(r.dir)
 }
 
-// recoverFirst moves everything that is sound out of the write-ahead log.
-func (r *repairer) recoverFirst() error {
-	o := Options{WALDir: r.o.WALDir, Backend: BackendFallback, WALFileBytes: walFileSize(r.fs, r.walDir)}
-	e, err := OpenOn(r.fs, r.dir, o)
+// Recover does what Open does and nothing more: it recovers the directory, moves everything out of
+// the write-ahead log to segments and the manifest, and closes it. walDir is what
+// Options.WALDir was, or empty. It never makes an engine where there is none. Errors:
+// fs.ErrNotExist, and those of Open, Flush and Close.
+func Recover(dir, walDir string) (RecoveryReport, error) {
+	from, err := fallback.Open(fallback.Options{})
 	if err != nil {
-		return err
+		return RecoveryReport{}, fmt.Errorf("engine: %w", err)
+	}
+	return recoverOn(from, dir, walDir)
+}
+
+func recoverOn(from vfs.FS, dir, walDir string) (RecoveryReport, error) {
+	if _, err := formatDamage(from, dir); err != nil {
+		return RecoveryReport{}, err
+	}
+	o := Options{WALDir: walDir, Backend: BackendFallback}
+	o.WALFileBytes = walFileSize(from, o.walDir(dir))
+	e, err := OpenOn(from, dir, o)
+	if err != nil {
+		return RecoveryReport{}, err
 	}
 	ctx := context.Background()
-	return errors.Join(e.Flush(ctx), e.Close(ctx))
+	err = e.Flush(ctx)
+	r := e.Stats().Recovery
+	return r, errors.Join(err, e.Close(ctx))
 }
 
 // walFileSize is the size of the WAL files that are there, so that they can be used again; 0
@@ -243,8 +260,8 @@ func (r *repairer) planAccept() error {
 		return err
 	}
 	defer s.close()
-	if s.manifestErr != nil {
-		return fmt.Errorf("engine: repair: %w", s.manifestErr)
+	if err := s.unreadable(); err != nil {
+		return err
 	}
 	if err := r.checkNames(func(uid UID) bool {
 		return slices.ContainsFunc(s.sorted(), func(l *surveyLog) bool { return l.uid == uid })

@@ -73,6 +73,7 @@ func (r *repairer) rebuild(cause error) error {
 		r.act(a)
 	}
 	r.warn("logs of which neither a segment nor a record is left cannot be found again")
+	r.warn("entries at the end of a segment that were cut off and not replaced may be there again")
 	edit.ReserveIDs = max(edit.ReserveIDs, highest) + idStep
 	if r.o.DryRun {
 		return nil

@@ -451,6 +451,9 @@ func (r *replay) FileDone(number uint64, first, last raftlog.Batch) error {
 	r.e.flusher.enqueue(s)
 	for r.e.budget.used.Load() > r.e.budget.memory/2 && r.e.flusher.backlog() > 0 {
 		if _, pause := r.e.flusher.Step(); pause > 0 && r.e.flusher.failing() != nil {
+			if noSpace(r.e.flusher.failing()) {
+				return nil // memory holds what the disk has no room for
+			}
 			return fmt.Errorf("engine: recover: flush: %w", r.e.flusher.failing())
 		}
 	}

@@ -33,13 +33,19 @@ func (p *recReplay) losePayload(log *recLog, rec *recRecord, f *frame.Frame, why
 }
 
 // damaged lays what is missing in a frame to the logs it hits, after its sound records were visited.
-func (p *recReplay) damaged(f *frame.Frame, c recChecked, records []recRecord) error {
+func (p *recReplay) damaged(u *recUnit, f *frame.Frame, c recChecked) error {
+	records := u.records[c.from:c.to]
 	why := LostRecords
 	var err error
 	switch {
 	case c.complete:
 		why = LostPayload
 	case f.HasTrailer:
+		body := recBody(u.data, f)
+		for i := range records {
+			body = body[records[i].Size():]
+		}
+		p.salvage(body, u.id)
 		err = p.loseTouched(f, records)
 	default:
 		why = LostFrame

@@ -112,7 +112,7 @@ func (p *recReplay) unit(u *recUnit) error {
 		if f.HasHeader && f.HasTrailer && c.complete && c.sound {
 			continue
 		}
-		if err := p.damaged(f, c, u.records[c.from:c.to]); err != nil {
+		if err := p.damaged(u, f, c); err != nil {
 			return err
 		}
 	}

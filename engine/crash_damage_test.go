@@ -1,0 +1,307 @@
+package engine_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"path"
+	"strings"
+	"testing"
+
+	"github.com/rawl-db/rawl/engine"
+	"github.com/rawl-db/rawl/internal/frame"
+	"github.com/rawl-db/rawl/internal/vfs"
+	"github.com/rawl-db/rawl/internal/vfs/memfs"
+	"github.com/rawl-db/rawl/wal"
+)
+
+// patient is a small engine's disk that is to be damaged.
+type patient struct {
+	*world
+	closed bool
+	walEnd uint64                   // the batch of the newest frame
+	frames map[string][]frame.Frame // by WAL file
+	names  map[string]map[uint32]engine.UID
+	dirs   map[string]engine.UID // by log directory
+}
+
+// newPatient makes an engine with logs in segments, in sealed files and in the current one, with
+// truncations, releases, a deleted and a recreated log. All that was asked for is durable.
+func newPatient(t testing.TB, seed uint64, closed bool) *patient {
+	o := small()
+	o.WALFileEntries = 40
+	p := &patient{world: newWorld(t, seed, o), closed: closed,
+		frames: map[string][]frame.Frame{}, names: map[string]map[uint32]engine.UID{}, dirs: map[string]engine.UID{}}
+	p.open()
+	p.work(200)
+	p.settle(3000)
+	for i := range 40 {
+		p.act(p.uids[i%len(p.uids)])
+		if i%4 == 0 {
+			p.step("commit")
+		}
+	}
+	p.dirsOf()
+	for p.step("commit") {
+	}
+	if closed {
+		p.close()
+	}
+	p.scan()
+	return p
+}
+
+// scan finds the frames of the WAL files.
+func (p *patient) scan() {
+	for _, name := range p.mem.Files() {
+		if !strings.HasSuffix(name, ".wal") {
+			continue
+		}
+		b, _ := p.mem.ReadFile(name)
+		h, err := frame.DecodeFileHeader(b)
+		if err != nil {
+			continue
+		}
+		p.frames[name] = frame.Scan(b, frame.NewIdentity(h.Stream, h.Number))
+		p.names[name] = map[uint32]engine.UID{}
+		for _, f := range p.frames[name] {
+			p.walEnd = max(p.walEnd, f.Batch)
+			for r := range f.Records {
+				if r.Kind == wal.KindDeclare {
+					p.names[name][r.Log] = engine.UID(r.Payload[8:])
+				}
+			}
+		}
+	}
+}
+
+// dirsOf learns which directory is whose: only one log's segments are named by its entries.
+func (p *patient) dirsOf() {
+	for _, name := range p.mem.Files() {
+		if path.Ext(name) != ".seg" {
+			continue
+		}
+		b, _ := p.mem.ReadFile(name)
+		for _, uid := range p.uids {
+			if strings.Contains(string(b[:4096]), string(uid)) {
+				p.dirs[path.Dir(name)] = uid
+			}
+		}
+	}
+}
+
+// wound is damage to a file at an offset, and what it may cost.
+type wound struct {
+	name    string
+	off     int64
+	hits    map[engine.UID]bool // logs that may be set apart, or have entries that cannot be read
+	any     bool                // any log may be set apart
+	one     bool                // any one log may be set apart
+	last    bool                // the newest batch may be cut
+	segment bool
+	refuse  bool // the open may fail
+}
+
+func (p *patient) wound(name string, off int64) wound {
+	w := wound{name: name, off: off, hits: map[engine.UID]bool{}}
+	switch {
+	case strings.HasSuffix(name, ".seg"):
+		w.hits[p.dirs[path.Dir(name)]], w.segment = true, true
+	case strings.HasSuffix(name, ".wal"):
+		for _, f := range p.frames[name] {
+			if begin := int64(f.Block) * frame.BlockSize; off < begin || off >= begin+int64(f.Blocks)*frame.BlockSize {
+				continue
+			}
+			w.last = f.Batch == p.walEnd
+			for t := range f.Trailer.Touches() {
+				w.hits[p.names[name][t.Number]] = true
+			}
+		}
+	case strings.Contains(name, "manifest-"):
+		w.one = true
+	default:
+		w.refuse = true
+	}
+	return w
+}
+
+// operate opens the damaged disk and checks that the damage is contained.
+func (p *patient) operate(w wound, damage func(*memfs.FS)) {
+	p.t.Helper()
+	c := p.fork(memfs.CrashOptions{Unsynced: memfs.Kept}, fmt.Sprintf("%s at %d", w.name, w.off))
+	damage(c.mem)
+	set := c.examine(w)
+	if set == nil {
+		return
+	}
+	if c.rng.IntN(8) == 0 { // the same is found again
+		c.settle(50)
+		c.close()
+		again := c.fork(memfs.CrashOptions{Unsynced: memfs.Kept}, "again")
+		w.any = w.any || len(set) > 0
+		if more := again.examine(w); len(more) != len(set) {
+			c.fatalf("set apart %v, at the next open %v", set, more)
+		}
+	}
+}
+
+// examine returns the logs that were set apart, nil when the open was refused.
+func (w *world) examine(d wound) map[engine.UID]bool {
+	w.t.Helper()
+	o := w.o
+	o.Handler = w
+	w.logs = map[*engine.Log]*handle{}
+	e, err := engine.OpenParts(w.fs, "/db", o)
+	if err != nil {
+		if !d.refuse || !errors.Is(err, engine.ErrCorrupt) && !errors.Is(err, engine.ErrVersion) && !errors.Is(err, engine.ErrMissingWAL) {
+			w.fatalf("open: %v", err)
+		}
+		return nil
+	}
+	w.e, w.parts = e, e.Parts()
+	r := e.Stats().Recovery
+	apart := map[engine.UID]bool{}
+	for _, uid := range w.uids {
+		h := w.hist[uid]
+		if d.last && r.Torn > 0 {
+			h.acked = 0
+		}
+		if w.examineLog(h, d) {
+			apart[uid] = true
+		}
+	}
+	if d.one && len(apart) > 1 {
+		w.fatalf("set apart %v", apart)
+	}
+	if len(apart) != len(r.Quarantined) && !d.segment {
+		w.fatalf("set apart %v, reported %v", apart, r.Quarantined)
+	}
+	for l := range e.Logs() {
+		h := w.hist[l.UID()]
+		if h == nil {
+			w.fatalf("invented log %s", l.UID())
+		}
+		w.logs[l] = &handle{h: h, life: h.now.life}
+	}
+	return apart
+}
+
+// examineLog reports whether the log is set apart, or has entries that cannot be read.
+func (w *world) examineLog(h *history, d wound) bool {
+	w.t.Helper()
+	may := d.any || d.one || d.hits[h.uid]
+	l, err := w.e.Log(h.uid)
+	var got state
+	if err == nil {
+		got, err = observe(l, w.largest())
+	}
+	switch {
+	case errors.Is(err, engine.ErrNotFound):
+	case may && errors.Is(err, engine.ErrQuarantined) && h.now.exists:
+		return true
+	case may && d.segment && errors.Is(err, engine.ErrCorrupt):
+		w.readSingly(l, h)
+		return true
+	case err != nil:
+		w.fatalf("log %s: %v", h.uid, err)
+	}
+	if _, ok := h.match(&got); !ok {
+		w.fatalf("log %s is\n %v, want\n %v\n%+v", h.uid, got, h.now, w.e.Stats().Recovery)
+	}
+	return false
+}
+
+// readSingly checks that each entry of a damaged log is right or an error.
+func (w *world) readSingly(l *engine.Log, h *history) {
+	w.t.Helper()
+	bad := 0
+	for i := l.First(); i <= l.Last().Index; i++ {
+		e, err := l.Read(i)
+		if err != nil {
+			if !errors.Is(err, engine.ErrCorrupt) {
+				w.fatalf("log %s: read %d: %v", h.uid, i, err)
+			}
+			bad++
+			continue
+		}
+		if life, err := checkEntry(h.uid, e, w.largest()); err != nil || life > 0 && life != h.now.life || e.ID() != h.now.at(i) {
+			w.fatalf("log %s: entry %v of life %d, want %v: %v", h.uid, e.ID(), life, h.now.at(i), err)
+		}
+	}
+	if bad == 0 {
+		w.fatalf("log %s: a range fails, single reads do not", h.uid)
+	}
+}
+
+func flipByte(name string, off int64, mask byte) func(*memfs.FS) {
+	return func(fs *memfs.FS) {
+		f, err := fs.Open(name, vfs.OpenOptions{Write: true})
+		if err != nil {
+			panic(err)
+		}
+		var b [1]byte
+		f.ReadAt(b[:], off)
+		b[0] ^= mask
+		f.WriteAt(b[:], off)
+		f.Sync()
+		f.Close()
+	}
+}
+
+// TestEveryByteFlipped flips bytes of all files, one at a time.
+func TestEveryByteFlipped(t *testing.T) {
+	for _, closed := range []bool{true, false} {
+		t.Run(fmt.Sprintf("closed=%v", closed), func(t *testing.T) {
+			p := newPatient(t, 3, closed)
+			rng := rand.New(rand.NewPCG(1, uint64(*scale)))
+			n := 0
+			for _, name := range p.mem.Files() {
+				b, _ := p.mem.ReadFile(name)
+				live := liveBytes(b)
+				stride := max(1, 400 / *scale)
+				for off := int64(rng.IntN(stride)); off < int64(len(b)); off += int64(stride) {
+					if off > live {
+						stride = max(1, 40000 / *scale)
+					}
+					n++
+					p.operate(p.wound(name, off), flipByte(name, off, 1<<rng.IntN(8)))
+				}
+			}
+			t.Logf("%d flips", n)
+		})
+	}
+}
+
+// liveBytes is the length of b without the zeros at its end.
+func liveBytes(b []byte) int64 {
+	return int64(len(strings.TrimRight(string(b), "\x00")))
+}
+
+// TestEveryPrefix cuts files short.
+func TestEveryPrefix(t *testing.T) {
+	for _, closed := range []bool{true, false} {
+		t.Run(fmt.Sprintf("closed=%v", closed), func(t *testing.T) {
+			p := newPatient(t, 4, closed)
+			rng := rand.New(rand.NewPCG(2, uint64(*scale)))
+			n := 0
+			for _, name := range p.mem.Files() {
+				b, _ := p.mem.ReadFile(name)
+				for range 24 * *scale {
+					size := int64(rng.IntN(len(b) + 1))
+					if rng.IntN(2) == 0 {
+						size = int64(rng.IntN(int(liveBytes(b)) + 1))
+					}
+					w := p.wound(name, size)
+					w.any, w.one = strings.HasSuffix(name, ".wal"), false
+					w.refuse = w.refuse || strings.Contains(name, "manifest-")
+					w.any = w.any || strings.Contains(name, "manifest-")
+					n++
+					p.operate(w, func(fs *memfs.FS) { _ = fs.WriteFile(name, b[:size]) })
+				}
+			}
+			t.Logf("%d prefixes", n)
+		})
+	}
+}
+
+func indexOf(b []byte, text string) int64 { return int64(strings.Index(string(b), text)) }
