@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -151,15 +152,22 @@ func checkApart(t *testing.T, e *engine.Engine, when string) {
 // damageText flips a byte where the text stands, in whatever file.
 func damageText(t *testing.T, m *memfs.FS, text string) {
 	t.Helper()
+	name := fileWith(t, m, text)
+	b, err := m.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	flipByte(name, int64(bytes.Index(b, []byte(text))), 1)(m)
+}
+
+// fileWith returns the name of the first file that holds the text.
+func fileWith(t *testing.T, m *memfs.FS, text string) string {
+	t.Helper()
 	for _, name := range m.Files() {
-		b, err := m.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if at := indexOf(b, text); at >= 0 {
-			flipByte(name, at, 1)(m)
-			return
+		if b, err := m.ReadFile(name); err == nil && bytes.Contains(b, []byte(text)) {
+			return name
 		}
 	}
 	t.Fatalf("%q is in no file", text)
+	return ""
 }

@@ -3,8 +3,6 @@ package engine
 import (
 	"sync"
 	"sync/atomic"
-
-	"github.com/rawl-db/rawl/memtable"
 )
 
 // budget admits appends by bytes: memory of all tables, memory of one log, and sealed WAL files
@@ -22,11 +20,10 @@ type budget struct {
 	waiting []*Log // met ErrBusy since they were last told
 }
 
-func (b *budget) admits(t *memtable.Table, bytes int) bool {
-	if t != nil && t.Bytes()+int64(bytes) > b.perLog {
-		return false
-	}
-	return b.used.Load()+int64(bytes) <= b.memory && b.sealed.Load() <= b.backlog
+// admits reports whether a log that holds so much may take bytes more.
+func (b *budget) admits(held int64, bytes int) bool {
+	return held+int64(bytes) <= b.perLog &&
+		b.used.Load()+int64(bytes) <= b.memory && b.sealed.Load() <= b.backlog
 }
 
 func (b *budget) add(bytes int64) { b.used.Add(bytes) }
@@ -60,7 +57,7 @@ func (b *budget) takeReady() (ready []*Log) {
 	defer b.mu.Unlock()
 	kept := b.waiting[:0]
 	for _, l := range b.waiting {
-		if t := l.view.Load().newest(); t != nil && t.Bytes() > b.perLog-b.perLog/8 {
+		if l.held.Load() > b.perLog-b.perLog/8 {
 			kept = append(kept, l)
 		} else {
 			ready = append(ready, l)

@@ -63,7 +63,8 @@ func TestPowerCuts(t *testing.T) {
 	} {
 		t.Run(size.name, func(t *testing.T) {
 			cuts := 0
-			for seed := range uint64(size.seeds * *scale) {
+			for n := range uint64(size.seeds * *scale) {
+				seed := *firstSeed + n
 				o := size.o
 				o.Strategy, o.Prealloc = engine.Strategy(seed%4), engine.Prealloc(seed/2%3)
 				w := newWorld(t, seed, o)

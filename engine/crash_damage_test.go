@@ -303,5 +303,3 @@ func TestEveryPrefix(t *testing.T) {
 		})
 	}
 }
-
-func indexOf(b []byte, text string) int64 { return int64(strings.Index(string(b), text)) }

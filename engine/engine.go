@@ -33,6 +33,7 @@ type Engine struct {
 	flusher  *flusher
 	monitor  *monitor
 	logs     *registry
+	dying    *registry // deleted logs whose deletion is not durable yet
 	budget   budget
 	waiters  waiterPool
 	ids      idSource
@@ -103,8 +104,11 @@ func (e *Engine) Create(uid UID) (*Log, error) {
 }
 
 // CreateSync is Create, and then waits until the log is durable or ctx ends. When ctx ends
-// first its cause is returned, and the log exists.
+// first its cause is returned, and the log exists; when it has ended before, nothing is done.
 func (e *Engine) CreateSync(ctx context.Context, uid UID) (*Log, error) {
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("engine: create log %s: %w", uid, context.Cause(ctx))
+	}
 	l, err := e.create(uid)
 	if err != nil {
 		return nil, err
@@ -182,9 +186,13 @@ func (e *Engine) Logs() iter.Seq[*Log] {
 
 // Delete ends a log's life, quarantined or not, and waits until that is durable or ctx ends.
 // The name is free at once; handles fail with ErrDeleted from now on. When ctx ends first its
-// cause is returned and the deletion may become durable later. It works while the engine is
-// read only, as long as the reserve lasts. Errors: ErrNotFound, ErrReadOnly, ErrFailed, ErrClosed.
+// cause is returned and the deletion may become durable later; when it has ended before, nothing
+// is done. While the engine is read only it works as long as the reserve lasts, and then waits for
+// space. Errors: ErrNotFound, ErrFailed, ErrClosed.
 func (e *Engine) Delete(ctx context.Context, uid UID) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("engine: delete log %s: %w", uid, context.Cause(ctx))
+	}
 	l, err := e.Log(uid)
 	if err != nil {
 		return err
@@ -198,8 +206,9 @@ func (e *Engine) Delete(ctx context.Context, uid UID) error {
 		l.mu.Unlock()
 		return err
 	}
-	l.broken.Store(&brokenLog{err: fmt.Errorf("%w: %s", ErrDeleted, uid)})
+	l.broken.Store(&brokenLog{err: fmt.Errorf("%w: %s", ErrDeleted, uid), quarantine: l.quarantineNote()})
 	l.failWaitersLocked(ErrDeleted, func(*waiter) bool { return true })
+	e.dying.replace(l)
 	e.logs.remove(l)
 	e.event(Event{Kind: EventDeleted, UID: uid})
 	return l.awaitControl(ctx)
@@ -257,7 +266,12 @@ func noSpace(err error) bool {
 func (e *Engine) now() int64 { return int64(time.Since(e.began)) }
 
 // commits counts group commits.
-func (e *Engine) commits() uint64 { return e.wal.Batches() }
+func (e *Engine) commits() uint64 {
+	if e.wal == nil { // recovery flushes before there is a writer
+		return 0
+	}
+	return e.wal.Batches()
+}
 
 // logDir is the directory of a log's segments.
 func (e *Engine) logDir(id raftlog.LogID) string {

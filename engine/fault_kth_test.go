@@ -31,7 +31,7 @@ func faultyRun(t *testing.T, seed uint64, p errorfs.Plan, cuts int) bool {
 	if cuts > 0 {
 		cutAfter(w, fs, cuts)
 	}
-	if w.open() != nil && w.open() != nil {
+	if err := w.open(); err != nil && w.open() != nil {
 		w.fatalf("does not open although one operation failed only")
 	}
 	w.work(faultSteps)

@@ -1,8 +1,10 @@
 package engine_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/rawl-db/rawl/engine"
 	"github.com/rawl-db/rawl/internal/vfs/memfs"
@@ -67,7 +69,7 @@ func fullRun(t *testing.T, budget int64) engine.Health {
 func TestFullDisk(t *testing.T) {
 	seen := map[engine.Health]int{}
 	n := int64(0)
-	for budget := int64(0); budget < 3<<20; budget += (4 << 10) * (1 + n/int64(8**scale)) {
+	for budget := int64(0); budget < 3<<20; budget += (4 << 10) * (1 + n/int64(4**scale)) {
 		seen[fullRun(t, budget)]++
 		n++
 	}
@@ -97,4 +99,63 @@ func TestCreateOnFullDisk(t *testing.T) {
 	if fits == 0 {
 		t.Error("nothing was enough")
 	}
+}
+
+// TestReserve fills the disk under a running engine: entries are refused, hard state and deletion
+// are not, reads go on, and it heals by itself when there is space.
+func TestReserve(t *testing.T) {
+	m := memfs.New(1)
+	health := make(chan engine.Health, 100)
+	e, a := oneLog(t, m, engine.Options{WALFileBytes: 256 << 10, OnEvent: func(ev engine.Event) {
+		if ev.Kind == engine.EventHealth {
+			health <- ev.Health
+		}
+	}})
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for _, uid := range []engine.UID{"b", "c"} {
+		if _, err := e.CreateSync(ctx, uid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	(&world{t: t, mem: m}).limit(0)
+	var err error
+	for err == nil {
+		err = a.Append(a.Last(), []engine.Entry{{Term: 1, Index: a.Last().Index + 1, Data: make([]byte, 5000)}})
+	}
+	wantErr(t, "append", err, engine.ErrReadOnly)
+	awaitHealth(t, health, engine.HealthReadOnly)
+	_, cause := e.Health()
+	wantErr(t, "cause", cause, engine.ErrReadOnly)
+	b, err := e.Log("b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.SetHardStateSync(ctx, engine.HardState{Term: 7, Vote: "x"}); err != nil {
+		t.Errorf("hard state on a full disk: %v", err)
+	}
+	if err := e.Delete(ctx, "c"); err != nil {
+		t.Errorf("deletion on a full disk: %v", err)
+	}
+	_, err = e.Create("d")
+	wantErr(t, "create", err, engine.ErrReadOnly)
+	wantErr(t, "flush", e.Flush(ctx), engine.ErrReadOnly)
+	checkRange(t, a, 1, 10, 1)
+	last := a.Last()
+	(&world{t: t, mem: m}).limit(-1)
+	awaitHealth(t, health, engine.HealthOK)
+	if err := a.AppendSync(ctx, last, []engine.Entry{{Term: 1, Index: last.Index + 1}}); err != nil {
+		t.Errorf("append after space returned: %v", err)
+	}
+	closeEngine(t, e)
+	e = openMem(t, m, engine.Options{WALFileBytes: 256 << 10})
+	defer closeEngine(t, e)
+	if a, err = e.Log("a"); err != nil || a.Last().Index != last.Index+1 {
+		t.Errorf("%v, %v", a.Last(), err)
+	}
+	if b, err = e.Log("b"); err != nil || b.HardState().Term != 7 {
+		t.Errorf("%v", err)
+	}
+	_, err = e.Log("c")
+	wantErr(t, "deleted log", err, engine.ErrNotFound)
 }

@@ -56,6 +56,7 @@ type flushJob struct {
 	results []segwriter.Result
 	writing bool
 	edit    *manifest.Edit // once all segments are written
+	err     error          // why some logs could not be, nil when all were
 }
 
 // flushTask is one log's share of a sealed file.
@@ -165,9 +166,7 @@ func (f *flusher) Step() (more bool, pause time.Duration) {
 	if n == 0 {
 		return f.rest()
 	}
-	if err := f.begin(next); err != nil {
-		return true, f.failed("begin flush", err)
-	}
+	f.begin(next)
 	return true, 0
 }
 
@@ -218,14 +217,14 @@ func (f *flusher) recovered() {
 }
 
 // begin plans the flush of a sealed file.
-func (f *flusher) begin(s wal.Sealed) error {
+func (f *flusher) begin(s wal.Sealed) {
 	j := &flushJob{file: s, began: time.Now()}
 	var tasks []segwriter.Task
 	var idle []flushTask
 	for i := range s.Logs {
-		t, err := f.plan(&s.Logs[i])
-		if err != nil {
-			return err
+		t, needed := f.plan(&s.Logs[i], s.Last)
+		if !needed {
+			continue
 		}
 		if len(t.sealed.Spans) == 0 || t.skip {
 			idle = append(idle, t)
@@ -240,24 +239,24 @@ func (f *flusher) begin(s wal.Sealed) error {
 		j.writing = true
 	}
 	f.job = j
-	return nil
 }
 
-// plan works out what the manifest will say of the log, the new segments aside.
-func (f *flusher) plan(s *wal.SealedLog) (flushTask, error) {
+// plan works out what the manifest will say of the log, the new segments aside. needed is false
+// when it says so already: an earlier try of this file succeeded for this log.
+func (f *flusher) plan(s *wal.SealedLog, last raftlog.Batch) (t flushTask, needed bool) {
 	l := s.Log.Sink().(*Log)
-	t := flushTask{log: l, sealed: s}
-	base, known := f.e.manifest.Log(l.id)
-	if !known {
-		base = manifest.Log{ID: l.id, UID: l.uid, NextSegment: 1}
-	}
+	t = flushTask{log: l, sealed: s}
+	base := f.e.manifestLog(l)
 	l.mu.Lock()
 	facts := l.durable
 	t.readLast()
 	l.mu.Unlock()
 	if facts.deleted {
 		t.skip = true
-		return t, nil
+		return t, true
+	}
+	if base.AsOf >= last && (base.Quarantine != nil || l.quarantineNote() == nil) {
+		return t, false
 	}
 	t.before = base.Segments
 	base.HardState = manifest.MergeHardState(base.HardState, facts.hard)
@@ -266,38 +265,22 @@ func (f *flusher) plan(s *wal.SealedLog) (flushTask, error) {
 		base.Released = facts.released
 	}
 	base.Quarantine = l.quarantineNote()
-	if err := f.cut(l, s, &base); err != nil {
-		return t, err
-	}
+	cut(s, &base)
 	base.Segments = floorSegments(base.Segments, base.Released.Index)
 	t.base = base
-	return t, nil
+	return t, true
 }
 
 // cut applies the file's lowest truncation to what earlier files left.
-func (f *flusher) cut(l *Log, s *wal.SealedLog, base *manifest.Log) error {
+func cut(s *wal.SealedLog, base *manifest.Log) {
 	if !s.HasCut || s.Cut >= base.Last.Index {
-		return nil
+		return
 	}
-	to := EntryID{Index: s.Cut}
-	switch n := (&view{segments: base.Segments}).segmentAt(s.Cut); {
-	case s.Cut <= base.Released.Index:
-		to = base.Released
-	case s.Cut == 0:
-	case n < 0:
-		return fmt.Errorf("%w: log %s was cut at %d, which no segment holds", ErrCorrupt, l.uid, s.Cut)
-	default:
-		err := l.withSegment(base.Segments[n], func(r *segment.Reader) (err error) {
-			to.Term, err = r.Term(s.Cut)
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("engine: log %s: term of entry %d: %w", l.uid, s.Cut, err)
-		}
+	base.Last = EntryID{Term: s.CutTerm, Index: s.Cut}
+	if s.Cut <= base.Released.Index {
+		base.Last = base.Released
 	}
-	base.Last = to
 	base.Segments = cutSegments(base.Segments, s.Cut)
-	return nil
 }
 
 func (t *flushTask) task() segwriter.Task {
@@ -340,38 +323,40 @@ func (f *flusher) stepJob() (more bool, pause time.Duration) {
 		j.results = f.writer.Results()
 	}
 	if j.edit == nil {
-		edit, err := j.conclude()
-		if err != nil {
-			f.job = nil // planned anew: what was written is overwritten
-			return true, f.failed("write segments", err)
-		}
-		j.edit = edit
+		j.conclude()
 	}
 	// An edit that failed may be on the device all the same: what it names must stay as it is,
 	// so the same edit is tried again.
 	if err := f.e.manifest.Apply(*j.edit); err != nil {
 		return true, f.failed("manifest", err)
 	}
-	f.finish(j)
-	f.recovered()
+	f.publish(j)
 	f.job = nil
+	if j.err != nil { // the file stays for the logs that could not be written
+		return true, f.failed("write segments", j.err)
+	}
+	f.recovered()
+	f.done(j)
 	return true, 0
 }
 
 // renew replaces a queue that failed, and the writer that used it.
 func (f *flusher) renew() error {
 	d := &f.e.device
-	err := errors.Join(d.deep.Close(), f.writer.Close())
-	if q, e := d.deepFS.NewQueue(deepDepth); e == nil {
-		d.deep = q
-	} else {
+	err := d.deep.Close()
+	q, e := d.deepFS.NewQueue(deepDepth)
+	if e != nil {
 		return errors.Join(err, e) // the closed queue refuses what comes, and renew is called again
 	}
+	d.deep = q
 	w, e := f.e.newSegmentWriter()
-	if e == nil {
-		f.writer = w
+	if e != nil {
+		return errors.Join(err, e)
 	}
-	return errors.Join(err, e)
+	w.Avoid(f.writer)
+	err = errors.Join(err, f.writer.Close())
+	f.writer = w
+	return err
 }
 
 // pace returns how many writes to have in flight, and how many times their duration to pause
@@ -390,39 +375,70 @@ func (f *flusher) pace() (limit int, pause time.Duration) {
 	return 2, 3
 }
 
-// conclude makes the edit by which the flush counts. The error says which logs' segments could
-// not be written.
-func (j *flushJob) conclude() (*manifest.Edit, error) {
+// conclude makes the edit by which the flush counts. A log whose segments could not be written
+// is left out, and then the file stays in service.
+func (j *flushJob) conclude() {
 	var errs []error
-	edit := &manifest.Edit{DropWAL: []uint64{j.file.Number}, Flushed: j.file.Last}
+	edit := &manifest.Edit{}
 	for i := range j.tasks {
 		t := &j.tasks[i]
 		if i < len(j.results) {
 			r := &j.results[i]
 			if r.Err != nil {
 				errs = append(errs, fmt.Errorf("log %s: %w", t.log.uid, r.Err))
+				t.skip = true
 				continue
 			}
 			t.skip = t.skip || r.Gone
+			t.raiseReleased()
 			t.base.Segments, t.base.NextSegment = floorSegments(r.Segments, t.base.Released.Index), r.NextSegment
 		}
-		if t.skip = t.skip || t.log.isDeleted(); !t.skip {
-			t.conclude(j.file.Last)
-			edit.Put = append(edit.Put, t.put)
+		if t.skip = t.skip || t.log.isDeleted(); t.skip {
+			edit.Delete = append(edit.Delete, t.log.id) // the file that leaves may hold the only record of it
+			continue
 		}
+		t.conclude(j.file.Last)
+		edit.Put = append(edit.Put, t.put)
 	}
-	return edit, errors.Join(errs...)
+	if j.err = errors.Join(errs...); j.err == nil {
+		edit.DropWAL, edit.Flushed = []uint64{j.file.Number}, j.file.Last
+	}
+	j.edit = edit
 }
 
-// finish follows the manifest: views, memory, pool.
-func (f *flusher) finish(j *flushJob) {
+// publish follows the manifest: views, memory, files.
+func (f *flusher) publish(j *flushJob) {
 	for i := range j.tasks {
 		if t := &j.tasks[i]; !t.skip {
 			t.publish()
 			f.removeSegments(t.log.id, t.before, t.put.Segments)
 		}
 	}
-	f.done(j)
+}
+
+// manifestLog is what the manifest knows of a log, the last sound value when its record was damaged.
+func (e *Engine) manifestLog(l *Log) manifest.Log {
+	if m, ok := e.manifest.Log(l.id); ok {
+		return m
+	}
+	if l.quarantineNote() != nil {
+		for _, d := range e.manifest.Damaged() {
+			if d.ID == l.id && d.Known {
+				return d.Last
+			}
+		}
+	}
+	return manifest.Log{ID: l.id, UID: l.uid, NextSegment: 1}
+}
+
+// raiseReleased takes over a release that became durable while segments were written: its entries
+// may have been left out of them.
+func (t *flushTask) raiseReleased() {
+	t.log.mu.Lock()
+	defer t.log.mu.Unlock()
+	if r := t.log.durable.released; r.Index > t.base.Released.Index {
+		t.base.Released = r
+	}
 }
 
 // readLast notes the file's newest entry of the log. It is there unless a release made it go, and
@@ -443,7 +459,7 @@ func (t *flushTask) conclude(asOf raftlog.Batch) {
 	if n := len(t.sealed.Spans); n > 0 {
 		p.Last = t.last
 	}
-	if p.Last.Index < p.Released.Index {
+	if p.Last.Index <= p.Released.Index {
 		p.Last = p.Released
 	}
 	t.put = p
@@ -470,7 +486,9 @@ func (t *flushTask) publish() {
 			}
 		}
 	}
-	l.view.Store(l.view.Load().prune())
+	pruned, gone := l.view.Load().prune()
+	l.view.Store(pruned)
+	l.chargeLocked(-gone)
 }
 
 // done takes the file out of service.

@@ -63,7 +63,7 @@ func (v *surveyor) hit(l *surveyLog, loss wal.Loss) {
 	}
 	l.quarantine(d.Lost, d.What)
 	delete(v.doubts, l)
-	v.losses = append(v.losses, surveyLoss{loss, d})
+	v.losses = append(v.losses, surveyLoss{l, loss, d})
 }
 
 func describeLoss(l wal.Loss) string {
@@ -82,8 +82,7 @@ func (v *surveyor) lose(l *surveyLog, d Damage) {
 	d.UID, d.ID = l.uid, uint64(l.id)
 	l.quarantine(d.Lost, d.What)
 	delete(v.doubts, l)
-	v.s.gaps++
-	v.s.note(d)
+	v.losses = append(v.losses, surveyLoss{log: l, damage: d})
 }
 
 func (v *surveyor) file(number uint64) string { return v.s.walName(number) }
@@ -127,6 +126,7 @@ func (v *surveyor) finish() {
 // place gives the losses the place of their damage.
 func (v *surveyor) place() {
 	s := v.s
+	v.losses = slices.DeleteFunc(v.losses, func(l surveyLoss) bool { return l.log.deleted })
 	for _, d := range s.wal.Damage {
 		hits, offset := 0, int64(-1)
 		if d.Blocks > 0 {
@@ -145,6 +145,9 @@ func (v *surveyor) place() {
 		}
 	}
 	for _, l := range v.losses {
+		if l.loss.Reason == 0 {
+			s.gaps++
+		}
 		s.note(l.damage)
 	}
 }

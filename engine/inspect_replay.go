@@ -22,6 +22,7 @@ type surveyLog struct {
 	segments []raftlog.Segment
 	runs     []walRun // ascending, behind the segments
 	broken   *QuarantineError
+	deleted  bool       // what hit it before is no loss: its flush may have been skipped for that
 	entries  []walEntry // of the log that is wanted only, ascending
 }
 
@@ -53,7 +54,8 @@ type surveyor struct {
 
 // surveyLoss is damage to be placed once all places are known.
 type surveyLoss struct {
-	loss   wal.Loss
+	log    *surveyLog
+	loss   wal.Loss // zero when recovery itself did not see it
 	damage Damage
 }
 
@@ -129,6 +131,7 @@ func (v *surveyor) Record(r *wal.Record) error {
 	case wal.KindTruncate:
 		l.cut(id)
 	case wal.KindDelete:
+		l.deleted = true
 		delete(v.s.logs, l.id)
 		delete(v.doubts, l)
 	}

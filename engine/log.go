@@ -15,33 +15,38 @@ import (
 // log's owner, the one that decides what is written; calls are serialised, so that several
 // goroutines may share the role. Everything else may be called by any goroutine, and readers
 // never wait for the owner. A handle stays usable after Delete and Close: its calls then fail.
+//
+// Fields that every append and acknowledgement touch stand together, at the front.
 type Log struct {
-	e   *Engine
-	id  raftlog.LogID
-	uid UID
-	wal wal.Log
-
+	e *Engine
 	// view is stored under mu and loaded by readers.
 	view atomic.Pointer[view]
 	// broken is why the log serves nothing any more: quarantined or deleted. Set once.
 	broken atomic.Pointer[brokenLog]
 	// handler replaces Options.Handler for this log when it is set.
 	handler atomic.Pointer[Handler]
+	// held is the memory of the log's tables, and of those that a truncation cut off and that
+	// the WAL may still have to read, in bytes. Changed under mu.
+	held atomic.Int64
 
 	// mu serialises the owner, the acknowledgement of a batch and the publication of a flush.
 	// It is ordered before the locks of package wal and never held across I/O.
 	mu sync.Mutex
 	// Guarded by mu.
-	last     EntryID       // newest entry, durable or not
-	hard     HardState     // newest hard state, durable or not
-	base     EntryID       // newest entry known durable outside the chain of tables
-	durable  durableFacts  // what the device has
+	last     EntryID // newest entry, durable or not
+	waiters  []*waiter
 	controls []pendingFact // queued, not yet durable; oldest first
 	done     uint64        // control records that are durable
-	waiters  []*waiter
-	refused  bool // an append met ErrBusy and no Ready was sent since
+	cuts     uint64        // truncations and releases so far: what was learnt before one may not hold after it
+	base     EntryID       // newest entry known durable outside the chain of tables
+	hard     HardState     // newest hard state, durable or not
+	durable  durableFacts  // what the device has
 	applied  Index
-	cuts     uint64 // truncations and releases so far: what was learnt before one may not hold after it
+	refused  bool // an append met ErrBusy and no Ready was sent since
+
+	wal wal.Log
+	id  raftlog.LogID
+	uid UID
 }
 
 type brokenLog struct {
@@ -71,6 +76,7 @@ type pendingFact struct {
 	kind factKind
 	id   EntryID // of release
 	hard HardState
+	held int64 // of truncate: bytes of the tables that were cut off
 }
 
 type factKind uint8
@@ -161,7 +167,7 @@ func (l *Log) writtenLocked() EntryID {
 		}
 		limit = min(limit, k.start-1)
 	}
-	if r := l.durable.released; r.Index > l.base.Index {
+	if r := l.durable.released; r.Index >= l.base.Index {
 		return r
 	}
 	return l.base
@@ -173,8 +179,9 @@ func (l *Log) writtenLocked() EntryID {
 // never fall. Data is copied before Append returns. When prev is below the last entry, what
 // follows prev is truncated first, as by TruncateTo; the last released entry may be prev too.
 //
-// Errors, with nothing appended: ErrGap, ErrCompacted (prev was released), ErrTooLarge, ErrBusy
-// (a Ready event follows), ErrReadOnly, ErrFailed, ErrClosed, ErrDeleted, ErrQuarantined.
+// Errors, with nothing appended: ErrGap, ErrCompacted (prev was released), ErrTooLarge (an entry
+// above MaxEntryBytes, or a call above half of LogMemoryBytes), ErrBusy (a Ready event follows),
+// ErrReadOnly, ErrFailed, ErrClosed, ErrDeleted, ErrQuarantined.
 func (l *Log) Append(prev EntryID, entries []Entry) error {
 	if err := l.checkEntries(prev, entries); err != nil {
 		return err
@@ -219,6 +226,9 @@ func (l *Log) knowing(i Index, fn func(Term) error) error {
 		l.mu.Lock()
 		if l.cuts == cuts {
 			defer l.mu.Unlock()
+			if r := l.view.Load().released.Index; i < r {
+				return fmt.Errorf("%w: %d, log %s begins at %d", ErrCompacted, i, l.uid, r+1)
+			}
 			return fn(term)
 		}
 		l.mu.Unlock()
@@ -228,7 +238,7 @@ func (l *Log) knowing(i Index, fn func(Term) error) error {
 // checkEntries verifies what needs no lock: order, terms and sizes.
 func (l *Log) checkEntries(prev EntryID, entries []Entry) error {
 	at := prev
-	limit := l.e.opts.MaxEntryBytes
+	limit, total := l.e.opts.MaxEntryBytes, int64(0)
 	for i := range entries {
 		e := &entries[i]
 		if e.Index != at.Index+1 || e.Term < at.Term || e.Index > memtable.MaxIndex {
@@ -238,9 +248,16 @@ func (l *Log) checkEntries(prev EntryID, entries []Entry) error {
 			return fmt.Errorf("%w: entry %v has %d bytes, at most %d", ErrTooLarge, e.ID(), len(e.Data), limit)
 		}
 		at = EntryID{Term: e.Term, Index: e.Index}
+		total += int64(len(e.Data)) + slotBytes
+	}
+	if most := l.e.opts.LogMemoryBytes / 2; total > most {
+		return fmt.Errorf("%w: %d entries take %d bytes, at most %d in one call", ErrTooLarge, len(entries), total, most)
 	}
 	return nil
 }
+
+// slotBytes is about what a memtable holds of an entry besides its payload.
+const slotBytes = 32
 
 // appendLocked returns the table that took the entries, nil when there were none.
 func (l *Log) appendLocked(prev EntryID, entries []Entry) (*memtable.Table, error) {
@@ -268,7 +285,7 @@ func (l *Log) appendLocked(prev EntryID, entries []Entry) (*memtable.Table, erro
 	}
 	first, last := entries[0].Index, &entries[len(entries)-1]
 	if err := l.e.wal.Append(&l.wal, table, prev.Index, first, last.Index, bytes); err != nil {
-		l.cutLocked(prev) // only memory has them
+		l.chargeLocked(-l.cutLocked(prev)) // only memory has them
 		return nil, l.e.writeError(err)
 	}
 	l.last = last.ID()
@@ -284,7 +301,7 @@ func payloadBytes(entries []Entry) (n int) {
 
 // admitLocked refuses what would exceed the memory budget. The log is told when it may try again.
 func (l *Log) admitLocked(bytes int) error {
-	if l.e.budget.admits(l.view.Load().newest(), bytes) {
+	if l.e.budget.admits(l.held.Load(), bytes) {
 		return nil
 	}
 	if !l.refused {
@@ -298,32 +315,39 @@ func (l *Log) admitLocked(bytes int) error {
 func (l *Log) storeLocked(entries []Entry) (*memtable.Table, error) {
 	table := l.view.Load().newest()
 	if table == nil {
-		table = l.beginTableLocked(l.last)
+		table, _ = l.beginTableLocked(l.last)
 	}
 	before := table.Bytes()
 	if err := table.Append(entries); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrGap, err)
 	}
-	l.e.budget.add(table.Bytes() - before)
+	l.chargeLocked(table.Bytes() - before)
 	return table, nil
 }
 
+// chargeLocked accounts for memory that the log takes, or with a negative sign gives back.
+func (l *Log) chargeLocked(bytes int64) {
+	l.held.Add(bytes)
+	l.e.budget.add(bytes)
+}
+
 // beginTableLocked makes a table that begins behind prev the newest one. What older tables and
-// segments hold above prev is out of reach at once.
-func (l *Log) beginTableLocked(prev EntryID) *memtable.Table {
+// segments hold above prev is out of reach at once. cut is the memory of the tables that lie
+// wholly above: it stays charged, because the WAL may still have to read them.
+func (l *Log) beginTableLocked(prev EntryID) (t *memtable.Table, cut int64) {
 	old := l.view.Load()
-	t := memtable.New(prev.Index + 1)
+	t = memtable.New(prev.Index + 1)
 	l.view.Store(old.push(t, prev))
 	for _, k := range old.chain {
 		if k.start > prev.Index {
-			l.e.budget.add(-k.table.Bytes())
+			cut += k.table.Bytes()
 		}
 	}
-	return t
+	return t, cut
 }
 
-// TruncateTo cuts the log behind index last, which becomes the last entry: 0 or the last
-// released index empty it. What is cut stops being readable at once and does not come back;
+// TruncateTo cuts the log behind index last, which becomes the last entry: the last released
+// index, 0 when there is none, empties it. What is cut stops being readable at once and does not come back;
 // when its record is durable is not reported, but any later acknowledgement on this log
 // implies it. Nothing happens when last is the last index already.
 //
@@ -344,20 +368,22 @@ func (l *Log) truncateLocked(to EntryID) error {
 	if err != nil {
 		return err
 	}
-	l.cutLocked(to)
+	l.controls[len(l.controls)-1].held = l.cutLocked(to)
 	l.e.event(Event{Kind: EventTruncated, UID: l.uid, Entry: to})
 	return nil
 }
 
-// cutLocked makes to the last entry in memory.
-func (l *Log) cutLocked(to EntryID) {
-	l.beginTableLocked(to)
+// cutLocked makes to the last entry in memory. It returns the memory that is now held for the
+// WAL only.
+func (l *Log) cutLocked(to EntryID) (held int64) {
+	_, held = l.beginTableLocked(to)
 	l.last = to
 	l.cuts++
 	if l.base.Index > to.Index {
 		l.base = to
 	}
 	l.failWaitersLocked(ErrTruncated, func(w *waiter) bool { return w.index > to.Index })
+	return held
 }
 
 // Release says that entries up to upTo are no longer needed: a snapshot covers them. Reading
@@ -388,10 +414,12 @@ func (l *Log) Release(upTo Index) error {
 
 // SetHardState queues term and vote; they are durable when a Written event says so, before
 // any entry that is appended later. Raft may answer nobody in that term earlier (thesis §3.8).
-// It works while the engine is read only, as long as the reserve lasts.
+// While the engine is read only it becomes durable as long as the reserve lasts, and else when
+// space returns.
 //
-// Errors: ErrHardState when the term falls or the vote of a term changes, ErrTooLarge,
-// ErrReadOnly (the reserve is used up), ErrFailed, ErrClosed, ErrDeleted, ErrQuarantined.
+// Errors: ErrHardState when the term falls or the vote of a term changes, ErrTooLarge, ErrBusy
+// (thousands of records of this log wait for the device), ErrFailed, ErrClosed, ErrDeleted,
+// ErrQuarantined.
 func (l *Log) SetHardState(h HardState) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -433,8 +461,14 @@ func (l *Log) SetApplied(i Index) error {
 	return nil
 }
 
+// maxPendingControls bounds the control records of a log that wait for the device.
+const maxPendingControls = 1 << 12
+
 // controlLocked queues a control record and remembers what it will make durable.
 func (l *Log) controlLocked(f pendingFact, c wal.Control) error {
+	if len(l.controls) >= maxPendingControls && f.kind != factDelete {
+		return fmt.Errorf("%w: log %s has %d records that are not durable yet", ErrBusy, l.uid, len(l.controls))
+	}
 	seq, err := l.e.wal.Control(&l.wal, c)
 	if err != nil {
 		return l.e.writeError(err)

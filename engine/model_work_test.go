@@ -7,11 +7,26 @@ import (
 	"github.com/rawl-db/rawl/engine"
 )
 
-// canceled is a context that has ended: calls with it queue their record and do not wait.
+// canceled is a context that has ended.
 func canceled() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	return ctx
+}
+
+// ending is a context that ends right after it was first looked at: a call with it queues its
+// record and does not wait.
+type ending struct {
+	context.Context
+	seen bool
+}
+
+func (c *ending) Err() error {
+	if !c.seen {
+		c.seen = true
+		return nil
+	}
+	return c.Context.Err()
 }
 
 // work does n random things.
@@ -45,7 +60,7 @@ func (w *world) work(n int) {
 func (w *world) reopen() bool {
 	w.t.Helper()
 	w.close()
-	if w.open() != nil && w.open() != nil {
+	if err := w.open(); err != nil && w.open() != nil {
 		return false
 	}
 	if !w.recovered() {
@@ -176,7 +191,7 @@ func (w *world) setHard(l *engine.Log, h *history) {
 func (w *world) remove(l *engine.Log, h *history) {
 	w.t.Helper()
 	queued, _ := l.Controls()
-	err := w.e.Delete(canceled(), h.uid)
+	err := w.e.Delete(&ending{Context: canceled()}, h.uid)
 	if n, _ := l.Controls(); n == queued {
 		w.did(err)
 		return

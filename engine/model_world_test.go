@@ -15,8 +15,12 @@ import (
 	"github.com/rawl-db/rawl/internal/vfs/memfs"
 )
 
-// scale multiplies how much the crash and fault tests try.
-var scale = flag.Int("scale", 1, "multiplies the seeds of crash and fault tests")
+// scale multiplies how much the crash and fault tests try, firstSeed says with which seed those
+// begin that draw one.
+var (
+	scale     = flag.Int("scale", 1, "multiplies the seeds of crash and fault tests")
+	firstSeed = flag.Uint64("seed", 0, "first seed of power cuts")
+)
 
 // world is an engine whose parts are stepped on the test's goroutine, and the model that its
 // acknowledgements and its recoveries are compared with.

@@ -66,7 +66,7 @@ func (m *monitor) Step() {
 		}
 	}
 	b := &m.e.budget
-	if b.used.Load() > b.memory/2 && m.e.flusher.backlog() == 0 {
+	if (b.used.Load() > b.memory/2 || b.queued.Load() > 0) && m.e.flusher.backlog() == 0 {
 		m.e.wal.Roll()
 	}
 	b.relieve()
@@ -76,9 +76,9 @@ func (m *monitor) Step() {
 func (m *monitor) observe() (Health, error) {
 	switch m.e.wal.Health() {
 	case wal.Failed:
-		return HealthFailed, m.e.wal.Err()
+		return HealthFailed, m.e.failure()
 	case wal.ReadOnly:
-		return HealthReadOnly, m.e.wal.Err()
+		return HealthReadOnly, m.e.failure()
 	}
 	since := m.e.wal.InFlightSince()
 	if since == 0 {
@@ -125,7 +125,7 @@ func (e *Engine) walHealth(h wal.Health, cause error) {
 
 // failWaiters answers everybody who waits for durability.
 func (e *Engine) failWaiters(err error) {
-	for _, l := range e.logs.snapshot() {
+	for _, l := range append(e.logs.snapshot(), e.dying.snapshot()...) {
 		l.failAll(err)
 	}
 }

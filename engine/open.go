@@ -70,7 +70,7 @@ func open(meta vfs.FS, dir string, opts Options, dev func(Options, string) (devi
 	if err := opts.validate(); err != nil {
 		return nil, err
 	}
-	e := &Engine{opts: opts, dir: dir, logs: newRegistry(), began: time.Now()}
+	e := &Engine{opts: opts, dir: dir, logs: newRegistry(), dying: newRegistry(), began: time.Now()}
 	e.budget.memory, e.budget.perLog, e.budget.backlog = opts.MemoryBytes, opts.LogMemoryBytes, opts.WALBacklogBytes
 	if err := meta.MkdirAll(dir); err != nil {
 		return nil, fmt.Errorf("engine: open: %w", err)
@@ -82,9 +82,13 @@ func open(meta vfs.FS, dir string, opts Options, dev func(Options, string) (devi
 		return nil, fmt.Errorf("engine: open: %w", err)
 	}
 	defer func() {
-		if err != nil {
-			err = errors.Join(err, e.release())
+		if err == nil {
+			return
 		}
+		if e.wal != nil {
+			err = errors.Join(err, e.writeError(e.wal.Close()))
+		}
+		err = errors.Join(err, e.release())
 	}()
 	if err := e.openManifest(meta); err != nil {
 		return nil, err
@@ -179,10 +183,11 @@ func (e *Engine) newSegmentWriter() (*segwriter.Writer, error) {
 }
 
 // openWAL makes the writer, takes its first file into service, and commits again what recovery
-// found above the watermark: only then does it count as written.
+// found above the watermark: only then does it count as written. On a full disk the engine
+// opens all the same, to be read: ids, first file and second commit wait for space.
 func (e *Engine) openWAL(r *replay) error {
 	o := e.opts
-	pooled, err := e.unusedWAL(r)
+	pooled, err := e.beginLife(r)
 	if err != nil {
 		return err
 	}
@@ -190,11 +195,12 @@ func (e *Engine) openWAL(r *replay) error {
 	for _, n := range pooled {
 		next = max(next, n+1) // a crash may have come between the making of a file and its registration
 	}
-	maxEntries := o.WALFileEntries
 	e.wal, err = wal.New(wal.Options{
 		FS: e.device.fs, Queue: e.device.commit, Dir: o.walDir(e.dir), Stream: e.manifest.Stream(),
 		NextBatch: r.report.NextBatch, NextNumber: next, Pooled: pooled,
-		FileSize: o.WALFileBytes, MaxFileEntries: maxEntries, MaxBatchBytes: o.MaxBatchBytes, Spares: o.WALSpares,
+		FileSize: o.WALFileBytes, MaxFileEntries: o.WALFileEntries, Spares: o.WALSpares,
+		MaxBatchBytes: o.MaxBatchBytes, MaxBatchEntries: o.MaxBatchEntries,
+		GatherMaxBytes: o.GatherMaxBytes, ReserveBytes: o.ReserveBytes,
 		NoGather: o.CommitImmediately, Strategy: o.Strategy, Prealloc: o.Prealloc, Direct: e.device.direct, Now: e.now,
 		Register: e.register,
 		OnSealed: e.sealed, OnHealth: e.walHealth,
@@ -204,11 +210,6 @@ func (e *Engine) openWAL(r *replay) error {
 	}
 	e.pool = e.wal.Pool()
 	e.flusher.pooling = e.pool.Return
-	// On a full disk the engine opens all the same, to be read: the first ids, the first file and
-	// the second commit of the tail wait for space.
-	if err := e.reserveIDs(); err != nil && !noSpace(err) {
-		return err
-	}
 	err = e.pool.Fill()
 	full := noSpace(err)
 	if err != nil && !full {
@@ -223,29 +224,33 @@ func (e *Engine) openWAL(r *replay) error {
 	return nil
 }
 
-// unusedWAL takes files that hold nothing out of service, and returns the numbers of all files
-// that may be recycled: those, and those that the manifest does not name.
-func (e *Engine) unusedWAL(r *replay) ([]uint64, error) {
+// beginLife makes the first edit of this life of the engine: a fresh range of log ids, so that
+// one whose creation was lost is not used twice, and WAL files that hold nothing leave service.
+// It returns the files that may be recycled: those, and those that the manifest does not name.
+// Only after the edit is it certain that the manifest as it was read is on the device, and
+// that files it does not name may be touched: when the disk is too full for it, none are.
+func (e *Engine) beginLife(r *replay) (pooled []uint64, err error) {
 	named := e.manifest.WALFiles()
-	var empty []uint64
 	for _, f := range r.report.Files {
-		if f.Frames == 0 {
-			empty = append(empty, f.Number)
+		if f.Frames == 0 && f.HeaderErr == nil && f.Unreadable == 0 {
+			pooled = append(pooled, f.Number)
 		}
 	}
-	if len(empty) > 0 {
-		err := e.manifest.Apply(manifest.Edit{DropWAL: empty})
-		if noSpace(err) {
-			empty = nil // they stay in service, unused, until the next open
-		} else if err != nil {
-			return nil, fmt.Errorf("engine: drop unused WAL files: %w", err)
-		}
+	e.ids.reserved = e.manifest.ReservedIDs()
+	e.ids.next = e.ids.reserved + 1
+	err = e.manifest.Apply(manifest.Edit{DropWAL: pooled, ReserveIDs: e.ids.reserved + idStep})
+	if noSpace(err) {
+		return nil, nil
 	}
+	if err != nil {
+		return nil, fmt.Errorf("engine: first edit of the manifest: %w", err)
+	}
+	e.ids.reserved += idStep
+	e.flusher.sweeper.allowed = true
 	names, err := e.device.fs.List(e.opts.walDir(e.dir))
 	if err != nil {
 		return nil, fmt.Errorf("engine: %w", err)
 	}
-	pooled := empty
 	for _, name := range names {
 		n, ok := wal.ParseFileName(name)
 		if ok && !slices.Contains(named, n) {
@@ -253,13 +258,6 @@ func (e *Engine) unusedWAL(r *replay) ([]uint64, error) {
 		}
 	}
 	return pooled, nil
-}
-
-// reserveIDs begins a fresh range of log ids, so that one whose creation was lost is not used twice.
-func (e *Engine) reserveIDs() error {
-	e.ids.reserved = e.manifest.ReservedIDs()
-	e.ids.next = e.ids.reserved + 1
-	return e.ids.reserve(e.manifest)
 }
 
 // register makes a prepared WAL file known to the manifest.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/rawl-db/rawl/memtable"
 	"github.com/rawl-db/rawl/wal"
 )
 
@@ -60,14 +61,23 @@ type Options struct {
 	// WALFileBytes is the size at which the WAL rolls to its next file. Default 64 MiB, 64 KiB
 	// to 1 GiB, a multiple of 4096.
 	WALFileBytes int64
-	// WALFileEntries rolls the WAL after that many entries. Default 0: by size only.
+	// WALFileEntries rolls the WAL after that many entries. Default 4,194,304.
 	WALFileEntries int64
 	// WALSpares is the number of prepared files kept ready. Default 2, 1 to 64.
 	WALSpares int
 	// MaxBatchBytes bounds one group commit. Default 1 MiB, at least 4096, at most a quarter
 	// of WALFileBytes.
 	MaxBatchBytes int
-	// MaxEntryBytes is the largest payload of an entry. Default, and most, an eighth of WALFileBytes.
+	// MaxBatchEntries bounds the entries of one group commit. Default 65,536, at least 1.
+	MaxBatchEntries int
+	// GatherMaxBytes ends the wait for company when as many payload bytes are queued. Default
+	// 256 KiB, at least 1.
+	GatherMaxBytes int
+	// ReserveBytes is the tail of each WAL file that only hard state, deletion and truncation
+	// may use while the disk is full. Default 1 MiB, and at most an eighth of WALFileBytes.
+	ReserveBytes int64
+	// MaxEntryBytes is the largest payload of an entry. Default, and most, an eighth of
+	// WALFileBytes, 64 MiB, and half of LogMemoryBytes, whichever is the least.
 	MaxEntryBytes int
 	// CommitImmediately turns gathering off: a batch is committed with whatever is queued. It
 	// exists so that the gain can be measured.
@@ -106,9 +116,12 @@ func (o Options) withDefaults() Options {
 	set(&o.WALFileBytes, 64<<20)
 	set(&o.WALSpares, 2)
 	set(&o.MaxBatchBytes, int(min(1<<20, o.WALFileBytes/4)))
-	set(&o.MaxEntryBytes, int(o.WALFileBytes/8))
+	set(&o.MaxBatchEntries, 64<<10)
+	set(&o.GatherMaxBytes, 256<<10)
+	set(&o.ReserveBytes, min(1<<20, o.WALFileBytes/8))
 	set(&o.MemoryBytes, 1<<30)
 	set(&o.LogMemoryBytes, o.MemoryBytes/2)
+	set(&o.MaxEntryBytes, o.maxEntryBytes())
 	set(&o.WALBacklogBytes, max(4<<30, 2*o.WALFileBytes))
 	set(&o.SegmentEntries, 4096)
 	set(&o.SegmentBytes, 64<<20)
@@ -119,6 +132,11 @@ func (o Options) withDefaults() Options {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return o
+}
+
+// maxEntryBytes is the upper bound of MaxEntryBytes.
+func (o Options) maxEntryBytes() int {
+	return int(min(o.WALFileBytes/8, memtable.MaxPayload, o.LogMemoryBytes/2))
 }
 
 func set[T comparable](field *T, value T) {
@@ -149,8 +167,11 @@ func (o Options) validate() error {
 	check(o.WALSpares >= 1 && o.WALSpares <= 64, "WALSpares", o.WALSpares, "1 to 64")
 	check(o.MaxBatchBytes >= 4096 && int64(o.MaxBatchBytes) <= o.WALFileBytes/4,
 		"MaxBatchBytes", o.MaxBatchBytes, "4096 to a quarter of WALFileBytes")
-	check(o.MaxEntryBytes >= 1 && int64(o.MaxEntryBytes) <= o.WALFileBytes/8,
-		"MaxEntryBytes", o.MaxEntryBytes, "1 to an eighth of WALFileBytes")
+	check(o.MaxBatchEntries >= 1, "MaxBatchEntries", o.MaxBatchEntries, "at least 1")
+	check(o.GatherMaxBytes >= 1, "GatherMaxBytes", o.GatherMaxBytes, "at least 1")
+	check(o.ReserveBytes >= 0 && o.ReserveBytes <= o.WALFileBytes/8, "ReserveBytes", o.ReserveBytes, "0 to an eighth of WALFileBytes")
+	check(o.MaxEntryBytes >= 1 && o.MaxEntryBytes <= o.maxEntryBytes(), "MaxEntryBytes", o.MaxEntryBytes,
+		"1 to an eighth of WALFileBytes, 64 MiB and half of LogMemoryBytes")
 	check(o.MemoryBytes >= 4<<20, "MemoryBytes", o.MemoryBytes, "at least 4 MiB")
 	check(o.LogMemoryBytes >= 1<<20 && o.LogMemoryBytes <= o.MemoryBytes, "LogMemoryBytes", o.LogMemoryBytes, "1 MiB to MemoryBytes")
 	check(o.WALBacklogBytes >= o.WALFileBytes, "WALBacklogBytes", o.WALBacklogBytes, "at least WALFileBytes")

@@ -8,6 +8,7 @@ import (
 	"github.com/rawl-db/rawl/internal/frame"
 	"github.com/rawl-db/rawl/internal/raftlog"
 	"github.com/rawl-db/rawl/internal/segment"
+	"github.com/rawl-db/rawl/readplan"
 )
 
 // Read returns the entry at index i, durable or not. Data must not be modified; it stays
@@ -95,7 +96,10 @@ func (l *Log) locate(i Index, read func(v *view, n int) (bool, error)) error {
 		}
 		n := v.segmentAt(i)
 		if n < 0 {
-			return l.missing(v, i)
+			if err := l.missing(v, i); err != errViewChanged {
+				return err
+			}
+			continue
 		}
 		_, err := read(v, n)
 		if err != nil && l.view.Load() != v {
@@ -105,14 +109,16 @@ func (l *Log) locate(i Index, read func(v *view, n int) (bool, error)) error {
 	}
 }
 
+// errViewChanged means that the question must be asked again.
+var errViewChanged = errors.New("engine: view changed")
+
 // missing tells an index beyond the end from one that should be there.
 func (l *Log) missing(v *view, i Index) error {
 	if end := l.Last(); i > end.Index {
 		return fmt.Errorf("%w: %d, log %s ends at %v", ErrOutOfRange, i, l.uid, end)
 	}
 	if l.view.Load() != v {
-		_, err := l.Read(i)
-		return err
+		return errViewChanged
 	}
 	return fmt.Errorf("%w: log %s has no entry %d although it begins at %d", ErrCorrupt, l.uid, i, v.released.Index+1)
 }
@@ -135,6 +141,9 @@ func (l *Log) withSegment(s raftlog.Segment, fn func(*segment.Reader) error) err
 		return err
 	}
 	ref, err := l.e.cache.Acquire(l.id, s)
+	if errors.Is(err, readplan.ErrClosed) {
+		return ErrClosed
+	}
 	if err != nil {
 		return err
 	}

@@ -70,6 +70,14 @@ func (s *shard) addLocked(l *Log) bool {
 	return true
 }
 
+// replace stores the log in the place of another of its name.
+func (r *registry) replace(l *Log) {
+	s := r.shard(l.uid)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.logs[l.uid] = l
+}
+
 // remove forgets the log, if the UID still names this one.
 func (r *registry) remove(l *Log) {
 	s := r.shard(l.uid)

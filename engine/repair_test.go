@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rawl-db/rawl/engine"
@@ -245,7 +246,7 @@ func TestRepairSegment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for at := int64(4096); at < int64(len(content)); at += 61 {
+	for at := int64(4096); at < int64(len(content)); at += 251 {
 		mem := sound.Crash(memfs.CrashOptions{Unsynced: memfs.Kept})
 		flipAt(t, mem, file, at)
 		hit := slices.ContainsFunc(verify(t, mem).Damage, func(d engine.Damage) bool { return d.UID == "a" && !d.Lost.Empty() })
@@ -300,9 +301,12 @@ func TestRepairCut(t *testing.T) {
 	for name, make := range sets {
 		t.Run(name, func(t *testing.T) {
 			mem, want := make()
+			var mu sync.Mutex
 			var images []*memfs.FS
 			n := uint64(0)
-			mem.OnOp(func(memfs.Op) {
+			mem.OnOp(func(memfs.Op) { // by every goroutine of the engine
+				mu.Lock()
+				defer mu.Unlock()
 				n++
 				switch n % 3 {
 				case 0:
@@ -317,7 +321,7 @@ func TestRepairCut(t *testing.T) {
 			mem.OnOp(nil)
 			images = append(images, mem)
 			for i, image := range images {
-				if len(images) > 80 && i%(len(images)/80) != 0 {
+				if len(images) > 40 && i%(len(images)/40) != 0 {
 					continue
 				}
 				repair(t, image, o)

@@ -52,7 +52,7 @@ func (e *Engine) recover() (*replay, error) {
 		r.adoptDamaged(d)
 	}
 	report, err := wal.Recover(wal.RecoverOptions{
-		FS: e.device.fs, Dir: e.opts.walDir(e.dir), Stream: e.manifest.Stream(), Files: e.manifest.WALFiles(),
+		FS: e.device.deepFS, Dir: e.opts.walDir(e.dir), Stream: e.manifest.Stream(), Files: e.manifest.WALFiles(),
 		Flushed: e.manifest.Flushed(), Direct: e.device.direct, Serial: e.device.serial,
 		Skip: func(id raftlog.LogID) raftlog.Batch { return r.asOf[id] },
 	}, r)
@@ -140,8 +140,8 @@ func (r *replay) Record(rec *wal.Record) error {
 		return r.create(rec)
 	}
 	l := r.find(rec.ID)
-	if l == nil || l.broken.Load() != nil && rec.Kind != wal.KindDelete {
-		return nil // a log that is not live, or set apart
+	if l == nil || l.broken.Load() != nil && rec.Kind != wal.KindDelete && rec.Kind != wal.KindHardState {
+		return nil // a log that is not live, or set apart: its votes still count once it is repaired
 	}
 	if rec.Kind == wal.KindEntry {
 		return r.entry(l, rec)
@@ -247,10 +247,11 @@ func (r *replay) truncate(l *Log, to EntryID, tail bool) {
 	if to.Index >= l.last.Index {
 		return
 	}
-	l.cutLocked(to)
+	held := l.cutLocked(to)
 	if !tail {
-		r.cutShare(l, to.Index)
+		r.cutShare(l, to)
 	}
+	l.chargeLocked(-held)
 }
 
 // remove ends the log's life. One that ends in the tail is dropped once that is committed.
@@ -300,14 +301,16 @@ func (r *replay) entry(l *Log, rec *wal.Record) error {
 func (r *replay) store(l *Log, rec *wal.Record, id EntryID) error {
 	t := l.view.Load().newest()
 	if t == nil || t.Last() != l.last.Index {
-		t = l.beginTableLocked(l.last)
+		var held int64
+		t, held = l.beginTableLocked(l.last)
+		l.chargeLocked(-held)
 	}
 	before := t.Bytes()
 	err := t.AppendChecked(Entry{Index: rec.Index, Term: rec.Term, Type: rec.Type, Data: rec.Payload}, rec.CRC)
 	if err != nil {
 		return fmt.Errorf("engine: recover log %s: %w", l.uid, err)
 	}
-	r.e.budget.add(t.Bytes() - before)
+	l.chargeLocked(t.Bytes() - before)
 	prev := l.last.Index
 	l.last = id
 	if rec.Tail {
@@ -426,8 +429,8 @@ func (r *replay) share(l *Log) *wal.SealedLog {
 }
 
 // cutShare honours a truncation in the file being read, as the writer does for its own files.
-func (r *replay) cutShare(l *Log, last Index) {
-	s := r.share(l)
+func (r *replay) cutShare(l *Log, to EntryID) {
+	s, last := r.share(l), to.Index
 	n := len(s.Spans)
 	for n > 0 && s.Spans[n-1].First > last {
 		n--
@@ -437,7 +440,7 @@ func (r *replay) cutShare(l *Log, last Index) {
 		s.Spans[n-1].Last = last
 	}
 	if n == 0 && (!s.HasCut || last < s.Cut) {
-		s.HasCut, s.Cut = true, last
+		s.HasCut, s.Cut, s.CutTerm = true, last, to.Term
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 // It belongs to the flusher's goroutine, which alone makes such files.
 type sweeper struct {
 	e       *Engine
+	allowed bool // set before the flusher's loop starts: the manifest as it was read is on the device
 	listed  bool
 	dirs    []string
 	removed int
@@ -29,6 +30,9 @@ const (
 
 // step works on a few directories and reports whether some are left.
 func (s *sweeper) step() bool {
+	if !s.allowed {
+		return false
+	}
 	if !s.listed {
 		s.listed = true
 		names, err := s.e.device.fs.List(filepath.Join(s.e.dir, logsDir))

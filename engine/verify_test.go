@@ -159,12 +159,12 @@ func TestVerifyEveryByte(t *testing.T) {
 		}
 		for at := int64(0); at < int64(len(content)); at++ {
 			// All of the first bytes of a block, where headers are, and a few of the others.
-			odds := 12
+			odds := 30
 			if at%4096 >= 200 {
-				odds = 100
+				odds = 300
 			}
 			if at >= 16 && content[at] == 0 {
-				odds = 10000
+				odds = 20000
 			}
 			if rng.IntN(odds) > 0 {
 				continue
@@ -268,9 +268,11 @@ func TestVerifyLinks(t *testing.T) {
 		if rep, err := engine.Verify(db, engine.VerifyOptions{}); err != nil || !rep.Sound() {
 			t.Fatal(rep, err)
 		}
-		names := filesOf(mem, part)
-		victim := filepath.Join(db, names[len(names)-1])
-		if part == "logs/" {
+		victim := filepath.Join(db, dump(t, mem, "a", engine.DumpOptions{})[0].File)
+		switch part {
+		case "wal/":
+			victim = filepath.Join(db, dump(t, mem, "c", engine.DumpOptions{})[0].File)
+		case "logs/":
 			victim = filepath.Dir(victim)
 		}
 		if err := os.Rename(victim, filepath.Join(dir, "elsewhere")); err != nil {

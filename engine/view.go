@@ -111,15 +111,18 @@ func (v *view) withSegments(segments []raftlog.Segment) *view {
 	return &view{released: v.released, chain: v.chain, segments: floorSegments(segments, v.released.Index)}
 }
 
-// prune returns the view without the older tables that hold nothing any more.
-func (v *view) prune() *view {
+// prune returns the view without the older tables that have nothing to answer for any more, and
+// the memory that those hold.
+func (v *view) prune() (pruned *view, gone int64) {
 	n := &view{released: v.released, segments: v.segments}
 	for i, l := range v.chain {
 		if i == 0 || l.table.First() <= min(l.table.Last(), v.chain[i-1].start-1) {
 			n.chain = append(n.chain, l)
+		} else {
+			gone += l.table.Bytes()
 		}
 	}
-	return n
+	return n, gone
 }
 
 // release returns the view that begins behind id.

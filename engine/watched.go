@@ -22,6 +22,7 @@ type watchedQueue struct {
 	bytes     int
 	excess    float64 // smoothed ratio of measured to promised
 	since     time.Time
+	closeErr  error // of the ring, when it was given up
 }
 
 const (
@@ -36,9 +37,7 @@ func newWatchedQueue(ring, direct vfs.Queue, promised Calibration) *watchedQueue
 func (q *watchedQueue) Submit(op *vfs.Op) error {
 	if q.direct != nil && q.Outstanding() == 0 {
 		if q.tooSlow() {
-			if err := q.change(); err != nil {
-				return err
-			}
+			q.change()
 		}
 		q.submitted, q.bytes = q.now(), len(op.Buf)
 	}
@@ -70,16 +69,16 @@ func (q *watchedQueue) tooSlow() bool {
 	return !q.since.IsZero() && q.now().Sub(q.since) >= switchAfter
 }
 
-func (q *watchedQueue) change() error {
+func (q *watchedQueue) change() {
 	old := q.Queue
 	q.Queue, q.direct = q.direct, nil
 	q.switched.Store(true)
-	return old.Close()
+	q.closeErr = old.Close()
 }
 
 // Close closes both queues.
 func (q *watchedQueue) Close() error {
-	err := q.Queue.Close()
+	err := errors.Join(q.Queue.Close(), q.closeErr)
 	if q.direct != nil {
 		err = errors.Join(err, q.direct.Close())
 	}

@@ -5,9 +5,9 @@ import (
 	"github.com/rawl-db/rawl/memtable"
 )
 
-// Handler receives the events of logs. Its methods run on the goroutine that commits the
-// write-ahead log: they must return soon, must not wait for durability, and may append.
-// Events of one log come in order.
+// Handler receives the events of logs. Its methods must return soon, must not wait for
+// durability, and may append. Written runs on the goroutine that commits the write-ahead log,
+// in order; Ready on whichever goroutine made room, perhaps beside a Written.
 type Handler interface {
 	// Written says what has become durable.
 	Written(Written)
@@ -29,8 +29,12 @@ type Written struct {
 // the committer's goroutine.
 func (l *Log) Written(_ raftlog.Batch, controls uint64) {
 	l.mu.Lock()
-	deleted := l.settleLocked(controls)
-	event := Written{Log: l, Last: l.writtenLocked(), HardState: l.durable.hard}
+	deleted := controls != l.done && l.settleLocked(controls)
+	var event Written
+	h := l.handlerOf()
+	if h != nil && l.e.opened {
+		event = Written{Log: l, Last: l.writtenLocked(), HardState: l.durable.hard}
+	}
 	if len(l.waiters) > 0 {
 		l.answerLocked(func(w *waiter) (bool, error) {
 			if w.table != nil {
@@ -41,10 +45,11 @@ func (l *Log) Written(_ raftlog.Batch, controls uint64) {
 	}
 	l.mu.Unlock()
 	if deleted {
+		l.e.dying.remove(l)
 		l.e.flusher.dropLog(l)
 	}
 	l.e.budget.relieve()
-	if h := l.handlerOf(); h != nil && l.e.opened {
+	if event.Log != nil {
 		h.Written(event)
 	}
 }
@@ -77,6 +82,8 @@ func (l *Log) settleFactLocked(f *pendingFact) (deleted bool) {
 		l.durable.hard = f.hard
 	case factApplied:
 		l.durable.applied = f.id.Index
+	case factTruncate:
+		l.chargeLocked(-f.held)
 	case factRelease:
 		l.durable.released = f.id
 		l.dropReleasedLocked(f.id.Index)
@@ -100,7 +107,7 @@ func (l *Log) dropReleasedLocked(upTo Index) {
 func (l *Log) dropMemoryLocked(t *memtable.Table, upTo Index) {
 	before := t.Bytes()
 	t.Release(upTo)
-	l.e.budget.add(t.Bytes() - before)
+	l.chargeLocked(t.Bytes() - before)
 }
 
 // trimLocked gives back what an emptied table keeps for its next entries: the log may be idle.
@@ -108,7 +115,7 @@ func (l *Log) trimLocked(t *memtable.Table) {
 	if t.First() > t.Last() {
 		before := t.Bytes()
 		t.Trim()
-		l.e.budget.add(t.Bytes() - before)
+		l.chargeLocked(t.Bytes() - before)
 	}
 }
 
@@ -116,8 +123,9 @@ func (l *Log) trimLocked(t *memtable.Table) {
 func (l *Log) forget() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, k := range l.view.Load().chain {
-		l.e.budget.add(-k.table.Bytes())
+	l.chargeLocked(-l.held.Load())
+	for i := range l.controls {
+		l.controls[i].held = 0
 	}
 	l.view.Store(&emptyView)
 }

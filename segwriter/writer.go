@@ -132,6 +132,20 @@ const arenaChunks = 8
 // Results returns one Result per Task, in the order of the tasks, valid until the next Begin.
 func (w *Writer) Results() []Result { return w.results }
 
+// Avoid makes w append to no segment that old must not touch any more, and to none that old had
+// open: the outcome of what its queue did last is not known. It is called before old is closed.
+func (w *Writer) Avoid(old *Writer) {
+	for k := range old.poisoned {
+		w.poisoned[k] = struct{}{}
+	}
+	for i := range old.jobs {
+		j := &old.jobs[i]
+		for _, f := range j.files {
+			w.poisoned[fileKey{j.task.ID, f.seg.Number}] = struct{}{}
+		}
+	}
+}
+
 // Close frees the buffers and closes files that a flush left open because its queue failed.
 // Close the Queue first: its registered memory is freed here.
 func (w *Writer) Close() error {

@@ -1,5 +1,7 @@
 package wal
 
+import "github.com/rawl-db/rawl/internal/raftlog"
+
 // acknowledge makes the committed batch count, and tells sources and sinks.
 func (w *WAL) acknowledge() {
 	f, batch := w.cur, w.next
@@ -14,7 +16,7 @@ func (w *WAL) acknowledge() {
 		switch {
 		case it.op.src == nil:
 			if it.op.kind == KindTruncate {
-				s.cut(it.op.first)
+				s.cut(it.op.first, raftlog.Term(it.op.last))
 			}
 		case it.to == 0 || it.done:
 			s.put(&it.op)

@@ -120,15 +120,15 @@ func (s *SealedLog) put(o *op) {
 		return
 	}
 	if n > 0 && s.Spans[n-1].Last >= o.first {
-		s.cut(o.prev)
+		s.cut(o.prev, 0) // a truncation record precedes it, as a rule, and has the term
 	}
 	s.Spans = append(s.Spans, Span{Source: o.src, Prev: o.prev, First: o.first, Last: o.last})
 }
 
-// cut notes that the log was truncated: last is the last index kept.
-func (s *SealedLog) cut(last raftlog.Index) {
+// cut notes that the log was truncated: last is the last index kept, term that of its entry.
+func (s *SealedLog) cut(last raftlog.Index, term raftlog.Term) {
 	if !s.HasCut || last < s.Cut {
-		s.Cut, s.HasCut = last, true
+		s.Cut, s.CutTerm, s.HasCut = last, term, true
 	}
 	for n := len(s.Spans); n > 0; n-- {
 		x := &s.Spans[n-1]

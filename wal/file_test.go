@@ -173,14 +173,14 @@ func TestSpans(t *testing.T) {
 	if !slices.Equal(s.Spans, want) || s.HasCut {
 		t.Errorf("%+v", s)
 	}
-	s.cut(35)
+	s.cut(35, 1)
 	s.put(&op{src: s2, prev: 35, first: 36, last: 50})
 	want = []Span{{s1, 4, 5, 12}, {s1, 20, 30, 35}, {s2, 35, 36, 50}}
 	if !slices.Equal(s.Spans, want) || s.Cut != 35 {
 		t.Errorf("%+v", s)
 	}
-	s.cut(7)
-	s.cut(100)
+	s.cut(7, 1)
+	s.cut(100, 1)
 	want = []Span{{s1, 4, 5, 7}}
 	if !slices.Equal(s.Spans, want) || s.Cut != 7 || !s.HasCut {
 		t.Errorf("%+v", s)

@@ -54,6 +54,10 @@ func (p *Pool) writeHeader() error {
 	h.Encode(p.block)
 	_, err := p.work.file.WriteAt(p.block[:frame.BlockSize], 0)
 	clear(p.block[:frame.BlockSize])
+	if err == nil && p.work.reused {
+		// Its size may never have become durable: a sync may have failed before an earlier start.
+		_, err = p.work.file.WriteAt(p.block[:frame.BlockSize], p.o.FileSize-frame.BlockSize)
+	}
 	if err != nil {
 		return err
 	}

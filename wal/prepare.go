@@ -26,6 +26,7 @@ type preparation struct {
 	number uint64
 	file   vfs.File
 	zeroed int64
+	reused bool // it had an earlier life
 	sealed bool // header and directory are synced, only Register is missing
 }
 
@@ -150,7 +151,7 @@ func (p *Pool) recycle(old uint64) error {
 	if err != nil {
 		return err
 	}
-	p.work = &preparation{number: number, file: f}
+	p.work = &preparation{number: number, file: f, reused: true}
 	if err := p.needBlock(); err != nil {
 		return p.fail(err)
 	}

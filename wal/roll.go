@@ -7,16 +7,15 @@ import (
 
 // Roll asks for the current file to be sealed although it is not full, so that its entries
 // can be flushed. It does not wait; any goroutine. A file without records is not sealed.
-func (w *WAL) Roll() { w.askRoll(nil) }
+func (w *WAL) Roll() { _ = w.askRoll(nil) }
 
 // RollSync is Roll, and waits until it is done or ctx ends. It returns the number up to which
 // all files are sealed. Errors: ctx's cause, ErrClosed, that of Err.
 func (w *WAL) RollSync(ctx context.Context) (upTo uint64, err error) {
-	if w.state.Load() != 0 {
-		return 0, w.refusal()
-	}
 	done := make(chan uint64, 1)
-	w.askRoll(done)
+	if err := w.askRoll(done); err != nil {
+		return 0, err
+	}
 	select {
 	case upTo, ok := <-done:
 		if !ok {
@@ -28,14 +27,20 @@ func (w *WAL) RollSync(ctx context.Context) (upTo uint64, err error) {
 	}
 }
 
-func (w *WAL) askRoll(done chan uint64) {
+// askRoll looks at the state under the lock under which refuseRolls answers, so that nobody is
+// left waiting.
+func (w *WAL) askRoll(done chan uint64) error {
 	w.mu.Lock()
+	defer w.mu.Unlock()
+	if s := w.state.Load(); s != 0 && s != uint32(ReadOnly) {
+		return w.refusal()
+	}
 	if done != nil {
 		w.mu.rolls = append(w.mu.rolls, done)
 	}
-	w.mu.Unlock()
 	w.rollAsked.Store(true)
 	w.Wake()
+	return nil
 }
 
 // rollAsIsAsked seals the current file if Roll was called and a spare is there to go on with.

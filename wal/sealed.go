@@ -24,10 +24,11 @@ type SealedLog struct {
 	// Spans are the entries that count, ascending and without overlap: truncations inside
 	// the file are honoured.
 	Spans []Span
-	// Cut is the lowest index to which the file truncated the log, valid with HasCut: what
-	// earlier files hold above it does not count.
-	Cut    raftlog.Index
-	HasCut bool
+	// Cut is the lowest index to which the file truncated the log, and CutTerm the term of the
+	// entry there, valid with HasCut: what earlier files hold above it does not count.
+	Cut     raftlog.Index
+	CutTerm raftlog.Term
+	HasCut  bool
 	// Controls is the number of the log's control records that are durable, in all files.
 	Controls uint64
 }

@@ -185,16 +185,19 @@ func soundIndex(b []byte, c *chunk) bool {
 	return prev == c.last && at == uint64(c.payload)
 }
 
-// readAligned reads n bytes, a multiple of BlockSize, at off into buf or new memory. Of a file
-// that ends early it returns the whole blocks that are there.
+// readAligned reads n bytes, a multiple of BlockSize, at off into buf or new memory. The file's size
+// says that they are there: a read that stays short is an error, not damage.
 func (r *Reader) readAligned(buf []byte, off int64, n int) ([]byte, error) {
 	if cap(buf) < n {
 		buf = alignedBuffer(n)
 	}
 	buf = buf[:n]
 	got, err := r.f.ReadAt(buf, off)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("segment: reading %s at %d: %w", r.name, off, err)
+	if got == n {
+		return buf, nil
 	}
-	return buf[:got&^(BlockSize-1)], nil
+	if err == nil || errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return nil, fmt.Errorf("segment: reading %s at %d: %w", r.name, off, err)
 }
