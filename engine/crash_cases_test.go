@@ -118,9 +118,13 @@ func TestEditThatFailedAndLasts(t *testing.T) {
 	fs := errorfs.New(w.mem, errorfs.Plan{})
 	w.fs, w.faulty = fs, true
 	w.open()
-	for range 60 {
-		w.act(w.uids[w.rng.IntN(len(w.uids))])
+	h := w.hist["log-0"]
+	w.create(h)
+	l, err := w.e.Log(h.uid)
+	if err != nil {
+		t.Fatal(err)
 	}
+	w.append(l, h, h.now.last(), 10)
 	w.settle(100)
 	edited := false
 	fs.Arm(errorfs.Plan{K: 1, Sticky: true, Fault: errorfs.SyncKept, Match: func(op errorfs.Op) bool {
