@@ -196,7 +196,14 @@ func (o *owner) delete(l *tortureLog) error {
 	ctx, cancel := o.patience()
 	defer cancel()
 	l.term += 2
-	return o.done(l, op, true, o.t.e.Delete(ctx, l.uid), step{kind: stepDelete})
+	err := o.t.e.Delete(ctx, l.uid)
+	if errors.Is(err, context.DeadlineExceeded) {
+		if _, there := o.t.e.Log(l.uid); there == nil {
+			o.t.journal.answer("F", op, l.uid) // patience ended before Delete began: nothing was done
+			return o.t.journal.failed()
+		}
+	}
+	return o.done(l, op, true, err, step{kind: stepDelete})
 }
 
 func (o *owner) truncate(l *tortureLog, to engine.Index) error {

@@ -31,7 +31,7 @@ const (
 
 // chooseByMeasure lets both candidates write in turn, to a file of the WAL's directory that is
 // kept so that its blocks are written ones, and prefers direct unless the ring is clearly better:
-// on a busy host the ring's completions may wait for a kernel worker (RING.md section 3).
+// on a busy host the ring's completions may wait for a kernel worker.
 func chooseByMeasure(direct device, uring *ring.FS, walDir string) (device, error) {
 	queue, err := uring.NewQueue(commitDepth)
 	if err != nil {

@@ -29,16 +29,14 @@ func TestDeletionOvertaken(t *testing.T) {
 	}
 	w.remove(l, h)
 	w.create(h)
-	l, err = w.e.Log(h.uid)
-	if err != nil {
+	if l, err = w.e.Log(h.uid); err != nil {
 		t.Fatal(err)
 	}
 	w.append(l, h, h.now.last(), 40)
-	early := false
-	for w.step("commit") || w.step("pool") {
-		_, controls := l.Controls()
-		early = early || controls > 0 && w.logs[l].h.acked < len(h.recs)-40
-		w.fork(memfs.CrashOptions{}, "cut").check(5)
+	for n := 0; w.step("commit") || w.step("pool"); n++ {
+		if n%slowness == 0 {
+			w.fork(memfs.CrashOptions{}, "cut").check(5)
+		}
 	}
 	w.lookAtAll()
 }

@@ -63,7 +63,7 @@ func TestPowerCuts(t *testing.T) {
 	} {
 		t.Run(size.name, func(t *testing.T) {
 			cuts := 0
-			for n := range uint64(size.seeds * *scale) {
+			for n := range uint64(tries(size.seeds)) {
 				seed := *firstSeed + n
 				o := size.o
 				o.Strategy, o.Prealloc = engine.Strategy(seed%4), engine.Prealloc(seed/2%3)

@@ -253,15 +253,15 @@ func TestEveryByteFlipped(t *testing.T) {
 	for _, closed := range []bool{true, false} {
 		t.Run(fmt.Sprintf("closed=%v", closed), func(t *testing.T) {
 			p := newPatient(t, 3, closed)
-			rng := rand.New(rand.NewPCG(1, uint64(*scale)))
+			rng := rand.New(rand.NewPCG(1+2**firstSeed, uint64(*scale)))
 			n := 0
 			for _, name := range p.mem.Files() {
 				b, _ := p.mem.ReadFile(name)
 				live := liveBytes(b)
-				stride := max(1, 400 / *scale)
-				for off := int64(rng.IntN(stride)); off < int64(len(b)); off += int64(stride) {
+				step := stride(400)
+				for off := int64(rng.IntN(step)); off < int64(len(b)); off += int64(step) {
 					if off > live {
-						stride = max(1, 40000 / *scale)
+						step = stride(40000)
 					}
 					n++
 					p.operate(p.wound(name, off), flipByte(name, off, 1<<rng.IntN(8)))
@@ -282,11 +282,11 @@ func TestEveryPrefix(t *testing.T) {
 	for _, closed := range []bool{true, false} {
 		t.Run(fmt.Sprintf("closed=%v", closed), func(t *testing.T) {
 			p := newPatient(t, 4, closed)
-			rng := rand.New(rand.NewPCG(2, uint64(*scale)))
+			rng := rand.New(rand.NewPCG(2+2**firstSeed, uint64(*scale)))
 			n := 0
 			for _, name := range p.mem.Files() {
 				b, _ := p.mem.ReadFile(name)
-				for range 24 * *scale {
+				for range tries(24) {
 					size := int64(rng.IntN(len(b) + 1))
 					if rng.IntN(2) == 0 {
 						size = int64(rng.IntN(int(liveBytes(b)) + 1))

@@ -63,11 +63,11 @@ func TestKthOperationFails(t *testing.T) {
 	for _, fault := range errorfs.Faults() {
 		t.Run(fault.String(), func(t *testing.T) {
 			n := 0
-			stride := max(1, 16 / *scale)
-			for k := 1 + int(fault)%stride; ; k += stride {
+			step := stride(16)
+			for k := 1 + (thin()*int(fault)+int(*firstSeed))%stride; ; k += step {
 				n++
 				cuts := 0
-				if n%4 == 0 {
+				if n%4 == 1 {
 					cuts = 3
 				}
 				if !faultyRun(t, uint64(k)%5, errorfs.Plan{K: k, Fault: fault}, cuts) {

@@ -83,8 +83,8 @@ func TestOperationsFailFrom(t *testing.T) {
 	for _, fault := range errorfs.Faults() {
 		t.Run(fault.String(), func(t *testing.T) {
 			n := 0
-			stride := max(1, 16 / *scale)
-			for k := 1 + int(fault)%stride; stickyRun(t, k, fault); k += stride {
+			step := stride(16)
+			for k := 1 + (thin()*int(fault)+int(*firstSeed))%stride; stickyRun(t, k, fault); k += step {
 				n++
 			}
 			t.Logf("%d runs", n)

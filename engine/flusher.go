@@ -360,8 +360,8 @@ func (f *flusher) renew() error {
 }
 
 // pace returns how many writes to have in flight, and how many times their duration to pause
-// afterwards: gentle while commits run, unless sealed files pile up (RING.md section 8 measured
-// what unpaced background writes do to commits).
+// afterwards: gentle while commits run, unless sealed files pile up: background writes that are
+// not paced keep the commits' writes and syncs waiting in the device's queue.
 func (f *flusher) pace() (limit int, pause time.Duration) {
 	n := f.e.commits()
 	idle := n == f.batches

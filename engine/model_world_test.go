@@ -16,11 +16,17 @@ import (
 )
 
 // scale multiplies how much the crash and fault tests try, firstSeed says with which seed those
-// begin that draw one.
+// begin that draw or skip.
 var (
 	scale     = flag.Int("scale", 1, "multiplies the seeds of crash and fault tests")
-	firstSeed = flag.Uint64("seed", 0, "first seed of power cuts")
+	firstSeed = flag.Uint64("seed", 0, "where the crash and fault tests begin to draw and to count")
 )
+
+// tries scales a number of things to try.
+func tries(n int) int { return max(1, n**scale/slowness) }
+
+// stride scales the distance between things to try.
+func stride(n int) int { return max(1, n*slowness / *scale) }
 
 // world is an engine whose parts are stepped on the test's goroutine, and the model that its
 // acknowledgements and its recoveries are compared with.

@@ -117,6 +117,12 @@ func (l *Log) trimLocked(t *memtable.Table) {
 		t.Trim()
 		l.chargeLocked(t.Bytes() - before)
 	}
+	if len(l.controls) == 0 {
+		l.controls = nil
+	}
+	if len(l.waiters) == 0 {
+		l.waiters = nil
+	}
 }
 
 // forget drops all memory of a deleted log.

@@ -205,7 +205,11 @@ func randomSize(r *rand.Rand) int {
 }
 
 func TestAgreesWithModel(t *testing.T) {
-	for seed := range uint64(60) {
+	seeds := uint64(60)
+	if testing.Short() {
+		seeds = 20
+	}
+	for seed := range seeds {
 		r := rand.New(rand.NewPCG(seed, 1))
 		start := raftlog.Index(1)
 		switch seed % 4 {

@@ -71,6 +71,10 @@ func (c *recPowerCuts) work() {
 
 // TestRecoverPowerCuts loses power while the writer works, one of whose operations fails.
 func TestRecoverPowerCuts(t *testing.T) {
+	every := 29
+	if testing.Short() {
+		every = 41
+	}
 	for seed := range uint64(8) {
 		c := &recPowerCuts{rng: rand.New(rand.NewPCG(seed, 1))}
 		c.world = newWorld(t, func(o *Options) { o.FileSize = 4 << 20 })
@@ -78,7 +82,7 @@ func TestRecoverPowerCuts(t *testing.T) {
 		c.onWritten = func(b raftlog.Batch) { c.acked = max(c.acked, b) }
 		ops := 0
 		c.mem.OnOp(func(memfs.Op) {
-			if ops++; ops%29 == 0 {
+			if ops++; ops%every == 0 {
 				c.cut()
 			}
 		})

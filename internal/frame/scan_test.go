@@ -12,7 +12,11 @@ import (
 // in the padding between records and trailer; the other frames stay as they were.
 func TestEveryFlippedByte(t *testing.T) {
 	file := sampleFile(testIdentity, samples()...)
-	for i := BlockSize; i < len(file); i++ {
+	step := 1
+	if testing.Short() {
+		step = 7
+	}
+	for i := BlockSize; i < len(file); i += step {
 		file[i] ^= 1 << (i % 8)
 		frames := Scan(file, testIdentity)
 		if len(frames) != len(samples()) {

@@ -33,7 +33,11 @@ func (m *image) chunkOf(at int) int {
 func TestEveryByteFlipped(t *testing.T) {
 	m := damageable(t)
 	dead := 0
-	for at := range m.bytes {
+	step := 1
+	if testing.Short() {
+		step = 7
+	}
+	for at := 0; at < len(m.bytes); at += step {
 		b := bytes.Clone(m.bytes)
 		b[at] ^= 1 << (at % 8)
 		c := m.chunkOf(at)
@@ -47,7 +51,7 @@ func TestEveryByteFlipped(t *testing.T) {
 		}
 		r.Close()
 	}
-	t.Logf("%d of %d flips hit nothing", dead, len(m.bytes))
+	t.Logf("%d of %d flips hit nothing", dead, (len(m.bytes)+step-1)/step)
 }
 
 func TestEveryTruncation(t *testing.T) {
