@@ -53,7 +53,7 @@ func TestFailingFlushEndsWithClose(t *testing.T) {
 // flushes: whatever of a roll Close meets, all calls return.
 func TestFlushesBesideClose(t *testing.T) {
 	const callers = 8
-	for n := range tries(40) {
+	for n := range tries(20) {
 		e := openMem(t, memfs.New(1), engine.Options{WALFileBytes: 64 << 10})
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		flushed, ended := make(chan struct{}, callers), make(chan error, callers)
@@ -83,6 +83,9 @@ func TestFlushesBesideClose(t *testing.T) {
 			wantErr(t, "flush", <-ended, engine.ErrClosed)
 		}
 		cancel()
+		if t.Failed() {
+			return
+		}
 	}
 }
 

@@ -68,7 +68,7 @@ func TestPowerCuts(t *testing.T) {
 				o := size.o
 				o.Strategy, o.Prealloc = engine.Strategy(seed%4), engine.Prealloc(seed/2%3)
 				w := newWorld(t, seed, o)
-				c := cutter{rng: rand.New(rand.NewPCG(seed, 5)), every: size.every, depth: 1, work: 60, cuts: &cuts}
+				c := cutter{rng: rand.New(rand.NewPCG(seed, 5)), every: size.every * slowness, depth: 1, work: 60, cuts: &cuts}
 				c.watch(w)
 				w.open()
 				w.work(size.steps)

@@ -64,7 +64,7 @@ func TestKthOperationFails(t *testing.T) {
 		t.Run(fault.String(), func(t *testing.T) {
 			n := 0
 			step := stride(16)
-			for k := 1 + (thin()*int(fault)+int(*firstSeed))%stride; ; k += step {
+			for k := 1 + (slowness*int(fault)+int(*firstSeed))%step; ; k += step {
 				n++
 				cuts := 0
 				if n%4 == 1 {

@@ -69,7 +69,7 @@ func fullRun(t *testing.T, budget int64) engine.Health {
 func TestFullDisk(t *testing.T) {
 	seen := map[engine.Health]int{}
 	n := int64(0)
-	for budget := int64(0); budget < 3<<20; budget += (4 << 10) * slowness * (1 + n*slowness/int64(4**scale)) {
+	for budget := int64(0); budget < 3<<20; budget += (4 << 10) * (1 + n*slowness/int64(4**scale)) {
 		seen[fullRun(t, budget)]++
 		n++
 	}

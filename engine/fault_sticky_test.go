@@ -84,7 +84,7 @@ func TestOperationsFailFrom(t *testing.T) {
 		t.Run(fault.String(), func(t *testing.T) {
 			n := 0
 			step := stride(16)
-			for k := 1 + (thin()*int(fault)+int(*firstSeed))%stride; stickyRun(t, k, fault); k += step {
+			for k := 1 + (slowness*int(fault)+int(*firstSeed))%step; stickyRun(t, k, fault); k += step {
 				n++
 			}
 			t.Logf("%d runs", n)

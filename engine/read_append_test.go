@@ -14,18 +14,23 @@ import (
 // TestReadBesideFirstAppend reads the first entry of logs while it is appended: there is none, or
 // it is whole. An empty entry without an error is neither.
 func TestReadBesideFirstAppend(t *testing.T) {
-	const size = 64 << 10
+	const size = 100 << 10
 	e := openMem(t, memfs.New(1), engine.Options{WALFileBytes: 1 << 20})
 	defer closeEngine(t, e)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	for n := range tries(400) {
+	for n := range tries(100) {
 		l, err := e.Create(engine.UID(fmt.Sprintf("log-%d", n)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		read := make(chan error, 1)
-		go func() { read <- readFirst(ctx, l, size) }()
+		began, read := make(chan struct{}), make(chan error, 1)
+		go func() {
+			_, _ = l.Read(1)
+			close(began)
+			read <- readFirst(ctx, l, size)
+		}()
+		<-began
 		if err := l.Append(engine.EntryID{}, []engine.Entry{{Index: 1, Term: 1, Data: make([]byte, size)}}); err != nil {
 			t.Fatal(err)
 		}
