@@ -52,7 +52,8 @@
 // to its owner, who decides what the log holds; they are serialised, so that several goroutines
 // may share the role. All else may be called by any goroutine.
 //
-// Handlers run on the committer's goroutine: they must return soon and must not wait for
+// Handler.Written runs on the committer's goroutine, Handler.Ready on whichever goroutine
+// made room: they must return soon and must not wait for
 // durability, but may call Append. Options.OnEvent runs where the event happens, maybe with
 // locks held: it must not call the engine. Events that recovery causes come before Open returns.
 //

@@ -41,7 +41,8 @@ var (
 	// ErrGap means that prev is not in the log, or that entries do not follow it by one each
 	// with terms that never fall.
 	ErrGap = errors.New("engine: entries do not follow the log")
-	// ErrTooLarge means that an entry exceeds Options.MaxEntryBytes, or a vote its bound.
+	// ErrTooLarge means that an entry exceeds Options.MaxEntryBytes, the entries of one call take
+	// more than half of Options.LogMemoryBytes, or a vote exceeds its bound.
 	ErrTooLarge = errors.New("engine: too large")
 	// ErrHardState means that a hard state would lower the term, or change the vote of a term.
 	ErrHardState = errors.New("engine: hard state may not go back")
