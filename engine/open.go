@@ -187,13 +187,9 @@ func (e *Engine) newSegmentWriter() (*segwriter.Writer, error) {
 // opens all the same, to be read: ids, first file and second commit wait for space.
 func (e *Engine) openWAL(r *replay) error {
 	o := e.opts
-	pooled, err := e.beginLife(r)
+	pooled, next, err := e.beginLife(r)
 	if err != nil {
 		return err
-	}
-	next := e.manifest.NextFile()
-	for _, n := range pooled {
-		next = max(next, n+1) // a crash may have come between the making of a file and its registration
 	}
 	e.wal, err = wal.New(wal.Options{
 		FS: e.device.fs, Queue: e.device.commit, Dir: o.walDir(e.dir), Stream: e.manifest.Stream(),
@@ -229,35 +225,39 @@ func (e *Engine) openWAL(r *replay) error {
 // It returns the files that may be recycled: those, and those that the manifest does not name.
 // Only after the edit is it certain that the manifest as it was read is on the device, and
 // that files it does not name may be touched: when the disk is too full for it, none are.
-func (e *Engine) beginLife(r *replay) (pooled []uint64, err error) {
+// next is above the number of every file that is there, named or not.
+func (e *Engine) beginLife(r *replay) (pooled []uint64, next uint64, err error) {
+	names, err := e.device.fs.List(e.opts.walDir(e.dir))
+	if err != nil {
+		return nil, 0, fmt.Errorf("engine: %w", err)
+	}
 	named := e.manifest.WALFiles()
+	next = e.manifest.NextFile()
+	var unnamed, empty []uint64
+	for _, name := range names {
+		n, ok := wal.ParseFileName(name)
+		if ok && !slices.Contains(named, n) {
+			unnamed = append(unnamed, n)
+			next = max(next, n+1) // a crash may have come between the making of a file and its registration
+		}
+	}
 	for _, f := range r.report.Files {
 		if f.Frames == 0 && f.HeaderErr == nil && f.Unreadable == 0 {
-			pooled = append(pooled, f.Number)
+			empty = append(empty, f.Number)
 		}
 	}
 	e.ids.reserved = e.manifest.ReservedIDs()
 	e.ids.next = e.ids.reserved + 1
-	err = e.manifest.Apply(manifest.Edit{DropWAL: pooled, ReserveIDs: e.ids.reserved + idStep})
+	err = e.manifest.Apply(manifest.Edit{DropWAL: empty, ReserveIDs: e.ids.reserved + idStep})
 	if noSpace(err) {
-		return nil, nil
+		return nil, next, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("engine: first edit of the manifest: %w", err)
+		return nil, 0, fmt.Errorf("engine: first edit of the manifest: %w", err)
 	}
 	e.ids.reserved += idStep
 	e.flusher.sweeper.allowed = true
-	names, err := e.device.fs.List(e.opts.walDir(e.dir))
-	if err != nil {
-		return nil, fmt.Errorf("engine: %w", err)
-	}
-	for _, name := range names {
-		n, ok := wal.ParseFileName(name)
-		if ok && !slices.Contains(named, n) {
-			pooled = append(pooled, n)
-		}
-	}
-	return pooled, nil
+	return append(empty, unnamed...), next, nil
 }
 
 // register makes a prepared WAL file known to the manifest.
