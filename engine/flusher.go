@@ -36,8 +36,7 @@ type flusher struct {
 		sync.Mutex
 		sealed  []wal.Sealed // oldest first
 		deleted []*Log
-		flushed uint64 // highest file number that has left service
-		err     error  // why the flush of the oldest file fails, nil when it does not
+		err     error // why the flush of the oldest file fails, nil when it does not
 		waiting []flushWaiter
 		closed  bool
 	}
@@ -495,7 +494,6 @@ func (t *flushTask) publish() {
 func (f *flusher) done(j *flushJob) {
 	f.mu.Lock()
 	f.mu.sealed = f.mu.sealed[1:]
-	f.mu.flushed = j.file.Number
 	f.answerLocked()
 	f.mu.Unlock()
 	f.e.budget.sealed.Add(-j.file.Bytes)
