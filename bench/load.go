@@ -77,11 +77,15 @@ func (l *load) share() error {
 	return nil
 }
 
-// releaseInterval lets unreleased entries fill a quarter of a WAL file at most.
+// releaseInterval lets unreleased entries fill a quarter of a WAL file at most, and less of it
+// when they are so long that few fill it: what is in flight at a roll counts too.
 func releaseInterval(r row) engine.Index {
 	file := int64(64 << 20)
 	if r.WALFile > 0 {
 		file = r.WALFile
+	}
+	if r.Size >= 256<<10 {
+		file /= 4
 	}
 	return engine.Index(min(max(file/4/int64(r.Logs*(r.Size+64)), 1), 1024))
 }

@@ -476,7 +476,7 @@ func (t *flushTask) publish() {
 			l.base = b
 		}
 	}
-	l.view.Store(v.withSegments(t.put.Segments))
+	l.setView(v.withSegments(t.put.Segments))
 	for _, s := range t.sealed.Spans {
 		for _, k := range v.chain {
 			if s.Source == wal.Source(k.table) {
@@ -486,7 +486,7 @@ func (t *flushTask) publish() {
 		}
 	}
 	pruned, gone := l.view.Load().prune()
-	l.view.Store(pruned)
+	l.setView(pruned)
 	l.chargeLocked(-gone)
 }
 

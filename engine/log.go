@@ -33,14 +33,15 @@ type Log struct {
 	// It is ordered before the locks of package wal and never held across I/O.
 	mu sync.Mutex
 	// Guarded by mu.
-	last     EntryID // newest entry, durable or not
-	waiters  []*waiter
-	controls []pendingFact // queued, not yet durable; oldest first
-	done     uint64        // control records that are durable
-	cuts     uint64        // truncations and releases so far: what was learnt before one may not hold after it
-	base     EntryID       // newest entry known durable outside the chain of tables
-	hard     HardState     // newest hard state, durable or not
-	durable  durableFacts  // what the device has
+	table    *memtable.Table // the view's newest
+	last     EntryID         // newest entry, durable or not
+	waiters  *waiter         // the newest, which links to older ones
+	controls []pendingFact   // queued, not yet durable; oldest first
+	done     uint64          // control records that are durable
+	cuts     uint64          // truncations and releases so far: what was learnt before one may not hold after it
+	base     EntryID         // newest entry known durable outside the chain of tables
+	hard     HardState       // newest hard state, durable or not
+	durable  durableFacts    // what the device has
 	applied  Index
 	refused  bool // an append met ErrBusy and no Ready was sent since
 
@@ -92,9 +93,15 @@ const (
 
 func (e *Engine) newLog(id raftlog.LogID, uid UID) *Log {
 	l := &Log{e: e, id: id, uid: uid}
-	l.view.Store(&emptyView)
+	l.setView(&emptyView)
 	l.wal.Init(id, uid, l)
 	return l
+}
+
+// setView publishes v. mu is held, or the log is not shared yet.
+func (l *Log) setView(v *view) {
+	l.view.Store(v)
+	l.table = v.newest()
 }
 
 // UID returns the log's name.
@@ -183,127 +190,165 @@ func (l *Log) writtenLocked() EntryID {
 // above MaxEntryBytes, or a call above half of LogMemoryBytes), ErrBusy (a Ready event follows),
 // ErrReadOnly, ErrFailed, ErrClosed, ErrDeleted, ErrQuarantined.
 func (l *Log) Append(prev EntryID, entries []Entry) error {
-	if err := l.checkEntries(prev, entries); err != nil {
+	bytes, err := l.checkEntries(prev, entries)
+	if err != nil {
 		return err
 	}
-	return l.after(prev, func() error {
-		_, err := l.appendLocked(prev, entries)
+	if err := l.lockAfter(prev); err != nil {
 		return err
-	})
+	}
+	err = l.appendLocked(prev, entries, bytes)
+	l.mu.Unlock()
+	return err
 }
 
-// after runs fn under mu once prev is known to be in the log. fn finds the log ending with
-// prev or behind it. The entry's term may lie in a segment: it is read before mu is taken.
-func (l *Log) after(prev EntryID, fn func() error) error {
+// lockAfter takes mu once prev is known to be in the log, which ends with prev or behind it
+// then. After an error mu is free.
+func (l *Log) lockAfter(prev EntryID) error {
 	l.mu.Lock()
 	if prev == l.last {
-		defer l.mu.Unlock()
-		return fn()
+		return nil
 	}
 	end := l.last
 	l.mu.Unlock()
 	if prev.Index > end.Index {
 		return fmt.Errorf("%w: previous entry %v, log %s ends at %v", ErrGap, prev, l.uid, end)
 	}
-	return l.knowing(prev.Index, func(term Term) error {
-		if term != prev.Term {
-			return fmt.Errorf("%w: previous entry %v has term %d in log %s", ErrGap, prev, term, l.uid)
-		}
-		return fn()
-	})
+	term, err := l.lockKnowing(prev.Index)
+	if err == nil && term != prev.Term {
+		l.mu.Unlock()
+		err = fmt.Errorf("%w: previous entry %v has term %d in log %s", ErrGap, prev, term, l.uid)
+	}
+	return err
 }
 
-// knowing runs fn under mu with the term of entry i, which is in the log then.
-func (l *Log) knowing(i Index, fn func(Term) error) error {
+// lockKnowing takes mu with the term of entry i, which is in the log then. The term may lie in a
+// segment: it is read before mu is taken. After an error mu is free.
+func (l *Log) lockKnowing(i Index) (Term, error) {
 	for {
 		l.mu.Lock()
 		cuts := l.cuts
 		l.mu.Unlock()
 		term, err := l.Term(i)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		l.mu.Lock()
-		if l.cuts == cuts {
-			defer l.mu.Unlock()
-			if r := l.view.Load().released.Index; i < r {
-				return fmt.Errorf("%w: %d, log %s begins at %d", ErrCompacted, i, l.uid, r+1)
-			}
-			return fn(term)
+		if l.cuts != cuts {
+			l.mu.Unlock()
+			continue
 		}
-		l.mu.Unlock()
+		if r := l.view.Load().released.Index; i < r {
+			l.mu.Unlock()
+			return 0, fmt.Errorf("%w: %d, log %s begins at %d", ErrCompacted, i, l.uid, r+1)
+		}
+		return term, nil
 	}
 }
 
-// checkEntries verifies what needs no lock: order, terms and sizes.
-func (l *Log) checkEntries(prev EntryID, entries []Entry) error {
-	at := prev
-	limit, total := l.e.opts.MaxEntryBytes, int64(0)
+// checkEntries verifies what needs no lock, order, terms and sizes, and returns the sum of the
+// payloads. It and what follows it on the way of an append keep their stack frames small: among
+// thousands of producers each has a cold stack, and every line of it is a cache miss.
+func (l *Log) checkEntries(prev EntryID, entries []Entry) (bytes int, err error) {
+	last, term := prev.Index, prev.Term
+	limit := l.e.opts.MaxEntryBytes
 	for i := range entries {
 		e := &entries[i]
-		if e.Index != at.Index+1 || e.Term < at.Term || e.Index > memtable.MaxIndex {
-			return fmt.Errorf("%w: %v after %v", ErrGap, e.ID(), at)
+		if e.Index != last+1 || e.Term < term || e.Index > memtable.MaxIndex || len(e.Data) > limit {
+			return 0, l.refuseEntry(EntryID{Term: term, Index: last}, e)
 		}
-		if len(e.Data) > limit {
-			return fmt.Errorf("%w: entry %v has %d bytes, at most %d", ErrTooLarge, e.ID(), len(e.Data), limit)
-		}
-		at = EntryID{Term: e.Term, Index: e.Index}
-		total += int64(len(e.Data)) + slotBytes
+		last, term = e.Index, e.Term
+		bytes += len(e.Data)
 	}
-	if most := l.e.opts.LogMemoryBytes / 2; total > most {
-		return fmt.Errorf("%w: %d entries take %d bytes, at most %d in one call", ErrTooLarge, len(entries), total, most)
+	if int64(bytes)+int64(len(entries))*slotBytes > l.e.opts.LogMemoryBytes/2 {
+		return 0, l.refuseSize(len(entries), bytes)
 	}
-	return nil
+	return bytes, nil
+}
+
+// refuseEntry says what is wrong with the entry that follows at.
+func (l *Log) refuseEntry(at EntryID, e *Entry) error {
+	if limit := l.e.opts.MaxEntryBytes; len(e.Data) > limit {
+		return fmt.Errorf("%w: entry %v has %d bytes, at most %d", ErrTooLarge, e.ID(), len(e.Data), limit)
+	}
+	return fmt.Errorf("%w: %v after %v", ErrGap, e.ID(), at)
+}
+
+func (l *Log) refuseSize(entries, bytes int) error {
+	return fmt.Errorf("%w: %d entries of %d bytes, one call takes at most %d with %d for each entry",
+		ErrTooLarge, entries, bytes, l.e.opts.LogMemoryBytes/2, slotBytes)
 }
 
 // slotBytes is about what a memtable holds of an entry besides its payload.
 const slotBytes = 32
 
-// appendLocked returns the table that took the entries, nil when there were none.
-func (l *Log) appendLocked(prev EntryID, entries []Entry) (*memtable.Table, error) {
+// appendLocked copies the entries, whose payloads sum up to bytes, into the newest table and
+// queues them for the device.
+func (l *Log) appendLocked(prev EntryID, entries []Entry, bytes int) error {
 	if err := l.usable(); err != nil {
-		return nil, err
+		return err
 	}
 	if err := l.e.writable(); err != nil {
-		return nil, err
+		return err
 	}
-	bytes := payloadBytes(entries)
-	if err := l.admitLocked(bytes); err != nil {
-		return nil, err
+	if !l.e.budget.admits(l.held.Load(), bytes) {
+		return l.busyLocked()
 	}
 	if prev != l.last {
 		if err := l.truncateLocked(prev); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	if len(entries) == 0 {
-		return nil, nil
+	if l.table == nil && len(entries) > 0 {
+		l.beginTableLocked(prev)
 	}
-	table, err := l.storeLocked(entries)
-	if err != nil {
-		return nil, err
-	}
-	first, last := entries[0].Index, &entries[len(entries)-1]
-	if err := l.e.wal.Append(&l.wal, table, prev.Index, first, last.Index, bytes); err != nil {
-		l.chargeLocked(-l.cutLocked(prev)) // only memory has them
-		return nil, l.e.writeError(err)
-	}
-	l.last = last.ID()
-	return table, nil
-}
-
-func payloadBytes(entries []Entry) (n int) {
-	for i := range entries {
-		n += len(entries[i].Data)
-	}
-	return n
-}
-
-// admitLocked refuses what would exceed the memory budget. The log is told when it may try again.
-func (l *Log) admitLocked(bytes int) error {
-	if l.e.budget.admits(l.held.Load(), bytes) {
+	switch len(entries) {
+	case 0:
 		return nil
+	case 1:
+		return l.appendOneLocked(&entries[0])
 	}
+	return l.appendManyLocked(entries, bytes)
+}
+
+func (l *Log) appendOneLocked(e *Entry) error {
+	t := l.table
+	before := t.Bytes()
+	stored, crc, err := t.Add(e)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrGap, err)
+	}
+	l.chargeLocked(t.Bytes() - before)
+	if err := l.e.wal.AppendEntry(&l.wal, t, e, stored, crc); err != nil {
+		return l.withdrawLocked(err)
+	}
+	l.last = EntryID{Term: e.Term, Index: e.Index}
+	return nil
+}
+
+func (l *Log) appendManyLocked(entries []Entry, bytes int) error {
+	t := l.table
+	before := t.Bytes()
+	if err := t.Append(entries); err != nil {
+		return fmt.Errorf("%w: %w", ErrGap, err)
+	}
+	l.chargeLocked(t.Bytes() - before)
+	last := entries[len(entries)-1].ID()
+	if err := l.e.wal.Append(&l.wal, t, l.last.Index, entries[0].Index, last.Index, bytes); err != nil {
+		return l.withdrawLocked(err)
+	}
+	l.last = last
+	return nil
+}
+
+// withdrawLocked takes back what stands in memory behind last and was not queued.
+func (l *Log) withdrawLocked(err error) error {
+	l.chargeLocked(-l.cutLocked(l.last))
+	return l.e.writeError(err)
+}
+
+// busyLocked refuses what would exceed the memory budget. The log is told when it may try again.
+func (l *Log) busyLocked() error {
 	if !l.refused {
 		l.refused = true
 		l.e.budget.refuse(l)
@@ -311,22 +356,11 @@ func (l *Log) admitLocked(bytes int) error {
 	return fmt.Errorf("%w: log %s", ErrBusy, l.uid)
 }
 
-// storeLocked copies the entries into the newest table.
-func (l *Log) storeLocked(entries []Entry) (*memtable.Table, error) {
-	table := l.view.Load().newest()
-	if table == nil {
-		table, _ = l.beginTableLocked(l.last)
-	}
-	before := table.Bytes()
-	if err := table.Append(entries); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrGap, err)
-	}
-	l.chargeLocked(table.Bytes() - before)
-	return table, nil
-}
-
 // chargeLocked accounts for memory that the log takes, or with a negative sign gives back.
 func (l *Log) chargeLocked(bytes int64) {
+	if bytes == 0 {
+		return
+	}
 	l.held.Add(bytes)
 	l.e.budget.add(bytes)
 }
@@ -337,7 +371,7 @@ func (l *Log) chargeLocked(bytes int64) {
 func (l *Log) beginTableLocked(prev EntryID) (t *memtable.Table, cut int64) {
 	old := l.view.Load()
 	t = memtable.New(prev.Index + 1)
-	l.view.Store(old.push(t, prev))
+	l.setView(old.push(t, prev))
 	for _, k := range old.chain {
 		if k.start > prev.Index {
 			cut += k.table.Bytes()
@@ -355,12 +389,15 @@ func (l *Log) beginTableLocked(prev EntryID) (t *memtable.Table, cut int64) {
 // the newest released one), ErrFailed, ErrClosed, ErrDeleted, ErrQuarantined, and those of
 // reading a segment.
 func (l *Log) TruncateTo(last Index) error {
-	return l.knowing(last, func(term Term) error {
-		if err := l.usable(); err != nil || last == l.last.Index {
-			return err
-		}
-		return l.truncateLocked(EntryID{Term: term, Index: last})
-	})
+	term, err := l.lockKnowing(last)
+	if err != nil {
+		return err
+	}
+	defer l.mu.Unlock()
+	if err := l.usable(); err != nil || last == l.last.Index {
+		return err
+	}
+	return l.truncateLocked(EntryID{Term: term, Index: last})
 }
 
 func (l *Log) truncateLocked(to EntryID) error {
@@ -396,20 +433,23 @@ func (l *Log) Release(upTo Index) error {
 	if upTo <= l.view.Load().released.Index {
 		return l.usable()
 	}
-	return l.knowing(upTo, func(term Term) error {
-		v := l.view.Load()
-		if err := l.usable(); err != nil || upTo <= v.released.Index {
-			return err
-		}
-		id := EntryID{Term: term, Index: upTo}
-		c := wal.Control{Kind: wal.KindRelease, Index: upTo, Term: term, Lazy: true}
-		if err := l.controlLocked(pendingFact{kind: factRelease, id: id}, c); err != nil {
-			return err
-		}
-		l.cuts++
-		l.view.Store(v.release(id))
-		return nil
-	})
+	term, err := l.lockKnowing(upTo)
+	if err != nil {
+		return err
+	}
+	defer l.mu.Unlock()
+	v := l.view.Load()
+	if err := l.usable(); err != nil || upTo <= v.released.Index {
+		return err
+	}
+	id := EntryID{Term: term, Index: upTo}
+	c := wal.Control{Kind: wal.KindRelease, Index: upTo, Term: term, Lazy: true}
+	if err := l.controlLocked(pendingFact{kind: factRelease, id: id}, c); err != nil {
+		return err
+	}
+	l.cuts++
+	l.setView(v.release(id))
+	return nil
 }
 
 // SetHardState queues term and vote; they are durable when a Written event says so, before

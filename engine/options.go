@@ -66,7 +66,8 @@ type Options struct {
 	// WALSpares is the number of prepared files kept ready. Default 2, 1 to 64.
 	WALSpares int
 	// MaxBatchBytes bounds one group commit. Default 1 MiB, at least 4096, at most a quarter
-	// of WALFileBytes.
+	// of WALFileBytes. A commit of nothing but parts of entries above 256 KiB may take four
+	// times as much.
 	MaxBatchBytes int
 	// MaxBatchEntries bounds the entries of one group commit. Default 65,536, at least 1.
 	MaxBatchEntries int

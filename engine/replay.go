@@ -72,7 +72,7 @@ func (r *replay) adopt(m manifest.Log) *Log {
 	if m.Released.Index > l.last.Index {
 		l.last, l.base = m.Released, m.Released
 	}
-	l.view.Store(&view{released: m.Released, segments: floorSegments(m.Segments, m.Released.Index)})
+	l.setView(&view{released: m.Released, segments: floorSegments(m.Segments, m.Released.Index)})
 	r.register(l, false)
 	if m.Quarantine != nil {
 		r.quarantine(l, m.Quarantine.Lost, m.Quarantine.Reason)
@@ -226,7 +226,7 @@ func (r *replay) release(l *Log, id EntryID, tail bool) {
 	if id.Index <= v.released.Index {
 		return
 	}
-	l.view.Store(v.release(id))
+	l.setView(v.release(id))
 	if id.Index > l.last.Index {
 		l.last = id
 	}

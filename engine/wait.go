@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 
 	"github.com/rawl-db/rawl/memtable"
@@ -16,6 +15,7 @@ type waiter struct {
 	table *memtable.Table // nil when it waits for a control record
 	index Index           // 0 when it waits for a control record
 	seq   uint64
+	next  *waiter    // of the same log, guarded by its mu
 	done  chan error // capacity 1
 }
 
@@ -24,8 +24,8 @@ func (l *Log) addWaiterLocked(table *memtable.Table, index Index, seq uint64) *w
 	if w == nil {
 		w = &waiter{done: make(chan error, 1)}
 	}
-	w.table, w.index, w.seq = table, index, seq
-	l.waiters = append(l.waiters, w)
+	w.table, w.index, w.seq, w.next = table, index, seq, l.waiters
+	l.waiters = w
 	return w
 }
 
@@ -35,49 +35,59 @@ func (l *Log) await(ctx context.Context, w *waiter) error {
 	if ctx.Done() == nil {
 		err = <-w.done
 	} else {
-		select {
-		case err = <-w.done:
-		case <-ctx.Done():
-			if l.removeWaiter(w) {
-				err = fmt.Errorf("engine: log %s: waiting for durability: %w", l.uid, context.Cause(ctx))
-			} else {
-				err = <-w.done
-			}
-		}
+		err = l.awaitOrEnd(ctx, w)
 	}
 	w.table = nil
 	l.e.waiters.Put(w)
 	return err
 }
 
+func (l *Log) awaitOrEnd(ctx context.Context, w *waiter) error {
+	select {
+	case err := <-w.done:
+		return err
+	case <-ctx.Done():
+		if l.removeWaiter(w) {
+			return l.canceled(ctx, "waiting for durability")
+		}
+		return <-w.done
+	}
+}
+
+func (l *Log) canceled(ctx context.Context, what string) error {
+	return fmt.Errorf("engine: log %s: %s: %w", l.uid, what, context.Cause(ctx))
+}
+
 // removeWaiter takes the waiter back and reports whether nobody had answered it yet.
 func (l *Log) removeWaiter(w *waiter) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	i := slices.Index(l.waiters, w)
-	if i < 0 {
-		return false
-	}
-	l.waiters = slices.Delete(l.waiters, i, i+1)
-	return true
-}
-
-// answerLocked wakes the waiters for which answered says so, with the error it returns.
-func (l *Log) answerLocked(answered func(*waiter) (bool, error)) {
-	kept := l.waiters[:0]
-	for _, w := range l.waiters {
-		if ok, err := answered(w); ok {
-			w.done <- err
-		} else {
-			kept = append(kept, w)
+	for at := &l.waiters; *at != nil; at = &(*at).next {
+		if *at == w {
+			*at, w.next = w.next, nil
+			return true
 		}
 	}
-	clear(l.waiters[len(kept):])
-	l.waiters = kept
+	return false
+}
+
+// answerLocked wakes the waiters for which answered says so, with the error it returns. One that
+// was woken may be in use again at once: it is not touched any more.
+func (l *Log) answerLocked(answered func(*waiter) (bool, error)) {
+	for at := &l.waiters; *at != nil; {
+		w := *at
+		ok, err := answered(w)
+		if !ok {
+			at = &w.next
+			continue
+		}
+		*at, w.next = w.next, nil
+		w.done <- err
+	}
 }
 
 func (l *Log) failWaitersLocked(err error, which func(*waiter) bool) {
-	if len(l.waiters) == 0 {
+	if l.waiters == nil {
 		return
 	}
 	l.answerLocked(func(w *waiter) (bool, error) {
@@ -96,31 +106,30 @@ func (l *Log) failAll(err error) {
 // ends first its cause is returned and the entries may become durable later. Further errors:
 // ErrTruncated when they were cut before they were durable, ErrFailed, ErrClosed.
 func (l *Log) AppendSync(ctx context.Context, prev EntryID, entries []Entry) error {
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("engine: log %s: append: %w", l.uid, context.Cause(ctx))
+	if ctx.Err() != nil {
+		return l.canceled(ctx, "append")
 	}
-	if err := l.checkEntries(prev, entries); err != nil {
+	bytes, err := l.checkEntries(prev, entries)
+	if err != nil {
 		return err
 	}
-	var w *waiter
-	err := l.after(prev, func() error {
-		table, err := l.appendLocked(prev, entries)
-		if table != nil {
-			w = l.addWaiterLocked(table, l.last.Index, 0)
-		}
-		return err
-	})
-	if w == nil {
+	if err := l.lockAfter(prev); err != nil {
 		return err
 	}
+	if err := l.appendLocked(prev, entries, bytes); err != nil || len(entries) == 0 {
+		l.mu.Unlock()
+		return err
+	}
+	w := l.addWaiterLocked(l.table, l.last.Index, 0)
+	l.mu.Unlock()
 	return l.await(ctx, w)
 }
 
 // SetHardStateSync is SetHardState, and then waits until it is durable or ctx ends. When ctx
 // ends first its cause is returned and the state may become durable later.
 func (l *Log) SetHardStateSync(ctx context.Context, h HardState) error {
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("engine: log %s: hard state: %w", l.uid, context.Cause(ctx))
+	if ctx.Err() != nil {
+		return l.canceled(ctx, "hard state")
 	}
 	l.mu.Lock()
 	if err := l.setHardLocked(h); err != nil {

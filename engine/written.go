@@ -35,7 +35,7 @@ func (l *Log) Written(_ raftlog.Batch, controls uint64) {
 	if h != nil && l.e.opened {
 		event = Written{Log: l, Last: l.writtenLocked(), HardState: l.durable.hard}
 	}
-	if len(l.waiters) > 0 {
+	if l.waiters != nil {
 		l.answerLocked(func(w *waiter) (bool, error) {
 			if w.table != nil {
 				return w.table.Durable() >= w.index, nil
@@ -120,9 +120,6 @@ func (l *Log) trimLocked(t *memtable.Table) {
 	if len(l.controls) == 0 {
 		l.controls = nil
 	}
-	if len(l.waiters) == 0 {
-		l.waiters = nil
-	}
 }
 
 // forget drops all memory of a deleted log.
@@ -133,7 +130,7 @@ func (l *Log) forget() {
 	for i := range l.controls {
 		l.controls[i].held = 0
 	}
-	l.view.Store(&emptyView)
+	l.setView(&emptyView)
 }
 
 func (l *Log) isDeleted() bool {

@@ -28,6 +28,18 @@ func (t *Table) Append(entries []raftlog.Entry) error {
 	return nil
 }
 
+// Add is Append for one entry. It returns the table's copy of the payload, as Get does, and its
+// CRC-32C. Writer only.
+func (t *Table) Add(e *raftlog.Entry) (stored []byte, crc uint32, err error) {
+	if err := accept(e, t.Last()); err != nil {
+		return nil, 0, err
+	}
+	tl, held := t.writable()
+	stored, crc = tl.put(e, 0, false)
+	t.publish(tl, held, e.Index)
+	return stored, crc, nil
+}
+
 // AppendChecked is Append for one entry whose payload has the CRC-32C crc, which
 // the caller has verified. Writer only.
 func (t *Table) AppendChecked(e raftlog.Entry, crc uint32) error {
@@ -45,13 +57,17 @@ func (t *Table) AppendChecked(e raftlog.Entry, crc uint32) error {
 
 // accept reports why e cannot follow the index last.
 func accept(e *raftlog.Entry, last raftlog.Index) error {
-	if e.Index != last+1 || e.Index > MaxIndex {
-		return fmt.Errorf("%w: got %d after %d", ErrGap, e.Index, last)
+	if e.Index == last+1 && e.Index <= MaxIndex && len(e.Data) <= MaxPayload {
+		return nil
 	}
+	return refusal(e, last)
+}
+
+func refusal(e *raftlog.Entry, last raftlog.Index) error {
 	if len(e.Data) > MaxPayload {
 		return fmt.Errorf("%w: %d bytes at index %d, at most %d", ErrTooLarge, len(e.Data), e.Index, MaxPayload)
 	}
-	return nil
+	return fmt.Errorf("%w: got %d after %d", ErrGap, e.Index, last)
 }
 
 // writable returns the tail to append to and the bytes it held before.

@@ -12,6 +12,9 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 const (
 	minChunk = 4 << 10
 	maxChunk = 1 << 20
+	// growth is how many times the size of a new chunk the tail holds already, about: a log that
+	// is released as it grows stays in little memory, which the processor's caches then know.
+	growth = 2
 	// ownChunk is the payload length from which a payload that finds no room gets a chunk of
 	// exactly its size. Shorter ones go to ordinary chunks, which lose less than a
 	// quarter to what does not fit.
@@ -26,7 +29,7 @@ const (
 type chunk struct {
 	mem []byte
 	// Owned by the writer.
-	last   raftlog.Index // highest index with a payload in it, 0 while there is none
+	last   raftlog.Index // highest index with a payload in it; of the open chunk not known yet
 	charge int64         // bytes that dropping the chunk gives back
 }
 
@@ -36,31 +39,39 @@ type place struct{ chunk, offset uint32 }
 // store copies the payload of index i, which is not empty, into the arena and returns where it
 // lies and the copy. Writer only.
 func (tl *tail) store(payload []byte, i raftlog.Index) (place, []byte) {
-	if c := tl.open; c == nil || len(payload) > len(c.mem)-tl.used {
+	if len(payload) > len(tl.free) {
 		if len(payload) >= ownChunk {
 			return tl.storeAlone(payload, i)
 		}
-		tl.openChunk(len(payload))
+		tl.openChunk(len(payload), i)
 	}
-	c, at := tl.open, tl.used
-	dst := c.mem[at : at+len(payload)]
+	at, dst := tl.used, tl.free[:len(payload)]
 	copy(dst, payload)
-	c.last = i
-	tl.used = at + len(payload)
+	tl.used, tl.free = at+len(payload), tl.free[len(payload):]
 	return place{chunk: tl.number, offset: uint32(at)}, dst
 }
 
-// openChunk begins an ordinary chunk with room for need bytes.
-func (tl *tail) openChunk(need int) {
-	size := tl.grow
-	for size < need {
+// openChunk begins an ordinary chunk with room for need bytes, index i being the first in it.
+func (tl *tail) openChunk(need int, i raftlog.Index) {
+	size := minChunk
+	for size < need || size < maxChunk && int64(size) < tl.held/growth {
 		size *= 2
 	}
-	tl.grow = min(2*size, maxChunk)
-	tl.open, tl.used = &chunk{mem: make([]byte, size), charge: int64(size)}, 0
+	tl.setOpen(&chunk{mem: make([]byte, size), charge: int64(size)}, i)
 	tl.number = uint32(tl.chunks.next())
 	tl.chunks.push(tl.open)
 	tl.held += int64(size)
+}
+
+// setOpen makes c, nil for none, the open chunk, from index i on.
+func (tl *tail) setOpen(c *chunk, i raftlog.Index) {
+	if tl.open != nil && tl.open != c {
+		tl.open.last = i - 1
+	}
+	tl.open, tl.used, tl.free = c, 0, nil
+	if c != nil {
+		tl.free = c.mem
+	}
 }
 
 // storeAlone gives a long payload a chunk of its own. Chunks must be in the order of the
@@ -80,7 +91,8 @@ func (tl *tail) storeAlone(payload []byte, i raftlog.Index) (place, []byte) {
 		tl.chunks.push(own)
 	}
 	at := place{chunk: uint32(tl.chunks.next() - 1)}
-	if tl.open, tl.used = rest, 0; rest != nil {
+	tl.setOpen(rest, i)
+	if rest != nil {
 		tl.number = uint32(tl.chunks.next())
 		tl.chunks.push(rest)
 	}
@@ -91,13 +103,13 @@ func (tl *tail) storeAlone(payload []byte, i raftlog.Index) (place, []byte) {
 // chunk itself while it is unused, nil when there is too little.
 func (tl *tail) rest() *chunk {
 	c := tl.open
-	if c == nil || len(c.mem)-tl.used < minRest {
+	if c == nil || len(tl.free) < minRest {
 		return nil
 	}
 	if tl.used == 0 {
 		return c
 	}
-	rest := &chunk{mem: c.mem[tl.used:], charge: c.charge}
+	rest := &chunk{mem: tl.free, charge: c.charge}
 	c.charge = 0
 	return rest
 }

@@ -1,6 +1,7 @@
 package memtable
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/rawl-db/rawl/internal/raftlog"
@@ -27,15 +28,15 @@ func TestChunkSizes(t *testing.T) {
 		"empty payloads":       {[]int{0, 0, 0}, nil},
 		"one byte":             {[]int{1}, []int64{4 * kib}},
 		"exactly full":         {[]int{4 * kib}, []int64{4 * kib}},
-		"doubling":             {[]int{3 * kib, 3 * kib, 7 * kib, 10 * kib}, []int64{4 * kib, 8 * kib, 16 * kib, 32 * kib}},
+		"half of what is held": {[]int{3 * kib, 3 * kib, 3 * kib, 3 * kib, 9 * kib}, []int64{4 * kib, 4 * kib, 8 * kib, 16 * kib}},
 		"fits the payload":     {[]int{100, 70 * kib}, []int64{4 * kib, 128 * kib}},
-		"up to the largest":    {[]int{255 * kib, 255 * kib, 255 * kib, 255 * kib}, []int64{256 * kib, 512 * kib, 1024 * kib}},
+		"up to the largest":    {slices.Repeat([]int{255 * kib}, 17), []int64{256 * kib, 256 * kib, 512 * kib, 1024 * kib, 1024 * kib, 1024 * kib, 1024 * kib}},
 		"own chunk first":      {[]int{ownChunk}, []int64{ownChunk}},
-		"own chunk exact":      {[]int{ownChunk + 77, 1}, []int64{ownChunk + 77, 4 * kib}},
+		"own chunk exact":      {[]int{ownChunk + 77, 1}, []int64{ownChunk + 77, 256 * kib}},
 		"remainder continues":  {[]int{100, ownChunk, 100}, []int64{0, ownChunk, 4 * kib}},
 		"remainder moves once": {[]int{100, ownChunk, ownChunk, ownChunk, 100}, []int64{0, ownChunk, ownChunk, ownChunk, 4 * kib}},
-		"remainder too little": {[]int{4*kib - 100, ownChunk, 50}, []int64{4 * kib, ownChunk, 8 * kib}},
-		"long one finds room":  {[]int{255 * kib, 255 * kib, 255 * kib, 255 * kib, ownChunk}, []int64{256 * kib, 512 * kib, 1024 * kib}},
+		"remainder too little": {[]int{4*kib - 100, ownChunk, 50}, []int64{4 * kib, ownChunk, 256 * kib}},
+		"long one finds room":  {[]int{255 * kib, 255 * kib, 200 * kib, ownChunk}, []int64{256 * kib, 256 * kib, 512 * kib}},
 	} {
 		tb := New(1)
 		must(t, tb.Append(entries(1, tc.sizes...)))

@@ -49,7 +49,7 @@ func (d *directory[T]) next() uint64 {
 func (d *directory[T]) empty() bool { return d.head == d.size }
 
 // push adds p at the end. A full view is replaced by one without the dropped
-// front and with room for as many again, so that a push costs O(1) on average.
+// front and with room for three times as many again, so that a push costs O(1) on average.
 func (d *directory[T]) push(p *T) {
 	v := d.view.Load()
 	if v == nil || d.size == len(v.ptrs) {
@@ -69,7 +69,7 @@ func (d *directory[T]) grown(v *directoryView[T]) *directoryView[T] {
 	live := d.size - d.head
 	out := &directoryView[T]{
 		base: v.base + uint64(d.head),
-		ptrs: make([]atomic.Pointer[T], max(minView, 2*live)),
+		ptrs: make([]atomic.Pointer[T], max(minView, 4*live)),
 	}
 	for k := range live {
 		out.ptrs[k].Store(v.ptrs[d.head+k].Load())

@@ -24,10 +24,8 @@ func (t *Table) Release(upTo raftlog.Index) {
 	held := tl.held
 	tl.release(upTo + 1)
 	t.bytes.Add(tl.held - held)
-	if upTo == last {
-		if tl.grow = minChunk; tl.held > keepBytes {
-			t.dropTail()
-		}
+	if upTo == last && tl.held > keepBytes {
+		t.dropTail()
 	}
 	if invariants.Enabled {
 		t.check()

@@ -28,7 +28,20 @@ const (
 // have fewer than blockSlots, and only while it is the newest.
 type block struct{ slots []slot }
 
-func newBlock(slots int) *block { return &block{slots: make([]slot, slots)} }
+// wholeBlock is a block of full length and its slots in one allocation.
+type wholeBlock struct {
+	block
+	slots [blockSlots]slot
+}
+
+func newBlock(slots int) *block {
+	if slots < blockSlots {
+		return &block{slots: make([]slot, slots)}
+	}
+	w := &wholeBlock{}
+	w.block.slots = w.slots[:]
+	return &w.block
+}
 
 // tail is one uninterrupted run of entries: slots and the payloads they point to.
 // A table that becomes empty drops its tail whole and begins another.
@@ -39,13 +52,13 @@ type tail struct {
 	// Owned by the writer.
 	newest *block // the last of blocks
 	open   *chunk // takes further payloads; nil when none has room
-	number uint32 // of open, its low 32 bits
+	free   []byte // what open has left
 	used   int    // bytes of open in use
-	grow   int    // size of the next ordinary chunk
+	number uint32 // of open, its low 32 bits
 	held   int64  // bytes of slots and chunks
 }
 
-func newTail(origin raftlog.Index) *tail { return &tail{origin: origin, grow: minChunk} }
+func newTail(origin raftlog.Index) *tail { return &tail{origin: origin} }
 
 // find returns the slot of i, or nil when it was released. The caller has seen
 // i at or below last.
@@ -58,19 +71,20 @@ func (tl *tail) find(i raftlog.Index) *slot {
 	return &b.slots[n&blockMask]
 }
 
-// put stores the entry and its checksum at e.Index, the next free one. Readers do not see it before
-// last is raised. Writer only.
-func (tl *tail) put(e *raftlog.Entry, crc uint32, known bool) {
+// put stores the entry and its checksum at e.Index, the next free one, and returns the stored
+// payload and the checksum. Readers do not see it before last is raised. Writer only.
+func (tl *tail) put(e *raftlog.Entry, crc uint32, known bool) ([]byte, uint32) {
 	s := tl.nextSlot(e.Index)
 	s.term, s.kind = e.Term, e.Type
 	if len(e.Data) == 0 {
-		return // the CRC-32C of nothing is 0
+		return nil, 0 // the CRC-32C of nothing is 0
 	}
 	at, data := tl.store(e.Data, e.Index)
 	if !known {
 		crc = sum(data)
 	}
 	s.chunk, s.offset, s.length, s.crc = at.chunk, at.offset, uint32(len(data)), crc
+	return data[:len(data):len(data)], crc
 }
 
 // nextSlot returns the slot for i, the index after the newest one, making room for it first.

@@ -47,7 +47,7 @@ func TestFragmentsAlone(t *testing.T) {
 	x := newWorld(t, func(o *Options) { o.FileSize = 64 << 20 })
 	must(t, x.w.pool.Fill())
 	l := x.log("a")
-	for _, c := range []struct{ size, batches int }{{1 << 20, 1}, {FragmentSize + 1, 1}, {4 << 20, 4}} {
+	for _, c := range []struct{ size, batches int }{{1 << 20, 1}, {FragmentSize + 1, 1}, {4 << 20, 1}, {8 << 20, 2}} {
 		before := x.w.Stats().Batches
 		must(t, l.append(1, c.size))
 		x.steps()

@@ -1,11 +1,6 @@
 package wal
 
-import (
-	"errors"
-	"fmt"
-
-	"github.com/rawl-db/rawl/internal/vfs"
-)
+import "github.com/rawl-db/rawl/internal/vfs"
 
 // Step does at most one batch: it takes what is queued, gathers, encodes, commits and
 // acknowledges. It waits only for its own I/O. It returns false when there is nothing to do, or
@@ -153,27 +148,15 @@ func (w *WAL) abandonFile() {
 	w.restartChains()
 }
 
-// queueError is a failure of the queue itself: the outcome of the operation is unknown and
-// no further one can follow.
-type queueError struct{ err error }
-
-func (e *queueError) Error() string { return "queue: " + e.err.Error() }
-func (e *queueError) Unwrap() error { return e.err }
-
-func isQueueError(err error) bool {
-	var e *queueError
-	return errors.As(err, &e)
-}
-
 // write makes the encoded frame durable as the strategy says.
 func (w *WAL) write() error {
 	if err := w.zeroFor(int64(len(w.frame))); err != nil {
 		return err
 	}
 	start := w.o.Now()
-	err := w.submit(vfs.OpWrite, w.frame, w.cur.off, w.o.Strategy == StrategyDatasync)
+	err := w.writeAt(w.frame, w.cur.off, w.o.Strategy == StrategyDatasync)
 	if err == nil && w.o.Strategy == StrategySync {
-		err = w.submit(vfs.OpSync, nil, 0, false)
+		err = w.submit(vfs.Op{Kind: vfs.OpSync, File: w.cur.file})
 	}
 	if err != nil {
 		return err
@@ -184,32 +167,6 @@ func (w *WAL) write() error {
 		w.count.ewma.Store(took)
 	} else {
 		w.count.ewma.Store(t + (took-t)/16)
-	}
-	return nil
-}
-
-// submit runs one operation on the current file and waits for it.
-func (w *WAL) submit(kind vfs.OpKind, buf []byte, off int64, dsync bool) error {
-	w.op = vfs.Op{Kind: kind, File: w.cur.file, Buf: buf, Off: off, DSync: dsync}
-	w.count.inFlight.Store(max(w.o.Now(), 1))
-	n, err := 0, w.o.Queue.Submit(&w.op)
-	if err == nil {
-		n, err = w.o.Queue.Reap(1, w.done[:])
-	}
-	w.count.inFlight.Store(0)
-	w.count.lastDone.Store(w.o.Now())
-	if err == nil && n != 1 {
-		err = errors.New("reaped nothing")
-	}
-	if err != nil {
-		return &queueError{err}
-	}
-	w.count.written.Add(uint64(max(w.op.N, 0)))
-	if w.op.Err != nil {
-		return fmt.Errorf("wal: file %d at %d: %w", w.cur.number, off, w.op.Err)
-	}
-	if w.op.N != len(buf) {
-		return fmt.Errorf("wal: file %d at %d: %w: %d of %d bytes", w.cur.number, off, vfs.ErrShortWrite, w.op.N, len(buf))
 	}
 	return nil
 }

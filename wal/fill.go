@@ -87,12 +87,12 @@ func (w *WAL) fillLazy() {
 		l := w.lazyRun.pop()
 		v := finished
 		for v == finished {
-			if !l.busy && !l.pop() {
+			if !l.pop() {
 				v = drained
 				break
 			}
 			if v = w.put(l); v == finished {
-				l.busy = false
+				l.finish()
 			}
 		}
 		if l.inLazy = v != drained; l.inLazy {
@@ -102,14 +102,18 @@ func (w *WAL) fillLazy() {
 }
 
 func (w *WAL) full() bool {
-	return w.enc.b.Used() >= w.o.MaxBatchBytes || w.enc.entries >= w.o.MaxBatchEntries
+	most := w.o.MaxBatchBytes
+	if w.round.fragments > 0 && !w.round.others {
+		most = w.o.mostFragments()
+	}
+	return w.enc.b.Used() >= most || w.enc.entries >= w.o.MaxBatchEntries
 }
 
 // visit lets l put its share.
 func (w *WAL) visit(l *Log, quantum int32) verdict {
 	l.deficit = min(l.deficit+quantum, 2*quantum)
 	for l.deficit > 0 {
-		if !l.busy && !(l.more && l.pop()) {
+		if !l.pop() {
 			return drained
 		}
 		used := w.enc.b.Used()
@@ -118,8 +122,8 @@ func (w *WAL) visit(l *Log, quantum int32) verdict {
 		if v != finished {
 			return v
 		}
-		l.busy = false
-		if !l.more {
+		l.finish()
+		if l.ops.len() == 0 {
 			return drained
 		}
 		if w.full() {
@@ -170,7 +174,7 @@ func (w *WAL) putEntries(l *Log) verdict {
 	var t *touch
 	v, next, prev, payload := spent, o.first, o.prev, 0
 	for next <= last {
-		x, crc, ok := o.src.Get(next)
+		x, crc, ok := o.get(next)
 		if !ok {
 			w.round.err = &SourceError{ID: l.id, Index: next}
 			break

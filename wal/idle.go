@@ -80,10 +80,10 @@ func (w *WAL) stageAll(logs *fifo[*Log]) {
 		l := logs.pop()
 		l.inRun, l.inLazy = l.inRun && logs != &w.run, l.inLazy && logs != &w.lazyRun
 		l.fragment = 0
-		for l.busy || l.pop() {
+		for l.pop() {
 			w.items = append(w.items, item{log: l, op: l.cur})
 			w.countTaken(&l.cur)
-			l.busy = false
+			l.finish()
 		}
 	}
 }

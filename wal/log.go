@@ -1,8 +1,6 @@
 package wal
 
 import (
-	"sync"
-
 	"github.com/rawl-db/rawl/internal/frame"
 	"github.com/rawl-db/rawl/internal/raftlog"
 )
@@ -44,25 +42,19 @@ type Log struct {
 	uid  raftlog.UID
 	sink Sink
 
-	mu struct { // held for a few instructions; no other lock is taken under it
-		sync.Mutex
-		ops        fifo[op]
-		controls   uint64 // Control records queued so far
-		listed     bool   // on the way to the committer, or with it, by way of the active list
-		lazyListed bool   // the same by way of the lazy list
-	}
+	queued uint64 // control records queued so far; guarded by WAL.mu
 
 	// Owned by the committer.
-	cur      op     // the operation being served; valid when busy
-	file     uint64 // the file that slot is valid for
-	batch    uint64 // the encoding that touch is valid for
-	controls uint64 // Control records that are durable
-	fragment int32  // bytes of cur's first entry that were put as fragments
-	deficit  int32  // bytes the log may still put into this round; below 0 it has overdrawn
-	slot     uint32 // place among the file's logs; the file-local number is slot+1
-	touch    uint32 // place among the encoding's touches
+	cur      op       // the operation being served; valid when busy
+	ops      fifo[op] // those behind it
+	file     uint64   // the file that slot is valid for
+	batch    uint64   // the encoding that touch is valid for
+	controls uint64   // Control records that are durable
+	fragment int32    // bytes of cur's first entry that were put as fragments
+	deficit  int32    // bytes the log may still put into this round; below 0 it has overdrawn
+	slot     uint32   // place among the file's logs; the file-local number is slot+1
+	touch    uint32   // place among the encoding's touches
 	busy     bool
-	more     bool // ops may hold more
 	inRun    bool
 	inLazy   bool
 }
@@ -83,31 +75,72 @@ type op struct {
 	src Source // nil for a control record
 	// prev precedes first. Of a control record, first is Index and last is Term.
 	prev, first, last raftlog.Index
-	payload           []byte
-	kind              frame.Kind
-	lazy              bool
+	// payload is that of a control record, or of the only entry when single is set: then term,
+	// crc and typ are that entry's too, and src need not be asked.
+	payload []byte
+	term    raftlog.Term
+	crc     uint32
+	kind    frame.Kind
+	typ     uint8
+	lazy    bool
+	single  bool
+}
+
+// get returns the entry at i, which lies in first..last, as Source.Get does.
+func (o *op) get(i raftlog.Index) (e raftlog.Entry, crc uint32, ok bool) {
+	if o.single {
+		return raftlog.Entry{Index: i, Term: o.term, Type: o.typ, Data: o.payload}, o.crc, true
+	}
+	return o.src.Get(i)
+}
+
+// join takes n, which was queued after o, into o, and reports whether they continue each other.
+func (o *op) join(n *op) bool {
+	return n.src != nil && n.first == n.prev+1 && o.extend(n.src, n.prev, n.last)
+}
+
+// extend is join for the entries of src that follow prev, up to last.
+func (o *op) extend(src Source, prev, last raftlog.Index) bool {
+	if o.src != src || o.last != prev {
+		return false
+	}
+	o.last = last
+	o.single, o.payload = false, nil
+	return true
 }
 
 // keptOps is the number of operations for which an idle log keeps memory.
 const keptOps = 4
 
-// pop makes the oldest queued operation the current one. It returns false, and the log
-// is no longer listed, when there is none. Committer only.
-func (l *Log) pop() bool {
-	l.mu.Lock()
-	q := &l.mu.ops
-	l.busy = q.len() > 0
-	if l.busy {
-		l.cur = *q.first()
-		q.drop()
-	}
-	l.more = q.len() > 0
-	if !l.more {
-		l.mu.listed, l.mu.lazyListed = false, false
-		if cap(q.items) > keptOps {
-			*q = fifo[op]{}
+// take adds an operation to what the log has to write. Committer only.
+func (l *Log) take(o *op) {
+	switch t := l.ops.tail(); {
+	case t != nil:
+		if !t.join(o) {
+			l.ops.push(*o)
 		}
+	case !l.busy:
+		l.cur, l.busy = *o, true
+	case !l.cur.join(o):
+		l.ops.push(*o)
 	}
-	l.mu.Unlock()
-	return l.busy
 }
+
+// pop makes the oldest queued operation the current one, when there is none. It returns false
+// when nothing is queued. Committer only.
+func (l *Log) pop() bool {
+	if l.busy {
+		return true
+	}
+	if l.ops.len() == 0 {
+		return false
+	}
+	l.cur, l.busy = l.ops.pop(), true
+	if l.ops.len() == 0 && cap(l.ops.items) > keptOps {
+		l.ops = fifo[op]{}
+	}
+	return true
+}
+
+// finish ends the current operation.
+func (l *Log) finish() { l.cur, l.busy = op{}, false }

@@ -47,7 +47,8 @@ type Options struct {
 	// Default 4,194,304; at least 1. A batch that was begun may exceed it.
 	MaxFileEntries int64
 	// MaxBatchBytes ends a batch at the record that reaches it, in bytes. Default 1 MiB, and
-	// never more than a quarter of FileSize; at least 4096.
+	// never more than a quarter of FileSize; at least 4096. A batch of nothing but fragments
+	// may be four times as long: devices take long writes at a higher rate.
 	MaxBatchBytes int
 	// MaxBatchEntries ends a batch that holds as many entries. Default 65,536; at least 1.
 	MaxBatchEntries int
@@ -83,6 +84,11 @@ type Options struct {
 	// OnHealth is called on the committer's goroutine when Health changes, with the cause. It
 	// must not block. Default: nothing.
 	OnHealth func(Health, error)
+}
+
+// mostFragments is MaxBatchBytes for batches of nothing but fragments.
+func (o *Options) mostFragments() int {
+	return max(o.MaxBatchBytes, min(4*o.MaxBatchBytes, int(o.FileSize/4)))
 }
 
 func (o Options) withDefaults() Options {

@@ -155,12 +155,12 @@ func TestCoalesce(t *testing.T) {
 	for range 50 {
 		must(t, l.append(2, 10))
 	}
-	if n := l.mu.ops.len(); n != 1 {
+	if n := len(x.w.mu.queue); n != 1 {
 		t.Errorf("%d operations", n)
 	}
 	l.truncate(40)
 	must(t, l.append(2, 10))
-	if n := l.mu.ops.len(); n != 3 {
+	if n := len(x.w.mu.queue); n != 3 {
 		t.Errorf("%d operations", n)
 	}
 	x.steps()

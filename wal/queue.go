@@ -6,11 +6,19 @@ import (
 	"github.com/rawl-db/rawl/internal/raftlog"
 )
 
+// queued is an operation on its way to the committer.
+type queued struct {
+	log *Log
+	op  op
+}
+
+// keptQueue is the number of operations for which an idle queue keeps memory.
+const keptQueue = 16 << 10
+
 // Append queues the entries first..last of src for l; prev precedes first in the log, and
 // bytes is the sum of their payloads. It never waits. The entries must stay in src until
-// they are durable. A range that continues the last queued one of the same source joins
-// it. An empty range queues nothing. Errors: ErrClosed, ErrReadOnly, ErrFailed; then
-// nothing was queued.
+// they are durable. A range that continues what was queued last joins it. An empty range
+// queues nothing. Errors: ErrClosed, ErrReadOnly, ErrFailed; then nothing was queued.
 func (w *WAL) Append(l *Log, src Source, prev, first, last raftlog.Index, bytes int) error {
 	if w.state.Load() != 0 {
 		return w.refusal()
@@ -18,21 +26,50 @@ func (w *WAL) Append(l *Log, src Source, prev, first, last raftlog.Index, bytes 
 	if first > last {
 		return nil
 	}
-	w.count.arrivedBytes.Add(uint64(bytes))
-	w.count.arrivedEntries.Add(uint64(last-first) + 1)
-	l.mu.Lock()
-	if t := l.mu.ops.tail(); t != nil && t.src == src && t.last == prev && first == prev+1 {
-		t.last = last
-	} else {
-		l.mu.ops.push(op{src: src, prev: prev, first: first, last: last})
+	w.mu.Lock()
+	o := op{src: src, prev: prev, first: first, last: last}
+	if t := w.tailOf(l); t == nil || !t.join(&o) {
+		w.mu.queue = append(w.mu.queue, queued{log: l, op: o})
 	}
-	list := !l.mu.listed
-	l.mu.listed = true
-	l.mu.Unlock()
-	if list {
-		w.list(l)
+	w.arrived(uint64(last-first)+1, bytes)
+	return nil
+}
+
+// AppendEntry is Append for the entry e, which src holds too: the committer takes data, the
+// source's copy of the payload, and its Checksum as they are and need not ask src. data must not
+// change until the entry is durable.
+func (w *WAL) AppendEntry(l *Log, src Source, e *raftlog.Entry, data []byte, crc uint32) error {
+	if w.state.Load() != 0 {
+		return w.refusal()
+	}
+	w.mu.Lock()
+	if t := w.tailOf(l); t == nil || !t.extend(src, e.Index-1, e.Index) {
+		w.mu.queue = append(w.mu.queue, queued{})
+		q := &w.mu.queue[len(w.mu.queue)-1]
+		q.log, q.op.src, q.op.prev, q.op.first, q.op.last = l, src, e.Index-1, e.Index, e.Index
+		q.op.payload, q.op.crc, q.op.term, q.op.typ, q.op.single = data, crc, e.Term, e.Type, true
+	}
+	w.arrived(1, len(data))
+	return nil
+}
+
+// tailOf returns the operation queued last when it is l's, else nil. mu is held.
+func (w *WAL) tailOf(l *Log) *op {
+	if n := len(w.mu.queue); n > 0 && w.mu.queue[n-1].log == l {
+		return &w.mu.queue[n-1].op
 	}
 	return nil
+}
+
+// arrived accounts for queued work that makes a batch, releases mu and wakes the committer.
+func (w *WAL) arrived(entries uint64, bytes int) {
+	w.mu.urgent = true
+	w.mu.entries += entries
+	w.mu.bytes += uint64(bytes)
+	w.mu.Unlock()
+	if w.sleep.Load() != awake {
+		w.Wake()
+	}
 }
 
 // Control queues a record and returns its place among all control records of the log, from
@@ -45,48 +82,22 @@ func (w *WAL) Control(l *Log, c Control) (seq uint64, err error) {
 	if s := w.state.Load(); s != 0 && s != uint32(ReadOnly) {
 		return 0, w.refusal()
 	}
-	if !c.Lazy {
-		w.count.arrivedEntries.Add(1)
-	}
-	o := op{
+	w.mu.Lock()
+	l.queued++
+	seq = l.queued
+	w.mu.queue = append(w.mu.queue, queued{log: l, op: op{
 		first: c.Index, last: raftlog.Index(c.Term), payload: c.Payload, kind: c.Kind, lazy: c.Lazy,
+	}})
+	if !c.Lazy {
+		w.mu.urgent = true
+		w.mu.entries++
 	}
-	l.mu.Lock()
-	l.mu.ops.push(o)
-	l.mu.controls++
-	seq = l.mu.controls
-	list := !c.Lazy && !l.mu.listed
-	lazy := c.Lazy && !l.mu.listed && !l.mu.lazyListed
-	l.mu.listed = l.mu.listed || list
-	l.mu.lazyListed = l.mu.lazyListed || lazy
-	l.mu.Unlock()
-	switch {
-	case list:
-		w.list(l)
-	case lazy:
-		w.listLazy(l)
+	w.mu.Unlock()
+	// A lazy record ends only the sleep that has no end, so that an idle frame is coming.
+	if s := w.sleep.Load(); s == asleep || s != awake && !c.Lazy {
+		w.Wake()
 	}
 	return seq, nil
-}
-
-func (w *WAL) list(l *Log) {
-	w.mu.Lock()
-	w.mu.active = append(w.mu.active, l)
-	w.mu.Unlock()
-	if w.sleep.Load() != awake {
-		w.Wake()
-	}
-}
-
-// listLazy wakes the committer only out of the sleep that has no end, so that an idle
-// frame is coming.
-func (w *WAL) listLazy(l *Log) {
-	w.mu.Lock()
-	w.mu.lazy = append(w.mu.lazy, l)
-	w.mu.Unlock()
-	if w.sleep.Load() == asleep {
-		w.Wake()
-	}
 }
 
 // Wake makes a sleeping Run look for work. Any goroutine.
@@ -97,38 +108,44 @@ func (w *WAL) Wake() {
 	}
 }
 
-// collect takes over the logs that were listed since the last time.
+// collect takes over what was queued since the last time.
 func (w *WAL) collect() {
 	w.mu.Lock()
-	w.active, w.mu.active = w.mu.active, w.active
-	w.lazy, w.mu.lazy = w.mu.lazy, w.lazy
+	w.arrivals, w.mu.queue = w.mu.queue, w.arrivals
+	w.mu.urgent = false
 	w.mu.Unlock()
-	for _, l := range w.active {
-		l.more = true
-		if !l.inRun {
+	for i := range w.arrivals {
+		l, o := w.arrivals[i].log, &w.arrivals[i].op
+		l.take(o)
+		switch {
+		case !o.lazy && !l.inRun:
 			l.inRun = true
 			w.run.push(l)
-		}
-	}
-	for _, l := range w.lazy {
-		if !l.inLazy {
+		case o.lazy && !l.inLazy && !l.inRun:
 			l.inLazy = true
 			w.lazyRun.push(l)
 		}
 	}
-	clear(w.active)
-	clear(w.lazy)
-	w.active, w.lazy = w.active[:0], w.lazy[:0]
+	if n := len(w.arrivals); cap(w.arrivals) > keptQueue && n < cap(w.arrivals)/4 {
+		w.arrivals = nil
+		return
+	}
+	clear(w.arrivals)
+	w.arrivals = w.arrivals[:0]
 }
 
-// listed reports whether a log waits to be collected.
-func (w *WAL) listed() (active, lazy bool) {
+// listed reports whether operations wait to be collected, and whether any of them makes a batch.
+func (w *WAL) listed() (urgent, some bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(w.mu.active) > 0, len(w.mu.lazy) > 0
+	return w.mu.urgent, len(w.mu.queue) > 0
 }
 
-// pending is what was queued and not yet put into a batch.
+// pending is what was queued and not yet put into a batch; any goroutine.
 func (w *WAL) pending() (entries, bytes uint64) {
-	return depth(&w.count.arrivedEntries, &w.count.takenEntries), depth(&w.count.arrivedBytes, &w.count.takenBytes)
+	// Read first: what arrives in between makes the result larger, never negative.
+	takenEntries, takenBytes := w.count.takenEntries.Load(), w.count.takenBytes.Load()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.mu.entries - takenEntries, w.mu.bytes - takenBytes
 }

@@ -45,11 +45,8 @@ type Stats struct {
 	FileSize, ReserveBytes        int64
 }
 
-// counters are written by the committer, except for the first two, and read by anyone.
+// counters are written by the committer and read by anyone.
 type counters struct {
-	arrivedEntries, arrivedBytes atomic.Uint64 // added by producers
-	_                            [48]byte      // keeps the producers' words off the committer's
-
 	takenEntries, takenBytes      atomic.Uint64
 	durable                       atomic.Uint64
 	batches, syncs, idle, failure atomic.Uint64
@@ -92,16 +89,9 @@ func (w *WAL) Stats() Stats {
 		FileSize:        w.o.FileSize,
 		ReserveBytes:    w.o.ReserveBytes,
 	}
-	s.QueueEntries = depth(&c.arrivedEntries, &c.takenEntries)
-	s.QueueBytes = depth(&c.arrivedBytes, &c.takenBytes)
+	s.QueueEntries, s.QueueBytes = w.pending()
 	w.pool.stats(&s)
 	return s
-}
-
-// depth reads taken first: what arrives in between makes the result larger, never negative.
-func depth(arrived, taken *atomic.Uint64) uint64 {
-	t := taken.Load()
-	return max(arrived.Load(), t) - t
 }
 
 // InFlightSince returns the time, by Options.Now, at which the running submission began, 0 when

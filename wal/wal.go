@@ -25,36 +25,38 @@ type WAL struct {
 	sleep     atomic.Int32
 	wake      chan struct{} // capacity 1
 
-	mu struct { // never held together with a Log's lock, nor across I/O
+	mu struct { // held for a few instructions; no other lock is taken under it
 		sync.Mutex
-		active []*Log        // logs with operations that make a batch
-		lazy   []*Log        // logs with lazy control records
-		rolls  []chan uint64 // answered, capacity 1, when the next roll that was asked for is done
+		queue          []queued // in the order of arrival
+		urgent         bool     // queue holds operations that make a batch
+		entries, bytes uint64   // that were ever queued, lazy records not counted
+
+		rolls []chan uint64 // answered, capacity 1, when the next roll that was asked for is done
 	}
 
 	// Owned by the committer.
-	active, lazy []*Log // swapped with those of mu; empty in between
-	run          fifo[*Log]
-	lazyRun      fifo[*Log]
-	enc          encoder
-	buf          []byte // the commit buffer
-	frame        []byte // the encoded batch, in buf or in large
-	items        []item // what the batch holds
-	staged       bool   // items must be committed before anything else
-	next         raftlog.Batch
-	cur          *current
-	wantRoll     bool // something did not fit into the current file
-	starving     bool
-	uncovered    bool // the last frame holds records and no watermark covers it
-	chains       []chain
-	chainNeed    int64 // bytes of the current file that open chains will take
-	round        round
-	op           vfs.Op
-	done         [1]*vfs.Op
-	zeros        []byte // nil until a file must be filled
-	large        []byte // of a batch that exceeds buf; nil else
-	freeLarge    func()
-	frees        []func()
+	arrivals  []queued   // swapped with mu.queue; empty in between
+	run       fifo[*Log] // logs with operations that make a batch
+	lazyRun   fifo[*Log] // logs with lazy control records; one may be in run too
+	enc       encoder
+	buf       []byte // the commit buffer
+	frame     []byte // the encoded batch, in buf or in large
+	items     []item // what the batch holds
+	staged    bool   // items must be committed before anything else
+	next      raftlog.Batch
+	cur       *current
+	wantRoll  bool // something did not fit into the current file
+	starving  bool
+	uncovered bool // the last frame holds records and no watermark covers it
+	chains    []chain
+	chainNeed int64 // bytes of the current file that open chains will take
+	round     round
+	op        vfs.Op
+	done      [1]*vfs.Op
+	zeros     []byte // nil until a file must be filled
+	large     []byte // of a batch that exceeds buf; nil else
+	freeLarge func()
+	frees     []func()
 }
 
 const stateClosed = 1 << 8
@@ -80,7 +82,7 @@ func New(o Options) (*WAL, error) {
 // bufferSize lets a batch that is just below its bound take one more record of any size.
 func bufferSize(o Options) int {
 	record := min(FragmentSize, MaxEntryBytes(o.FileSize)) + fragmentPrefix
-	n := o.MaxBatchBytes + record + 16<<10
+	n := o.mostFragments() + record + 16<<10
 	return (n + frame.BlockSize - 1) &^ (frame.BlockSize - 1)
 }
 

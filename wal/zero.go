@@ -1,7 +1,5 @@
 package wal
 
-import "github.com/rawl-db/rawl/internal/vfs"
-
 // zeroChunk is what is filled with zeros at a time, and how far ahead of the writer, in bytes.
 const zeroChunk = 1 << 20
 
@@ -46,7 +44,7 @@ func (w *WAL) zeroFrom(off int64) error {
 			return err
 		}
 	}
-	if err := w.submit(vfs.OpWrite, w.zeros[:n], off, false); err != nil {
+	if err := w.writeAt(w.zeros[:n], off, false); err != nil {
 		return err
 	}
 	w.cur.zeroed = off + n
