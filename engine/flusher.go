@@ -260,14 +260,23 @@ func (f *flusher) plan(s *wal.SealedLog, last raftlog.Batch) (t flushTask, neede
 	t.before = base.Segments
 	base.HardState = manifest.MergeHardState(base.HardState, facts.hard)
 	base.Applied = max(base.Applied, facts.applied)
-	if facts.released.Index > base.Released.Index {
-		base.Released = facts.released
-	}
 	base.Quarantine = l.quarantineNote()
 	cut(s, &base)
-	base.Segments = floorSegments(base.Segments, base.Released.Index)
 	t.base = base
+	t.settle(&facts)
 	return t, true
+}
+
+// settle takes over what became durable about the log as a whole. With live entries the manifest
+// must not be ahead of what segments hold: a release beyond the file's own entries is
+// left to the WAL, whose record of it is in a later file.
+func (t *flushTask) settle(facts *durableFacts) {
+	b := &t.base
+	b.Snapshots, b.Slots = facts.snapshots, facts.slots
+	if r := facts.released; r.Index > b.Released.Index && (facts.live == nil || r.Index <= max(b.Last.Index, t.last.Index)) {
+		b.Released = r
+	}
+	b.Segments = keepAbove(facts.floor(b.Released.Index), facts.live).segments(b.Segments)
 }
 
 // cut applies the file's lowest truncation to what earlier files left.
@@ -290,11 +299,8 @@ func (t *flushTask) task() segwriter.Task {
 	}
 	return segwriter.Task{
 		ID: l.id, UID: l.uid, Segments: t.base.Segments, NextSegment: t.base.NextSegment, Spans: spans,
-		Floor: func() raftlog.Index {
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			return l.durable.released.Index + 1
-		},
+		Floor: func() raftlog.Index { return l.durableKeep().floor + 1 },
+		Live:  func() raftlog.Seq { return l.durableKeep().live },
 		Gone: func() bool {
 			l.mu.Lock()
 			defer l.mu.Unlock()
@@ -389,8 +395,8 @@ func (j *flushJob) conclude() {
 				continue
 			}
 			t.skip = t.skip || r.Gone
-			t.raiseReleased()
-			t.base.Segments, t.base.NextSegment = floorSegments(r.Segments, t.base.Released.Index), r.NextSegment
+			t.base.Segments, t.base.NextSegment = r.Segments, r.NextSegment
+			t.settleAgain()
 		}
 		if t.skip = t.skip || t.log.isDeleted(); t.skip {
 			edit.Delete = append(edit.Delete, t.log.id) // the file that leaves may hold the only record of it
@@ -430,14 +436,13 @@ func (e *Engine) manifestLog(l *Log) manifest.Log {
 	return manifest.Log{ID: l.id, UID: l.uid, NextSegment: 1}
 }
 
-// raiseReleased takes over a release that became durable while segments were written: its entries
-// may have been left out of them.
-func (t *flushTask) raiseReleased() {
+// settleAgain takes over what became durable while segments were written: entries that were
+// released meanwhile may have been left out of them.
+func (t *flushTask) settleAgain() {
 	t.log.mu.Lock()
-	defer t.log.mu.Unlock()
-	if r := t.log.durable.released; r.Index > t.base.Released.Index {
-		t.base.Released = r
-	}
+	facts := t.log.durable
+	t.log.mu.Unlock()
+	t.settle(&facts)
 }
 
 // readLast notes the file's newest entry of the log. It is there unless a release made it go, and
@@ -480,7 +485,7 @@ func (t *flushTask) publish() {
 	for _, s := range t.sealed.Spans {
 		for _, k := range v.chain {
 			if s.Source == wal.Source(k.table) {
-				l.dropMemoryLocked(k.table, s.Last)
+				l.dropFlushedLocked(k.table, s)
 				l.trimLocked(k.table)
 			}
 		}

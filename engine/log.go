@@ -65,10 +65,13 @@ func (l *Log) quarantineNote() *manifest.Quarantine {
 
 // durableFacts is the part of a log's state that only moves forward, as far as it is durable.
 type durableFacts struct {
-	hard     HardState
-	released EntryID
-	applied  Index
-	deleted  bool
+	hard      HardState
+	released  EntryID
+	applied   Index
+	live      *liveSet           // of the newest snapshot
+	snapshots []raftlog.Snapshot // ascending; replaced, never modified
+	slots     []raftlog.Slot     // ascending by name; replaced, never modified
+	deleted   bool
 }
 
 // pendingFact is a queued control record. seq is its number among the log's control records.
@@ -448,7 +451,7 @@ func (l *Log) Release(upTo Index) error {
 		return err
 	}
 	l.cuts++
-	l.setView(v.release(id))
+	l.setView(v.release(id, l.durable.floor(id.Index), v.live))
 	return nil
 }
 

@@ -79,7 +79,10 @@ func (l *Log) locate(i Index, read func(v *view, n int) (bool, error)) error {
 			return l.broken.Load().err
 		case i == 0:
 			return fmt.Errorf("%w: index 0", ErrOutOfRange)
-		case i <= v.released.Index:
+		}
+		if serves, err := v.serves(i); err != nil {
+			return l.readError(err, i)
+		} else if !serves {
 			return fmt.Errorf("%w: %d, log %s begins at %d", ErrCompacted, i, l.uid, v.released.Index+1)
 		}
 		t := v.at(i)

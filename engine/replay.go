@@ -67,12 +67,14 @@ func (e *Engine) recover() (*replay, error) {
 func (r *replay) adopt(m manifest.Log) *Log {
 	l := r.e.newLog(m.ID, m.UID)
 	l.hard, l.applied = m.HardState, m.Applied
-	l.durable = durableFacts{hard: m.HardState, released: m.Released, applied: m.Applied}
+	l.durable = durableFacts{hard: m.HardState, released: m.Released, applied: m.Applied, snapshots: m.Snapshots, slots: m.Slots}
+	l.durable.live = l.liveOf(m.Snapshots, m.Released.Index)
 	l.last, l.base = m.Last, m.Last
 	if m.Released.Index > l.last.Index {
 		l.last, l.base = m.Released, m.Released
 	}
-	l.setView(&view{released: m.Released, segments: floorSegments(m.Segments, m.Released.Index)})
+	v := view{segments: m.Segments}
+	l.setView(v.release(m.Released, l.durable.floor(m.Released.Index), l.durable.live))
 	r.register(l, false)
 	if m.Quarantine != nil {
 		r.quarantine(l, m.Quarantine.Lost, m.Quarantine.Reason)
@@ -226,7 +228,7 @@ func (r *replay) release(l *Log, id EntryID, tail bool) {
 	if id.Index <= v.released.Index {
 		return
 	}
-	l.setView(v.release(id))
+	l.setView(v.release(id, l.durable.floor(id.Index), v.live))
 	if id.Index > l.last.Index {
 		l.last = id
 	}
@@ -234,7 +236,7 @@ func (r *replay) release(l *Log, id EntryID, tail bool) {
 		return // the tail's entries are still to be read for their second commit
 	}
 	l.durable.released = id
-	l.dropReleasedLocked(id.Index)
+	l.dropReleasedLocked()
 	if id.Index > l.base.Index {
 		l.base = id
 	}

@@ -11,8 +11,11 @@ import (
 // view is what a reader needs of one log, immutable: it loads one and finishes on it. The
 // log publishes a new one at each truncation, release and flush, and never for an append.
 type view struct {
-	// released is the last entry no longer needed; the log begins behind it.
+	// released is the last entry that the machine needs no longer; the log begins behind it, but
+	// for the entries in live. Slots keep what lies above floor, which is released or below.
 	released EntryID
+	floor    Index
+	live     *liveSet // nil when there are none
 	// chain holds the memtables, newest first. A table answers from its start up to the
 	// next newer one's; nothing older answers there.
 	chain []link
@@ -89,7 +92,9 @@ func (v *view) push(t *memtable.Table, prev EntryID) *view {
 			chain = append(chain, l)
 		}
 	}
-	return &view{released: v.released, chain: chain, segments: cutSegments(v.segments, prev.Index)}
+	n := *v
+	n.chain, n.segments = chain, cutSegments(v.segments, prev.Index)
+	return &n
 }
 
 // standing returns what the log still holds of last, the newest entry of table that a flush
@@ -108,26 +113,40 @@ func (v *view) standing(last EntryID, table wal.Source) EntryID {
 
 // withSegments returns the view with a new list of segments.
 func (v *view) withSegments(segments []raftlog.Segment) *view {
-	return &view{released: v.released, chain: v.chain, segments: floorSegments(segments, v.released.Index)}
+	n := *v
+	n.segments = keepAbove(v.floor, v.live).segments(segments)
+	return &n
 }
 
 // prune returns the view without the older tables that have nothing to answer for any more, and
 // the memory that those hold.
 func (v *view) prune() (pruned *view, gone int64) {
-	n := &view{released: v.released, segments: v.segments}
+	n := *v
+	n.chain = nil
 	for i, l := range v.chain {
-		if i == 0 || l.table.First() <= min(l.table.Last(), v.chain[i-1].start-1) {
+		if i == 0 || l.table.First() <= min(l.table.Last(), v.chain[i-1].start-1) || !l.table.Sparse().Empty() {
 			n.chain = append(n.chain, l)
 		} else {
 			gone += l.table.Bytes()
 		}
 	}
-	return n, gone
+	return &n, gone
 }
 
-// release returns the view that begins behind id.
-func (v *view) release(id EntryID) *view {
-	return &view{released: id, chain: v.chain, segments: floorSegments(v.segments, id.Index)}
+// release returns the view that begins behind id, keeps what lies above floor for slots, and live.
+func (v *view) release(id EntryID, floor Index, live *liveSet) *view {
+	n := *v
+	n.released, n.floor, n.live = id, floor, live
+	n.segments = keepAbove(floor, live).segments(v.segments)
+	return &n
+}
+
+// serves says whether entry i belongs to the log still: it is not released, or live.
+func (v *view) serves(i Index) (bool, error) {
+	if i > v.released.Index {
+		return true, nil
+	}
+	return v.live.has(i)
 }
 
 // cutSegments returns the list without what lies above last; it does not change segs.

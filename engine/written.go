@@ -3,6 +3,7 @@ package engine
 import (
 	"github.com/rawl-db/rawl/internal/raftlog"
 	"github.com/rawl-db/rawl/memtable"
+	"github.com/rawl-db/rawl/wal"
 )
 
 // Handler receives the events of logs. Its methods must return soon, must not wait for
@@ -85,28 +86,61 @@ func (l *Log) settleFactLocked(f *pendingFact) (deleted bool) {
 	case factTruncate:
 		l.chargeLocked(-f.held)
 	case factRelease:
-		l.durable.released = f.id
-		l.dropReleasedLocked(f.id.Index)
+		if f.id.Index > l.durable.released.Index {
+			l.durable.released = f.id
+			l.dropReleasedLocked()
+		}
 	case factDelete:
 		l.durable.deleted, deleted = true, true
 	}
 	return deleted
 }
 
-// dropReleasedLocked frees the memory of entries whose release is durable: no flush will ask
-// for them.
-func (l *Log) dropReleasedLocked(upTo Index) {
-	for _, k := range l.view.Load().chain {
-		if k.start <= upTo {
-			l.dropMemoryLocked(k.table, upTo)
+// dropReleasedLocked frees the memory of entries whose release is durable: no flush will ask for
+// them. Live ones stay, beside the others.
+func (l *Log) dropReleasedLocked() {
+	k := l.durable.keep()
+	above := ^Index(0) // the next newer table answers from here on
+	for _, link := range l.view.Load().chain {
+		if link.start <= k.floor {
+			l.moveLiveLocked(link.table, k, above)
+			l.dropMemoryLocked(link.table, k.floor)
+		}
+		above = link.start
+	}
+}
+
+// moveLiveLocked puts the live entries of a table where its release does not reach them, and drops
+// those that are live no more.
+func (l *Log) moveLiveLocked(t *memtable.Table, k keep, above Index) {
+	before := t.Bytes()
+	t.ReleaseSparse(func(i Index) bool { return i <= k.floor && !k.live.Contains(i) })
+	if last := min(t.Last(), k.floor, above-1); t.First() <= last {
+		var live []Entry
+		for i := range k.live.Floor(t.First()).Limit(last).All() {
+			if e, _, ok := t.Get(i); ok {
+				live = append(live, e)
+			}
+		}
+		if len(live) > 0 {
+			_ = t.PutSparse(live) // they are the table's own, in order
 		}
 	}
+	l.chargeLocked(t.Bytes() - before)
 }
 
 // dropMemoryLocked releases a table's entries up to an index.
 func (l *Log) dropMemoryLocked(t *memtable.Table, upTo Index) {
 	before := t.Bytes()
 	t.Release(upTo)
+	l.chargeLocked(t.Bytes() - before)
+}
+
+// dropFlushedLocked releases what segments hold now.
+func (l *Log) dropFlushedLocked(t *memtable.Table, s wal.Span) {
+	before := t.Bytes()
+	t.ReleaseSparse(func(i Index) bool { return s.First <= i && i <= s.Last })
+	t.Release(s.Last)
 	l.chargeLocked(t.Bytes() - before)
 }
 

@@ -27,6 +27,12 @@ const (
 	KindRelease frame.Kind = 6
 	// KindTruncate cuts the log: Index is the last index kept.
 	KindTruncate frame.Kind = 7
+	// KindSnapshot says that a captured state of the log is published. Index and Term are those of the
+	// last entry that it covers; the payload belongs to the engine.
+	KindSnapshot frame.Kind = 9
+	// KindSlot is the position of a named reader: Index and Term of the last entry that it needs no
+	// longer. The payload belongs to the engine.
+	KindSlot frame.Kind = 10
 	// KindApplied is the last applied index. It may be skipped by who does not know it.
 	KindApplied frame.Kind = frame.Optional | 8
 )

@@ -146,6 +146,7 @@ func (p *planner) current(id raftlog.LogID) *Log {
 func (p *planner) put(l *Log) {
 	value := *l
 	value.Segments = slices.Clip(value.Segments)
+	value.Snapshots, value.Slots = slices.Clip(value.Snapshots), slices.Clip(value.Slots)
 	if q := value.Quarantine; q != nil && len(q.Reason) > MaxReasonLen {
 		value.Quarantine = &Quarantine{Lost: q.Lost, Reason: q.Reason[:MaxReasonLen]}
 	}

@@ -110,7 +110,7 @@ func (e *editEncoder) encodeFrame(buf []byte, t *tail, g *group) int {
 		payload := g.payloads[start:g.ends[i]]
 		start = g.ends[i]
 		e.put(c.id, &frame.Record{
-			Kind: c.kind, Index: uint64(c.id), CRC: frame.Checksum(payload), Payload: payload,
+			Kind: c.recordKind(), Index: uint64(c.id), CRC: frame.Checksum(payload), Payload: payload,
 		})
 	}
 	e.put(0, &e.engine)

@@ -36,6 +36,10 @@ type Log struct {
 	// Segments have ascending ranges that are not empty and do not overlap. The slice is
 	// never modified once it was put, neither by the manifest nor by who gets it.
 	Segments []raftlog.Segment
+	// Snapshots are captured states, ascending by index, and Slots claims of readers, ascending by
+	// name. The slices are never modified once they were put.
+	Snapshots []raftlog.Snapshot
+	Slots     []raftlog.Slot
 	// Quarantine is nil for a sound log. It is never modified once it was put.
 	Quarantine *Quarantine
 }

@@ -134,6 +134,17 @@ func (e *editor) log(id raftlog.LogID) Log {
 		})
 		first = r.Last + 1 + raftlog.Index(e.rng.IntN(2))
 	}
+	for k := range e.rng.IntN(3) {
+		l.Snapshots = append(l.Snapshots, raftlog.Snapshot{
+			Kind: raftlog.SnapshotKind(1 + e.rng.IntN(3)), ID: raftlog.EntryID{Term: 1, Index: raftlog.Index(k + 1)},
+			Bytes: e.rng.Int64N(1 << 40), Live: e.rng.Uint64N(1000),
+		})
+	}
+	for k := range e.rng.IntN(3) {
+		l.Slots = append(l.Slots, raftlog.Slot{
+			Name: fmt.Sprintf("slot-%d", k), Acked: raftlog.EntryID{Term: 1, Index: raftlog.Index(e.rng.IntN(50))}, Invalid: e.rng.IntN(4) == 0,
+		})
+	}
 	if e.rng.IntN(6) == 0 {
 		l.Quarantine = &Quarantine{Lost: raftlog.Range{First: first, Last: first + 9}, Reason: "torn"}
 	}

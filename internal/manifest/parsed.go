@@ -99,7 +99,7 @@ func (d *decoding) parseInOrder(p *parsed, base int64) error {
 // addRecord adds the record of log id, or of the engine when id is 0, to p. ok says that
 // its bytes verified.
 func (d *decoding) addRecord(p *parsed, id raftlog.LogID, r *frame.Record, ok bool, at int64) error {
-	if ok && r.Kind > kindDamaged {
+	if ok && r.Kind > kindDamagedHeld {
 		if r.Kind.MustUnderstand() {
 			return fmt.Errorf("%w: manifest record of kind %d", frame.ErrVersion, r.Kind)
 		}

@@ -18,12 +18,19 @@ const (
 	kindHard    recordKind = 3
 	kindDelete  recordKind = 4
 	kindDamaged recordKind = 5
+	// Beside a log record, on the device only: the same with what the log holds put in front.
+	kindLogHeld     recordKind = 6
+	kindDamagedHeld recordKind = 7
 )
 
 const flagUnnamed uint8 = 1 // of kindEngine
 
-// minSegment is the least number of bytes a segment takes in a log record.
-const minSegment = 5
+// The least numbers of bytes that items of lists take in a log record.
+const (
+	minSegment  = 5
+	minSnapshot = 5
+	minSlot     = 4
+)
 
 func (l *Log) validate() error {
 	if l.ID == 0 {
@@ -42,7 +49,34 @@ func (l *Log) validate() error {
 		}
 		last = s.Range.Last
 	}
+	return l.validateHeld()
+}
+
+func (l *Log) validateHeld() error {
+	for i, s := range l.Snapshots {
+		if !s.Kind.Valid() || s.Bytes < 0 || s.ID.Index == 0 || i > 0 && s.ID.Index < l.Snapshots[i-1].ID.Index {
+			return fmt.Errorf("%s at %v, %d bytes", s.Kind, s.ID, s.Bytes)
+		}
+	}
+	for i, s := range l.Slots {
+		if len(s.Name) > raftlog.MaxSlotName || raftlog.UID(s.Name).Validate() != nil || i > 0 && s.Name <= l.Slots[i-1].Name {
+			return fmt.Errorf("slot %q", s.Name)
+		}
+	}
 	return nil
+}
+
+func (l *Log) holds() bool { return len(l.Snapshots)+len(l.Slots) > 0 }
+
+// recordKind is the kind under which the change is written.
+func (c *change) recordKind() recordKind {
+	if c.log != nil && c.log.holds() {
+		if c.kind == kindLog {
+			return kindLogHeld
+		}
+		return kindDamagedHeld
+	}
+	return c.kind
 }
 
 // appendPayload appends the payload of the change's record.
@@ -51,6 +85,9 @@ func (c *change) appendPayload(b []byte) []byte {
 	case c.kind == kindHard:
 		return appendHard(b, c.hard)
 	case c.log != nil:
+		if c.log.holds() {
+			b = appendHeld(b, c.log)
+		}
 		return appendLog(b, c.log)
 	}
 	return b
@@ -61,9 +98,17 @@ func (c *change) appendPayload(b []byte) []byte {
 func decodeChange(r *frame.Record) (change, error) {
 	c := change{kind: r.Kind, id: raftlog.LogID(r.Index)}
 	d := decoder{b: r.Payload}
+	var held Log
+	switch r.Kind {
+	case kindLogHeld:
+		c.kind, held = kindLog, d.held()
+	case kindDamagedHeld:
+		c.kind, held = kindDamaged, d.held()
+	}
 	switch {
-	case r.Kind == kindLog || r.Kind == kindDamaged && len(r.Payload) > 0:
+	case c.kind == kindLog || c.kind == kindDamaged && len(r.Payload) > 0:
 		l := d.log()
+		l.Snapshots, l.Slots = held.Snapshots, held.Slots
 		l.ID = c.id
 		if d.err == nil {
 			if err := l.validate(); err != nil {
@@ -71,7 +116,7 @@ func decodeChange(r *frame.Record) (change, error) {
 			}
 		}
 		c.log = &l
-	case r.Kind == kindHard:
+	case c.kind == kindHard:
 		c.hard = d.hard()
 	}
 	return c, d.finish()
@@ -97,6 +142,28 @@ func appendLog(b []byte, l *Log) []byte {
 		b = binary.AppendUvarint(b, uint64(q.Lost.First))
 		b = binary.AppendUvarint(b, uint64(q.Lost.Last))
 		b = appendString(b, q.Reason)
+	}
+	return b
+}
+
+// appendHeld appends what stands in front of a log that holds snapshots or slots.
+func appendHeld(b []byte, l *Log) []byte {
+	b = binary.AppendUvarint(b, uint64(len(l.Snapshots)))
+	for _, s := range l.Snapshots {
+		b = append(b, byte(s.Kind))
+		b = appendEntryID(b, s.ID)
+		b = binary.AppendUvarint(b, uint64(s.Bytes))
+		b = binary.AppendUvarint(b, s.Live)
+	}
+	b = binary.AppendUvarint(b, uint64(len(l.Slots)))
+	for _, s := range l.Slots {
+		b = appendString(b, s.Name)
+		b = appendEntryID(b, s.Acked)
+		invalid := byte(0)
+		if s.Invalid {
+			invalid = 1
+		}
+		b = append(b, invalid)
 	}
 	return b
 }
@@ -199,6 +266,50 @@ func (d *decoder) log() Log {
 		}
 	}
 	return l
+}
+
+// held reads what appendHeld wrote.
+func (d *decoder) held() (l Log) {
+	if n := d.count(minSnapshot); n > 0 {
+		l.Snapshots = make([]raftlog.Snapshot, n)
+	}
+	for i := range l.Snapshots {
+		s := &l.Snapshots[i]
+		s.Kind, s.ID = raftlog.SnapshotKind(d.byte()), d.entryID()
+		bytes := d.uvarint()
+		if bytes>>63 != 0 {
+			d.fail("snapshot")
+		}
+		s.Bytes, s.Live = int64(bytes), d.uvarint()
+	}
+	if n := d.count(minSlot); n > 0 {
+		l.Slots = make([]raftlog.Slot, n)
+	}
+	for i := range l.Slots {
+		s := &l.Slots[i]
+		s.Name, s.Acked = d.string(), d.entryID()
+		switch d.byte() {
+		case 0:
+		case 1:
+			s.Invalid = true
+		default:
+			d.fail("slot")
+		}
+	}
+	if d.err == nil && !l.holds() {
+		d.fail("nothing held")
+	}
+	return l
+}
+
+func (d *decoder) byte() byte {
+	if len(d.b) == 0 {
+		d.fail("end")
+		return 0
+	}
+	b := d.b[0]
+	d.b = d.b[1:]
+	return b
 }
 
 func (d *decoder) segment() raftlog.Segment {
