@@ -6,6 +6,7 @@ import (
 	"github.com/rawl-db/rawl/internal/raftlog"
 	"github.com/rawl-db/rawl/internal/segment"
 	"github.com/rawl-db/rawl/internal/vfs"
+	"github.com/rawl-db/rawl/internal/vfs/memfs"
 	"github.com/rawl-db/rawl/segwriter"
 )
 
@@ -17,6 +18,12 @@ func TestLostBlockRevivesNothing(t *testing.T) {
 	mustFlush(t, fs, w, l, entries(l.id, 1, 30, 1, 40))
 	mustFlush(t, fs, w, l, entries(l.id, 20, 22, 2, 40), entries(l.id, 40, 47, 2, 40))
 	mustFlush(t, fs, w, l, entries(l.id, 48, 49, 2, 40))
+	l.checkNothingRevived(t, fs)
+}
+
+// checkNothingRevived loses every block of the log's only segment in turn.
+func (l *log) checkNothingRevived(t *testing.T, fs *memfs.FS) {
+	t.Helper()
 	if len(l.segs) != 1 {
 		t.Fatalf("list %v", l.segs)
 	}

@@ -21,6 +21,8 @@ type job struct {
 	list  []raftlog.Segment // the new list as far as it was fed
 	next  uint64            // number of the next new file
 	floor raftlog.Index
+	live  raftlog.Seq   // what is written below floor
+	from  raftlog.Index // nothing below is written; what the list holds there stays
 
 	span int           // cursor: the next entry to feed is at or above at, in Spans[span]
 	at   raftlog.Index // 0: the span's first
@@ -42,16 +44,53 @@ func (j *job) reset() {
 	j.span, j.at = 0, 0
 	j.file, j.files, j.open = nil, nil, 0
 	j.fed, j.err = false, nil
-	j.readFloor()
+	j.readReleased()
 	if len(j.task.Spans) > 0 {
-		j.cut(j.task.Spans[0].First)
+		j.from = j.lowest()
+		j.cut(j.from)
 	}
 }
 
-func (j *job) readFloor() {
+// readReleased reads what is released and what of it is live.
+func (j *job) readReleased() {
 	if j.task.Floor != nil {
 		j.floor = j.task.Floor()
 	}
+	if j.task.Live != nil {
+		j.live = j.task.Live()
+	}
+}
+
+// wanted returns the lowest index at or above i that is to be written.
+func (j *job) wanted(i raftlog.Index) raftlog.Index {
+	if i >= j.floor {
+		return i
+	}
+	if next := j.live.Next(i); next != 0 && next < j.floor {
+		return next
+	}
+	return j.floor
+}
+
+// lowest returns where the flush begins: at the first span, or behind the live indexes at the
+// start of the spans that are only in the task's segments.
+func (j *job) lowest() raftlog.Index {
+	low := j.task.Spans[0].First
+	for k := range j.task.Spans {
+		s := &j.task.Spans[k]
+		for i := j.wanted(s.First); i <= s.Last; i = j.wanted(i + 1) {
+			if _, _, ok := s.Source.Get(i); ok || i >= j.floor || !j.listed(i) {
+				return low
+			}
+			low = i + 1
+		}
+	}
+	return low
+}
+
+// listed reports whether a segment of the task may hold i.
+func (j *job) listed(i raftlog.Index) bool {
+	return slices.ContainsFunc(j.task.Segments, func(s raftlog.Segment) bool { return s.Range.Contains(i) })
 }
 
 func (j *job) gone() bool { return j.task.Gone != nil && j.task.Gone() }
@@ -74,9 +113,9 @@ func (j *job) cut(i raftlog.Index) {
 // peek returns the next entry to feed; ok is false when there is none. It moves the cursor
 // over what need not be written. The error says that an entry is missing.
 func (j *job) peek() (e raftlog.Entry, crc uint32, ok bool, err error) {
-	for j.span < len(j.task.Spans) {
+	for missing := raftlog.Index(0); j.span < len(j.task.Spans); {
 		s := &j.task.Spans[j.span]
-		j.at = max(j.at, s.First, j.floor)
+		j.at = j.wanted(max(j.at, s.First, j.from))
 		if j.at > s.Last {
 			j.span, j.at = j.span+1, 0
 			continue
@@ -84,11 +123,11 @@ func (j *job) peek() (e raftlog.Entry, crc uint32, ok bool, err error) {
 		if e, crc, ok = s.Source.Get(j.at); ok {
 			return e, crc, true, nil
 		}
-		before := j.floor
-		j.readFloor()
-		if j.floor <= j.at && before >= j.floor {
+		if missing == j.at {
 			return e, 0, false, fmt.Errorf("%w: index %d of log %d", errMissing, j.at, j.task.ID)
 		}
+		missing = j.at // it may have been released since
+		j.readReleased()
 	}
 	return e, 0, false, nil
 }

@@ -87,7 +87,7 @@ func (w *Writer) feed(j *job) (more bool, err error) {
 	}
 	if last {
 		f.fed, j.file = true, nil
-		j.readFloor()
+		j.readReleased()
 	}
 	return true, nil
 }

@@ -29,11 +29,17 @@ type Task struct {
 	// Spans ascend and do not overlap; where an index was written twice only the newest
 	// is in them.
 	Spans []Span
-	// Floor returns the first index that is not durably released: entries below it need
-	// not be written. An index that a Source lacks is skipped below Floor and an error of this
-	// log at or above it. Read when the log's turn comes and whenever a segment rolls.
-	// nil means 0.
+	// Floor returns the first index that is not durably released: entries below it are
+	// written only when they are live. An index that is to be written and that its Source lacks
+	// is an error of this log. Read when the log's turn comes, whenever a segment rolls and
+	// when a Source lacks an entry. nil means 0.
 	Floor func() raftlog.Index
+	// Live returns the durably released indexes that must be kept nevertheless; those at or
+	// above Floor do not matter. It is read after Floor, so that a release that becomes durable
+	// in between only makes more be written. A live index below all that this flush
+	// writes may be missing in its Source when one of Segments has it. Indexes outside of
+	// Spans are not looked at. The set is not changed by either side. nil means none.
+	Live func() raftlog.Seq
 	// Gone reports whether the log is durably deleted; what is left of it is skipped then.
 	// nil means never.
 	Gone func() bool

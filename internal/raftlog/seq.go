@@ -89,6 +89,15 @@ func (s Seq) Last() Index {
 	return s.ranges[len(s.ranges)-1].Last
 }
 
+// Next is the lowest member that is not below i, 0 when there is none.
+func (s Seq) Next(i Index) Index {
+	k := sort.Search(len(s.ranges), func(k int) bool { return s.ranges[k].Last >= i })
+	if k == len(s.ranges) {
+		return 0
+	}
+	return max(i, s.ranges[k].First)
+}
+
 // Floor returns the members that are not below i.
 func (s Seq) Floor(i Index) Seq { return s.within(Range{First: max(i, 1), Last: ^Index(0)}) }
 

@@ -220,3 +220,15 @@ func BenchmarkSeqAddAscending(b *testing.B) {
 		}
 	}
 }
+
+func TestSeqNext(t *testing.T) {
+	s := SeqOf(3, 4, 9, ^Index(0))
+	for _, c := range [][2]Index{{0, 3}, {1, 3}, {3, 3}, {4, 4}, {5, 9}, {9, 9}, {10, ^Index(0)}, {^Index(0), ^Index(0)}} {
+		if got := s.Next(c[0]); got != c[1] {
+			t.Errorf("Next(%d) = %d, want %d", c[0], got, c[1])
+		}
+	}
+	if got := SeqOf(3).Next(4); got != 0 {
+		t.Errorf("Next behind the last is %d", got)
+	}
+}
