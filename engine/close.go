@@ -40,6 +40,7 @@ func (e *Engine) Close(ctx context.Context) error {
 		return ErrClosed
 	}
 	e.state.Store(stateClosing)
+	_ = e.snapshots.Close() // it never fails
 	if err := e.stopLoops(ctx); err != nil {
 		return err
 	}
@@ -55,6 +56,11 @@ func (e *Engine) stopLoops(ctx context.Context) error {
 		return nil
 	}
 	l := e.loops
+	for i := range l.snapshots {
+		if err := waitLoop(ctx, l.snapshots[i].end()); err != nil {
+			return err
+		}
+	}
 	for _, each := range []*loop{&l.committer, &l.flusher, &l.pool, &l.monitor} {
 		if err := waitLoop(ctx, each.end()); err != nil {
 			return err

@@ -17,6 +17,7 @@ import (
 	"github.com/rawl-db/rawl/internal/segment"
 	"github.com/rawl-db/rawl/internal/vfs"
 	"github.com/rawl-db/rawl/readplan"
+	"github.com/rawl-db/rawl/snapshotwriter"
 	"github.com/rawl-db/rawl/wal"
 )
 
@@ -32,13 +33,16 @@ type Engine struct {
 	cache    *readplan.Cache
 	flusher  *flusher
 	monitor  *monitor
-	logs     *registry
-	dying    *registry // deleted logs whose deletion is not durable yet
-	budget   budget
-	waiters  waiterPool
-	ids      idSource
-	recovery RecoveryReport
-	stats    engineStats
+	// snapshots writes captured states, captures guards their files while they are read.
+	snapshots *snapshotwriter.Writer
+	captures  *fileGuard
+	logs      *registry
+	dying     *registry // deleted logs whose deletion is not durable yet
+	budget    budget
+	waiters   waiterPool
+	ids       idSource
+	recovery  RecoveryReport
+	stats     engineStats
 
 	began  time.Time
 	state  atomic.Int32 // one of the states below

@@ -6,6 +6,7 @@ import (
 
 	"github.com/rawl-db/rawl/internal/frame"
 	"github.com/rawl-db/rawl/internal/raftlog"
+	"github.com/rawl-db/rawl/internal/snapshot"
 	"github.com/rawl-db/rawl/internal/vfs"
 	"github.com/rawl-db/rawl/wal"
 )
@@ -52,6 +53,20 @@ var (
 	ErrOutOfRange = errors.New("engine: index is beyond the log")
 	// ErrTruncated means that an entry was cut from the log before it became durable.
 	ErrTruncated = errors.New("engine: entry was truncated")
+
+	// ErrNotDurable means that an entry is not durable yet.
+	ErrNotDurable = errors.New("engine: entry is not durable yet")
+	// ErrSnapshotRunning means that a state of the log is being captured or installed already.
+	ErrSnapshotRunning = errors.New("engine: a snapshot of the log is being written")
+	// ErrSnapshotOld means that there is a snapshot which covers as much.
+	ErrSnapshotOld = errors.New("engine: snapshot is not newer")
+	// ErrSnapshotState means that Capture.State failed or panicked; the text holds what it said.
+	ErrSnapshotState = errors.New("engine: state could not be captured")
+	// ErrSnapshotCodec means that a state is encoded by a codec that Options.SnapshotCodecs lacks, or
+	// that a codec failed.
+	ErrSnapshotCodec = snapshot.ErrCodec
+	// ErrNoSnapshot means that the log has no captured state from which it goes on without a gap.
+	ErrNoSnapshot = errors.New("engine: no snapshot")
 
 	// ErrBusy means that the memory budget is used up. Nothing was appended; a Ready event follows.
 	ErrBusy = errors.New("engine: over the memory budget")

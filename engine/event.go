@@ -23,6 +23,14 @@ const (
 	EventQuarantined
 	// EventCorrupt: bytes of a log did not verify when they were read; Err says which.
 	EventCorrupt
+	// EventSnapshot: a snapshot or checkpoint at Entry is published.
+	EventSnapshot
+	// EventSnapshotDamaged: a captured state at Entry did not verify and was set aside; Err says why.
+	EventSnapshotDamaged
+	// EventCompacted: segments of a log were merged; File is the new one's number.
+	EventCompacted
+	// EventSlotInvalid: a slot of a log held too much for too long and was given up; Err says what.
+	EventSlotInvalid
 )
 
 // Event is what Options.OnEvent receives. Fields that do not apply are zero.

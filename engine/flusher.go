@@ -36,7 +36,9 @@ type flusher struct {
 		sync.Mutex
 		sealed  []wal.Sealed // oldest first
 		deleted []*Log
-		err     error // why the flush of the oldest file fails, nil when it does not
+		untidy  map[*Log]struct{} // logs whose segments wait to be looked through
+		files   []string          // to be removed
+		err     error             // why the flush of the oldest file fails, nil when it does not
 		waiting []flushWaiter
 		closed  bool
 	}
@@ -65,7 +67,7 @@ type flushTask struct {
 	base   manifest.Log // as the manifest has it, already cut
 	before []raftlog.Segment
 	put    manifest.Log
-	last   EntryID // the newest entry of spans, zero when it was released
+	last   EntryID // the newest entry of spans
 	skip   bool    // the log is gone
 }
 
@@ -155,6 +157,18 @@ func (f *flusher) Step() (more bool, pause time.Duration) {
 		}
 		return true, 0
 	}
+	for _, path := range f.takeFiles() {
+		f.removeFile(path)
+	}
+	if logs := f.takeUntidy(); len(logs) > 0 {
+		if err := f.tidyUp(logs); err != nil {
+			for _, l := range logs {
+				f.tidy(l)
+			}
+			return true, f.failed("drop segments", err)
+		}
+		return true, 0
+	}
 	f.mu.Lock()
 	n := len(f.mu.sealed)
 	var next wal.Sealed
@@ -180,11 +194,24 @@ func (f *flusher) rest() (more bool, pause time.Duration) {
 	return false, 0
 }
 
-func (f *flusher) takeDeleted() []*Log {
+// takeDeleted takes the deleted logs whose files may be removed. A capture that still runs ends at
+// its next write, and signals then.
+func (f *flusher) takeDeleted() (gone []*Log) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	gone := f.mu.deleted
+	all := f.mu.deleted
 	f.mu.deleted = nil
+	f.mu.Unlock()
+	var busy []*Log
+	for _, l := range all {
+		if l.isCapturing() {
+			busy = append(busy, l)
+		} else {
+			gone = append(gone, l)
+		}
+	}
+	f.mu.Lock()
+	f.mu.deleted = append(busy, f.mu.deleted...)
+	f.mu.Unlock()
 	return gone
 }
 
@@ -248,8 +275,10 @@ func (f *flusher) plan(s *wal.SealedLog, last raftlog.Batch) (t flushTask, neede
 	base := f.e.manifestLog(l)
 	l.mu.Lock()
 	facts := l.durable
-	t.readLast()
 	l.mu.Unlock()
+	if len(s.Spans) > 0 {
+		t.last = s.Last
+	}
 	if facts.deleted {
 		t.skip = true
 		return t, true
@@ -263,18 +292,18 @@ func (f *flusher) plan(s *wal.SealedLog, last raftlog.Batch) (t flushTask, neede
 	base.Quarantine = l.quarantineNote()
 	cut(s, &base)
 	t.base = base
-	t.settle(&facts)
+	t.settle(&facts, last)
 	return t, true
 }
 
-// settle takes over what became durable about the log as a whole. With live entries the manifest
-// must not be ahead of what segments hold: a release beyond the file's own entries is
-// left to the WAL, whose record of it is in a later file.
-func (t *flushTask) settle(facts *durableFacts) {
+// settle takes over what became durable about the log as a whole; asOf is the batch up to which
+// its segments hold the truth. A release with live entries waits until that includes its own
+// record: before, an entry of the same index that was truncated later could pass for a live one.
+func (t *flushTask) settle(facts *durableFacts, asOf raftlog.Batch) {
 	b := &t.base
 	b.Snapshots, b.Slots = facts.snapshots, facts.slots
-	if r := facts.released; r.Index > b.Released.Index && (facts.live == nil || r.Index <= max(b.Last.Index, t.last.Index)) {
-		b.Released = r
+	if facts.live == nil || facts.liveSince <= asOf {
+		b.Released = later(b.Released, facts.released)
 	}
 	b.Segments = keepAbove(facts.floor(b.Released.Index), facts.live).segments(b.Segments)
 }
@@ -396,7 +425,7 @@ func (j *flushJob) conclude() {
 			}
 			t.skip = t.skip || r.Gone
 			t.base.Segments, t.base.NextSegment = r.Segments, r.NextSegment
-			t.settleAgain()
+			t.settleAgain(j.file.Last)
 		}
 		if t.skip = t.skip || t.log.isDeleted(); t.skip {
 			edit.Delete = append(edit.Delete, t.log.id) // the file that leaves may hold the only record of it
@@ -438,22 +467,11 @@ func (e *Engine) manifestLog(l *Log) manifest.Log {
 
 // settleAgain takes over what became durable while segments were written: entries that were
 // released meanwhile may have been left out of them.
-func (t *flushTask) settleAgain() {
+func (t *flushTask) settleAgain(asOf raftlog.Batch) {
 	t.log.mu.Lock()
 	facts := t.log.durable
 	t.log.mu.Unlock()
-	t.settle(&facts)
-}
-
-// readLast notes the file's newest entry of the log. It is there unless a release made it go, and
-// then the facts read under the same lock know that.
-func (t *flushTask) readLast() {
-	if n := len(t.sealed.Spans); n > 0 {
-		s := t.sealed.Spans[n-1]
-		if e, _, ok := s.Source.Get(s.Last); ok {
-			t.last = e.ID()
-		}
-	}
+	t.settle(&facts, asOf)
 }
 
 // conclude completes what the manifest will say, true as of batch asOf.

@@ -44,6 +44,10 @@ type Log struct {
 	durable  durableFacts    // what the device has
 	applied  Index
 	refused  bool // an append met ErrBusy and no Ready was sent since
+	// capturing says that a state of the log is being written or waits for its record to be
+	// durable, capturingLive that it has live entries; untidy that a release dropped segments
+	// from the view that the manifest still lists.
+	capturing, capturingLive, untidy bool
 
 	wal wal.Log
 	id  raftlog.LogID
@@ -69,6 +73,7 @@ type durableFacts struct {
 	released  EntryID
 	applied   Index
 	live      *liveSet           // of the newest snapshot
+	liveSince raftlog.Batch      // the batch that holds the record of that snapshot
 	snapshots []raftlog.Snapshot // ascending; replaced, never modified
 	slots     []raftlog.Slot     // ascending by name; replaced, never modified
 	deleted   bool
@@ -78,9 +83,13 @@ type durableFacts struct {
 type pendingFact struct {
 	seq  uint64
 	kind factKind
-	id   EntryID // of release
+	id   EntryID // of release and snapshot
 	hard HardState
 	held int64 // of truncate: bytes of the tables that were cut off
+	snap Snapshot
+	live *liveSet              // of snap
+	done func(Snapshot, error) // of snap; may be nil
+	slot raftlog.Slot
 }
 
 type factKind uint8
@@ -92,6 +101,8 @@ const (
 	factTruncate
 	factApplied
 	factDelete
+	factSnapshot
+	factSlot
 )
 
 func (e *Engine) newLog(id raftlog.LogID, uid UID) *Log {
@@ -164,6 +175,7 @@ func (l *Log) Applied() Index {
 // newer table starts, and one that has nothing durable leaves the answer to older ones. What
 // left the tables is known by base, or by the release that dropped it.
 func (l *Log) writtenLocked() EntryID {
+	id := l.base
 	v, limit := l.view.Load(), l.last.Index
 	for _, k := range v.chain {
 		if d := min(k.table.Durable(), limit); d >= k.start {
@@ -171,16 +183,16 @@ func (l *Log) writtenLocked() EntryID {
 				return l.last
 			}
 			if term, ok := k.table.Term(d); ok {
-				return EntryID{Term: term, Index: d}
+				id = EntryID{Term: term, Index: d}
 			}
 			break
 		}
 		limit = min(limit, k.start-1)
 	}
-	if r := l.durable.released; r.Index >= l.base.Index {
+	if r := l.durable.released; r.Index >= id.Index {
 		return r
 	}
-	return l.base
+	return id
 }
 
 // Append queues entries that follow prev and returns without waiting for the disk: their
@@ -430,8 +442,9 @@ func (l *Log) cutLocked(to EntryID) (held int64) {
 // them fails at once; their memory goes when the release is durable, their disk space with
 // the next flush. The record rides with the next batch and forces no sync.
 //
-// Errors: ErrOutOfRange (upTo is beyond the log), ErrFailed, ErrClosed, ErrDeleted,
-// ErrQuarantined, and those of reading a segment. Releasing what is released does nothing.
+// Errors: ErrOutOfRange (upTo is beyond the log), ErrSnapshotRunning (see Capture), ErrFailed,
+// ErrClosed, ErrDeleted, ErrQuarantined, and those of reading a segment. Releasing what is
+// released does nothing.
 func (l *Log) Release(upTo Index) error {
 	if upTo <= l.view.Load().released.Index {
 		return l.usable()
@@ -445,13 +458,18 @@ func (l *Log) Release(upTo Index) error {
 	if err := l.usable(); err != nil || upTo <= v.released.Index {
 		return err
 	}
+	if l.capturingLive {
+		return fmt.Errorf("%w: log %s, whose live entries a release would drop", ErrSnapshotRunning, l.uid)
+	}
 	id := EntryID{Term: term, Index: upTo}
 	c := wal.Control{Kind: wal.KindRelease, Index: upTo, Term: term, Lazy: true}
 	if err := l.controlLocked(pendingFact{kind: factRelease, id: id}, c); err != nil {
 		return err
 	}
 	l.cuts++
-	l.setView(v.release(id, l.durable.floor(id.Index), v.live))
+	n := v.release(id, l.durable.floor(id.Index), v.live)
+	l.untidy = l.untidy || len(n.segments) < len(v.segments)
+	l.setView(n)
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 // in which they feed one another.
 type loops struct {
 	committer, pool, flusher, monitor loop
+	snapshots                         []loop
 }
 
 // loop is one goroutine with its stop signal and its end.
@@ -38,6 +39,10 @@ func (e *Engine) start() {
 	e.loops.pool.run(e.pool.Run)
 	e.loops.flusher.run(e.flusher.run)
 	e.loops.monitor.run(e.monitor.run)
+	e.loops.snapshots = make([]loop, e.opts.SnapshotWorkers)
+	for i := range e.loops.snapshots {
+		e.loops.snapshots[i].run(e.snapshots.Run)
+	}
 }
 
 // run is the flusher's loop.

@@ -42,6 +42,9 @@ func observe(l *engine.Log, largest int) (state, error) {
 	if s.last() != last {
 		return s, fmt.Errorf("entries end with %v, the log with %v", s.last(), last)
 	}
+	if err := observeSnapshots(l, &s, largest); err != nil {
+		return s, err
+	}
 	return s, checkEdges(l, first, last.Index)
 }
 
@@ -50,7 +53,7 @@ func checkEdges(l *engine.Log, first, last engine.Index) error {
 	if first == 1 {
 		want = engine.ErrOutOfRange
 	}
-	if _, err := l.Read(first - 1); !errors.Is(err, want) {
+	if _, err := l.Read(first - 1); !errors.Is(err, want) && !isLive(l, first-1) {
 		return fmt.Errorf("read before the first entry: %w, want %v", err, want)
 	}
 	if _, err := l.Read(last + 1); !errors.Is(err, engine.ErrOutOfRange) {
@@ -83,8 +86,9 @@ func (w *world) look(l *engine.Log, h *history) {
 	if err != nil && w.sticky && tolerable(err) {
 		return
 	}
-	if err != nil || !h.now.equal(&s) {
-		w.fatalf("log %s: %v, is\n %v, want\n %v", h.uid, err, s, h.now)
+	_, durable := l.Controls()
+	if want := h.visible(h.now.life, durable); err != nil || !want.equal(&s) {
+		w.fatalf("log %s: %v, is\n %v, want\n %v", h.uid, err, s, want)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +23,8 @@ const (
 	recHard
 	recApplied
 	recDelete
+	recSnapshot
+	recCheckpoint
 )
 
 // rec is one fact that a log was asked to keep. seq numbers the control records of a handle; it
@@ -32,10 +35,11 @@ type rec struct {
 	seq  uint64
 	id   engine.EntryID
 	hard engine.HardState
+	live engine.Seq
 }
 
 func (r rec) String() string {
-	names := [...]string{"create", "entry", "truncate", "release", "hard", "applied", "delete"}
+	names := [...]string{"create", "entry", "truncate", "release", "hard", "applied", "delete", "snapshot", "checkpoint"}
 	return fmt.Sprintf("%s life %d seq %d %v %v", names[r.kind], r.life, r.seq, r.id, r.hard)
 }
 
@@ -47,6 +51,8 @@ type state struct {
 	terms    []engine.Term // of the entries behind released
 	hard     engine.HardState
 	applied  engine.Index
+	snapshot engine.EntryID               // the newest
+	live     map[engine.Index]engine.Term // entries up to released that are still there
 }
 
 func (s *state) last() engine.EntryID {
@@ -66,7 +72,7 @@ func (s *state) at(i engine.Index) engine.EntryID {
 
 func (s *state) clone() state {
 	c := *s
-	c.terms = slices.Clone(s.terms)
+	c.terms, c.live = slices.Clone(s.terms), maps.Clone(s.live)
 	return c
 }
 
@@ -79,8 +85,18 @@ func (s *state) apply(r rec) {
 	case recTruncate:
 		s.terms = s.terms[:r.id.Index-s.released.Index]
 	case recRelease:
-		s.terms = s.terms[r.id.Index-s.released.Index:]
-		s.released = r.id
+		s.release(r.id)
+	case recSnapshot:
+		live := make(map[engine.Index]engine.Term)
+		for i := range r.live.All() {
+			if i > s.released.Index {
+				live[i] = s.at(i).Term
+			} else {
+				live[i] = s.live[i]
+			}
+		}
+		s.release(r.id)
+		s.live, s.snapshot = live, r.id
 	case recHard:
 		s.hard = r.hard
 	case recApplied:
@@ -90,20 +106,28 @@ func (s *state) apply(r rec) {
 	}
 }
 
+func (s *state) release(id engine.EntryID) {
+	if id.Index > s.released.Index {
+		s.terms = s.terms[id.Index-s.released.Index:]
+		s.released = id
+	}
+}
+
 // equal compares with what was observed, where an empty log does not tell its life.
 func (s *state) equal(got *state) bool {
 	if !s.exists || !got.exists {
 		return s.exists == got.exists
 	}
 	return s.released == got.released && s.hard == got.hard && s.applied == got.applied &&
-		slices.Equal(s.terms, got.terms) && (got.life == 0 || got.life == s.life)
+		s.snapshot == got.snapshot && maps.Equal(s.live, got.live) && slices.Equal(s.terms, got.terms) && (got.life == 0 || got.life == s.life)
 }
 
 func (s state) String() string {
 	if !s.exists {
 		return "none"
 	}
-	return fmt.Sprintf("life %d after %v to %v hard %v applied %d terms %v", s.life, s.released, s.last(), s.hard, s.applied, s.terms)
+	return fmt.Sprintf("life %d after %v to %v hard %v applied %d snapshot %v live %v terms %v",
+		s.life, s.released, s.last(), s.hard, s.applied, s.snapshot, s.live, s.terms)
 }
 
 // history is what one UID was asked to keep, in order, over all its lives. After a power cut
@@ -127,6 +151,19 @@ func (h *history) clone() *history {
 func (h *history) add(r rec) {
 	h.recs = append(h.recs, r)
 	h.now.apply(r)
+}
+
+// visible is the state without what a snapshot does whose record is not durable yet: it comes
+// into force then.
+func (h *history) visible(life int, durable uint64) state {
+	var s state
+	for _, r := range h.recs {
+		if r.kind == recSnapshot && r.life == life && r.seq > durable {
+			continue
+		}
+		s.apply(r)
+	}
+	return s
 }
 
 // written notes an acknowledgement: of a log's control records, and of entry last. Those without

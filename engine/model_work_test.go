@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/rawl-db/rawl/engine"
@@ -50,6 +51,8 @@ func (w *world) work(n int) {
 			if !w.reopen() {
 				return
 			}
+		case d < 65:
+			w.captured(w.step)
 		default:
 			w.act(w.uids[w.rng.IntN(len(w.uids))])
 		}
@@ -85,7 +88,10 @@ func (w *world) act(uid engine.UID) {
 	s := &h.now
 	// Some index from the last released one to the last.
 	i := s.released.Index + engine.Index(w.rng.IntN(len(s.terms)+1))
-	switch d := w.rng.IntN(100); {
+	i = max(i, w.logs[l].pending.id.Index) // what is captured is committed
+	switch d := w.rng.IntN(104); {
+	case d >= 100:
+		w.capture(l, h)
 	case d < 60:
 		w.append(l, h, s.last(), 1+w.rng.IntN(6))
 	case d < 63:
@@ -169,7 +175,10 @@ func (w *world) truncate(l *engine.Log, h *history, to engine.EntryID) {
 
 func (w *world) release(l *engine.Log, h *history, to engine.EntryID) {
 	w.t.Helper()
-	if to.Index > h.now.released.Index && w.did(l.Release(to.Index)) {
+	if to.Index <= h.now.released.Index {
+		return
+	}
+	if err := l.Release(to.Index); !errors.Is(err, engine.ErrSnapshotRunning) && w.did(err) {
 		w.control(l, h, rec{kind: recRelease, id: to})
 	}
 }

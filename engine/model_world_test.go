@@ -52,8 +52,9 @@ type world struct {
 
 // handle is one life of a log in one opening of the engine.
 type handle struct {
-	h    *history
-	life int
+	h       *history
+	life    int
+	pending rec // a capture that runs; its index is 0 when none does
 }
 
 func newWorld(t testing.TB, seed uint64, o engine.Options) *world {
@@ -186,6 +187,7 @@ func (w *world) settle(rounds int) bool {
 		busy = w.step("pool") || busy
 		busy = w.step("flush") || busy
 		w.step("monitor")
+		w.captured(w.step)
 		if health, _ := w.e.Health(); !busy && w.allAcked() && health == engine.HealthOK {
 			return true
 		}

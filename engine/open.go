@@ -12,9 +12,11 @@ import (
 
 	"github.com/rawl-db/rawl/fallback"
 	"github.com/rawl-db/rawl/internal/manifest"
+	"github.com/rawl-db/rawl/internal/segment"
 	"github.com/rawl-db/rawl/internal/vfs"
 	"github.com/rawl-db/rawl/readplan"
 	"github.com/rawl-db/rawl/segwriter"
+	"github.com/rawl-db/rawl/snapshotwriter"
 	"github.com/rawl-db/rawl/wal"
 )
 
@@ -173,7 +175,23 @@ func (e *Engine) openReaders() error {
 		return err
 	}
 	e.flusher = newFlusher(e, w)
-	return nil
+	return e.openSnapshots()
+}
+
+func (e *Engine) openSnapshots() (err error) {
+	e.captures = newFileGuard(e.flusher.dropFile)
+	o := snapshotwriter.Options{
+		FS: e.device.fs, Dir: filepath.Join(e.dir, logsDir), DirName: segment.DirName, Workers: e.opts.SnapshotWorkers,
+		BytesPerSecond: max(e.opts.SnapshotBytesPerSecond, 0), Now: e.now, Codecs: e.opts.SnapshotCodecs,
+	}
+	if len(e.opts.SnapshotCodecs) > 0 {
+		o.Codec = e.opts.SnapshotCodecs[0]
+	}
+	if e.device.serial {
+		o.Sleep = func(time.Duration) {} // whoever drives the parts has the clock
+	}
+	e.snapshots, err = snapshotwriter.New(o)
+	return err
 }
 
 func (e *Engine) newSegmentWriter() (*segwriter.Writer, error) {

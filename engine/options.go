@@ -99,6 +99,19 @@ type Options struct {
 	// OpenSegments bounds the segment files kept open for reading. Default 256, 1 to 1<<20.
 	OpenSegments int
 
+	// MaxCheckpoints is the most checkpoints that a log keeps; beyond it the one goes that is the
+	// least missed. Default 10, 2 to 1000.
+	MaxCheckpoints int
+	// SnapshotWorkers is how many captures of state run at a time. Default 2, 1 to 64.
+	SnapshotWorkers int
+	// SnapshotBytesPerSecond bounds the rate at which all of them write, so that commits keep
+	// their latency; a negative value removes the bound. Default 64 MiB per second.
+	SnapshotBytesPerSecond int64
+
+	// SnapshotCodecs encode and decode captured states: the first encodes those that are written,
+	// all decode those that name them. Default none: states are stored as they are.
+	SnapshotCodecs []SnapshotCodec
+
 	// SlowAfter and StallAfter are how long one submission may take before the engine's health
 	// is slow and stalled. Defaults 500 ms and 5 s.
 	SlowAfter, StallAfter time.Duration
@@ -127,6 +140,9 @@ func (o Options) withDefaults() Options {
 	set(&o.SegmentEntries, 4096)
 	set(&o.SegmentBytes, 64<<20)
 	set(&o.OpenSegments, 256)
+	set(&o.MaxCheckpoints, 10)
+	set(&o.SnapshotWorkers, 2)
+	set(&o.SnapshotBytesPerSecond, 64<<20)
 	set(&o.SlowAfter, 500*time.Millisecond)
 	set(&o.StallAfter, 5*time.Second)
 	if o.Logger == nil {
@@ -179,6 +195,8 @@ func (o Options) validate() error {
 	check(o.SegmentEntries >= 1 && o.SegmentEntries <= 1<<30, "SegmentEntries", o.SegmentEntries, "1 to 1<<30")
 	check(o.SegmentBytes >= 4096 && o.SegmentBytes <= 1<<40, "SegmentBytes", o.SegmentBytes, "4096 to 1 TiB")
 	check(o.OpenSegments >= 1 && o.OpenSegments <= 1<<20, "OpenSegments", o.OpenSegments, "1 to 1<<20")
+	check(o.MaxCheckpoints >= 2 && o.MaxCheckpoints <= 1000, "MaxCheckpoints", o.MaxCheckpoints, "2 to 1000")
+	check(o.SnapshotWorkers >= 1 && o.SnapshotWorkers <= 64, "SnapshotWorkers", o.SnapshotWorkers, "1 to 64")
 	check(o.SlowAfter > 0 && o.StallAfter >= o.SlowAfter, "StallAfter", o.StallAfter, "at least SlowAfter, which is above 0")
 	return errors.Join(errs...)
 }

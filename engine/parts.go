@@ -11,7 +11,7 @@ type Part struct {
 }
 
 // Parts returns the parts of an engine that OpenParts opened: the committer, its idle frame,
-// the pool of WAL files, the flusher and the monitor. Each belongs to one goroutine at a time;
+// the pool of WAL files, the flusher, a worker of the snapshot pool and the monitor. Each belongs to one goroutine at a time;
 // the caller decides the order in which they step.
 func (e *Engine) Parts() []Part {
 	return []Part{
@@ -19,6 +19,7 @@ func (e *Engine) Parts() []Part {
 		{"idle", func() (bool, time.Duration) { _ = e.wal.Idle(); return false, 0 }}, // Err has its failure
 		{"pool", func() (bool, time.Duration) { pause, more := e.pool.Step(); return more, pause }},
 		{"flush", e.flusher.Step},
+		{"snapshots", func() (bool, time.Duration) { return e.snapshots.Step(), 0 }},
 		{"monitor", func() (bool, time.Duration) { e.monitor.Step(); return true, monitorInterval }},
 	}
 }

@@ -68,7 +68,7 @@ func (r *replay) adopt(m manifest.Log) *Log {
 	l := r.e.newLog(m.ID, m.UID)
 	l.hard, l.applied = m.HardState, m.Applied
 	l.durable = durableFacts{hard: m.HardState, released: m.Released, applied: m.Applied, snapshots: m.Snapshots, slots: m.Slots}
-	l.durable.live = l.liveOf(m.Snapshots, m.Released.Index)
+	l.durable.live = l.liveOf(m.Snapshots)
 	l.last, l.base = m.Last, m.Last
 	if m.Released.Index > l.last.Index {
 		l.last, l.base = m.Released, m.Released
@@ -173,6 +173,8 @@ func controlAgain(l *Log, rec *wal.Record) tailRecord {
 		t.fact = pendingFact{kind: factApplied, id: id}
 	case wal.KindDelete:
 		t.fact = pendingFact{kind: factDelete}
+	case wal.KindSnapshot:
+		t.fact = pendingFact{kind: factSnapshot, id: id} // the rest is filled in when it is applied
 	}
 	return t
 }
@@ -215,6 +217,8 @@ func (r *replay) control(l *Log, rec *wal.Record) {
 		r.release(l, id, rec.Tail)
 	case wal.KindTruncate:
 		r.truncate(l, id, rec.Tail)
+	case wal.KindSnapshot:
+		r.snapshot(l, rec)
 	case wal.KindDelete:
 		r.remove(l, rec.Tail)
 	}
@@ -225,20 +229,44 @@ func (r *replay) control(l *Log, rec *wal.Record) {
 
 func (r *replay) release(l *Log, id EntryID, tail bool) {
 	v := l.view.Load()
-	if id.Index <= v.released.Index {
-		return
+	if id.Index > v.released.Index {
+		r.releaseAll(l, id, v.live, tail)
 	}
-	l.setView(v.release(id, l.durable.floor(id.Index), v.live))
+}
+
+// releaseAll releases the log up to id but for the live entries.
+func (r *replay) releaseAll(l *Log, id EntryID, live *liveSet, tail bool) {
+	l.setView(l.view.Load().release(id, l.durable.floor(id.Index), live))
 	if id.Index > l.last.Index {
 		l.last = id
 	}
 	if tail {
 		return // the tail's entries are still to be read for their second commit
 	}
-	l.durable.released = id
+	l.durable.released, l.durable.live = id, live
 	l.dropReleasedLocked()
 	if id.Index > l.base.Index {
 		l.base = id
+	}
+}
+
+// snapshot applies the publication of a captured state.
+func (r *replay) snapshot(l *Log, rec *wal.Record) {
+	s, err := decodeSnapshot(rec)
+	if err != nil {
+		r.quarantine(l, Range{First: l.view.Load().released.Index + 1}, err.Error())
+		return
+	}
+	live := l.readLive(s)
+	if rec.Tail {
+		f := &r.tail[len(r.tail)-1].fact
+		f.snap, f.live = s, live
+	} else {
+		l.durable.liveSince = rec.Batch
+		l.durable.snapshots, _ = publishSnapshot(l.durable.snapshots, s, r.e.opts.MaxCheckpoints)
+	}
+	if s.Kind == KindSnapshot && s.ID.Index >= l.view.Load().released.Index {
+		r.releaseAll(l, s.ID, live, rec.Tail)
 	}
 }
 
@@ -321,6 +349,7 @@ func (r *replay) store(l *Log, rec *wal.Record, id EntryID) error {
 	}
 	t.SetDurable(rec.Index)
 	s := r.share(l)
+	s.Last = id
 	if n := len(s.Spans); n > 0 && s.Spans[n-1].Source == wal.Source(t) && s.Spans[n-1].Last+1 == rec.Index {
 		s.Spans[n-1].Last = rec.Index
 		return nil
@@ -440,6 +469,7 @@ func (r *replay) cutShare(l *Log, to EntryID) {
 	s.Spans = s.Spans[:n]
 	if n > 0 && s.Spans[n-1].Last > last {
 		s.Spans[n-1].Last = last
+		s.Last = to
 	}
 	if n == 0 && (!s.HasCut || last < s.Cut) {
 		s.HasCut, s.Cut, s.CutTerm = true, last, to.Term

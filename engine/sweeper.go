@@ -8,6 +8,7 @@ import (
 	"github.com/rawl-db/rawl/internal/manifest"
 	"github.com/rawl-db/rawl/internal/raftlog"
 	"github.com/rawl-db/rawl/internal/segment"
+	"github.com/rawl-db/rawl/internal/snapshot"
 )
 
 // sweeper removes, once after an open and a few directories at a time, the files that a crash
@@ -21,6 +22,8 @@ type sweeper struct {
 	removed int
 	// keep are the damaged logs: what is left of them is what a repair works with.
 	keep map[raftlog.LogID]bool
+	// logs are those that live, in the manifest or not yet.
+	logs map[raftlog.LogID]*Log
 }
 
 const (
@@ -39,7 +42,10 @@ func (s *sweeper) step() bool {
 		if err != nil {
 			s.e.opts.Logger.Warn("cannot look for leftover files", "err", err)
 		}
-		s.dirs, s.keep = names, make(map[raftlog.LogID]bool)
+		s.dirs, s.keep, s.logs = names, make(map[raftlog.LogID]bool), make(map[raftlog.LogID]*Log)
+		for _, l := range s.e.logs.snapshot() {
+			s.logs[l.id] = l
+		}
 		for _, d := range s.e.manifest.Damaged() {
 			s.keep[d.ID] = true
 		}
@@ -62,13 +68,14 @@ func (s *sweeper) sweep(name string) {
 		return
 	}
 	dir := filepath.Join(s.e.dir, logsDir, name)
-	l, known := s.e.manifest.Log(id)
-	if !known && !s.e.manifest.Unnamed() {
+	l := s.logs[id]
+	m, known := s.e.manifest.Log(id)
+	if !known && l == nil && !s.e.manifest.Unnamed() {
 		s.removed++
 		s.e.flusher.removeDir(dir)
 		return
 	}
-	if !known || l.Quarantine != nil {
+	if l == nil || m.Quarantine != nil || l.quarantineNote() != nil {
 		return
 	}
 	names, err := s.e.device.fs.List(dir)
@@ -76,11 +83,31 @@ func (s *sweeper) sweep(name string) {
 		return
 	}
 	for _, name := range names {
-		if n, ok := segment.ParseFileName(name); ok && !listed(l, n) {
+		if l.leftover(m, name) {
 			s.removed++
 			s.e.flusher.removeFile(filepath.Join(dir, name))
 		}
 	}
+}
+
+// leftover reports whether nothing refers to a file of the log's directory, m being what the
+// manifest knows of the log. What this program does not know is left alone.
+func (l *Log) leftover(m manifest.Log, name string) bool {
+	if n, ok := segment.ParseFileName(name); ok {
+		return !listed(m, n)
+	}
+	kind, id, partial, ok := snapshot.ParseFileName(name)
+	if !ok {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if partial {
+		return !l.capturing
+	}
+	known := func(s Snapshot) bool { return s.Kind == kind && s.ID == id }
+	published := func(f pendingFact) bool { return f.kind == factSnapshot && known(f.snap) }
+	return !l.capturing && !slices.ContainsFunc(l.durable.snapshots, known) && !slices.ContainsFunc(l.controls, published)
 }
 
 func listed(l manifest.Log, number uint64) bool {

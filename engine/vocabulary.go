@@ -1,6 +1,9 @@
 package engine
 
-import "github.com/rawl-db/rawl/internal/raftlog"
+import (
+	"github.com/rawl-db/rawl/internal/raftlog"
+	"github.com/rawl-db/rawl/internal/snapshot"
+)
 
 // The vocabulary of logs, under the names that users write.
 type (
@@ -18,4 +21,25 @@ type (
 	HardState = raftlog.HardState
 	// Range is an inclusive interval of indexes.
 	Range = raftlog.Range
+	// Seq is a set of indexes, kept as ranges.
+	Seq = raftlog.Seq
+	// Snapshot describes one captured state of a log.
+	Snapshot = raftlog.Snapshot
+	// SnapshotCodec encodes and decodes the state of snapshots.
+	SnapshotCodec = snapshot.Codec
+	// ChunkSum is the checksum of a chunk of a snapshot as it travels with the chunk.
+	ChunkSum = snapshot.Sum
+	// SnapshotKind tells the kinds of captured state apart.
+	SnapshotKind = raftlog.SnapshotKind
+)
+
+// The kinds of captured state.
+const (
+	// KindSnapshot is durable and lets go of the log below it.
+	KindSnapshot = raftlog.KindSnapshot
+	// KindCheckpoint is neither synced nor does it let go of anything; Log.Promote makes it a
+	// snapshot.
+	KindCheckpoint = raftlog.KindCheckpoint
+	// KindRecovery is a checkpoint that an orderly shutdown leaves to make the next start short.
+	KindRecovery = raftlog.KindRecovery
 )

@@ -98,8 +98,18 @@ func (l *Log) failWaitersLocked(err error, which func(*waiter) bool) {
 // failAll answers everybody who waits on the log.
 func (l *Log) failAll(err error) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.failWaitersLocked(err, func(*waiter) bool { return true })
+	var lost []func(Snapshot, error)
+	for i := range l.controls {
+		if f := &l.controls[i]; f.done != nil {
+			lost = append(lost, f.done)
+			f.done = nil
+		}
+	}
+	l.mu.Unlock()
+	for _, done := range lost {
+		done(Snapshot{}, fmt.Errorf("%w: log %s", err, l.uid))
+	}
 }
 
 // AppendSync is Append, and then waits until the entries are durable or ctx ends. When ctx

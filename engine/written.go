@@ -28,9 +28,13 @@ type Written struct {
 
 // Written implements wal.Sink: a batch that holds records of this log is durable. It runs on
 // the committer's goroutine.
-func (l *Log) Written(_ raftlog.Batch, controls uint64) {
+func (l *Log) Written(batch raftlog.Batch, controls uint64) {
 	l.mu.Lock()
-	deleted := controls != l.done && l.settleLocked(controls)
+	var deleted bool
+	var published []pendingFact
+	if controls != l.done {
+		deleted, published = l.settleLocked(batch, controls)
+	}
 	var event Written
 	h := l.handlerOf()
 	if h != nil && l.e.opened {
@@ -49,19 +53,30 @@ func (l *Log) Written(_ raftlog.Batch, controls uint64) {
 		l.e.dying.remove(l)
 		l.e.flusher.dropLog(l)
 	}
+	for i := range published {
+		f := &published[i]
+		l.e.event(Event{Kind: EventSnapshot, UID: l.uid, Entry: f.id})
+		if f.done != nil {
+			f.done(f.snap, nil)
+		}
+	}
 	l.e.budget.relieve()
 	if event.Log != nil {
 		h.Written(event)
 	}
 }
 
-// settleLocked moves facts whose records are durable from the queue to the durable state, and
-// reports whether the log's deletion is among them.
-func (l *Log) settleLocked(controls uint64) (deleted bool) {
+// settleLocked moves facts whose records are durable from the queue to the durable state. It reports
+// whether the log's deletion is among them, and the states that were published.
+func (l *Log) settleLocked(batch raftlog.Batch, controls uint64) (deleted bool, published []pendingFact) {
 	l.done = controls
 	n := 0
 	for n < len(l.controls) && l.controls[n].seq <= controls {
-		deleted = l.settleFactLocked(&l.controls[n]) || deleted
+		f := &l.controls[n]
+		deleted = l.settleFactLocked(f, batch) || deleted
+		if f.kind == factSnapshot {
+			published = append(published, *f)
+		}
 		n++
 	}
 	if n == len(l.controls) {
@@ -72,12 +87,12 @@ func (l *Log) settleLocked(controls uint64) (deleted bool) {
 	if cap(l.controls) > idleControls && len(l.controls) == 0 {
 		l.controls = nil // an idle log keeps no memory for what it once queued
 	}
-	return deleted
+	return deleted, published
 }
 
 const idleControls = 4
 
-func (l *Log) settleFactLocked(f *pendingFact) (deleted bool) {
+func (l *Log) settleFactLocked(f *pendingFact, batch raftlog.Batch) (deleted bool) {
 	switch f.kind {
 	case factHard:
 		l.durable.hard = f.hard
@@ -90,6 +105,12 @@ func (l *Log) settleFactLocked(f *pendingFact) (deleted bool) {
 			l.durable.released = f.id
 			l.dropReleasedLocked()
 		}
+		if l.untidy {
+			l.untidy = false
+			l.e.flusher.tidy(l)
+		}
+	case factSnapshot:
+		l.settleSnapshotLocked(f, batch)
 	case factDelete:
 		l.durable.deleted, deleted = true, true
 	}

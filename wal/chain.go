@@ -51,7 +51,7 @@ func (w *WAL) putFragment(l *Log, x *raftlog.Entry, crc uint32) verdict {
 	w.round.fragments++
 	w.useChain(l, int64(to-from)+fragmentCost)
 	o := l.cur
-	o.last = o.first
+	o.last, o.term = o.first, x.Term
 	w.items = append(w.items, item{log: l, op: o, from: from, to: to, done: to == len(x.Data)})
 	w.round.bytes += to - from
 	if to < len(x.Data) {

@@ -115,14 +115,16 @@ func (w *WAL) estimate() int64 {
 // put notes entries that became durable.
 func (s *SealedLog) put(o *op) {
 	n := len(s.Spans)
-	if n > 0 && s.Spans[n-1].Source == o.src && s.Spans[n-1].Last == o.prev && o.first == o.prev+1 {
+	switch {
+	case n > 0 && s.Spans[n-1].Source == o.src && s.Spans[n-1].Last == o.prev && o.first == o.prev+1:
 		s.Spans[n-1].Last = o.last
-		return
+	default:
+		if n > 0 && s.Spans[n-1].Last >= o.first {
+			s.cut(o.prev, 0) // a truncation record precedes it, as a rule, and has the term
+		}
+		s.Spans = append(s.Spans, Span{Source: o.src, Prev: o.prev, First: o.first, Last: o.last})
 	}
-	if n > 0 && s.Spans[n-1].Last >= o.first {
-		s.cut(o.prev, 0) // a truncation record precedes it, as a rule, and has the term
-	}
-	s.Spans = append(s.Spans, Span{Source: o.src, Prev: o.prev, First: o.first, Last: o.last})
+	s.Last = raftlog.EntryID{Term: o.term, Index: o.last}
 }
 
 // cut notes that the log was truncated: last is the last index kept, term that of its entry.
@@ -137,6 +139,7 @@ func (s *SealedLog) cut(last raftlog.Index, term raftlog.Term) {
 		}
 		if x.First <= last {
 			x.Last = last
+			s.Last = raftlog.EntryID{Term: term, Index: last}
 			return
 		}
 		s.Spans = s.Spans[:n-1]

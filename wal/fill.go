@@ -219,7 +219,7 @@ func (w *WAL) putEntries(l *Log) verdict {
 func (w *WAL) took(l *Log, t *touch, last raftlog.Index, payload int) {
 	o := &l.cur
 	n := int(last-o.first) + 1
-	w.items = append(w.items, item{log: l, op: op{src: o.src, prev: o.prev, first: o.first, last: last}})
+	w.items = append(w.items, item{log: l, op: op{src: o.src, prev: o.prev, first: o.first, last: last, term: t.term}})
 	w.enc.complete(t, o.src, last, n, payload)
 	w.round.entries += n
 	w.round.bytes += payload

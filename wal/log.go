@@ -76,7 +76,8 @@ type op struct {
 	// prev precedes first. Of a control record, first is Index and last is Term.
 	prev, first, last raftlog.Index
 	// payload is that of a control record, or of the only entry when single is set: then term,
-	// crc and typ are that entry's too, and src need not be asked.
+	// crc and typ are that entry's too, and src need not be asked. In a batch, term is that of
+	// the last entry.
 	payload []byte
 	term    raftlog.Term
 	crc     uint32

@@ -52,7 +52,7 @@ func (w *WAL) encodeEntries(t *touch, o *op) {
 		x, crc, _ := o.src.Get(i)
 		w.enc.entry(t, prev, &x, crc)
 		payload += len(x.Data)
-		prev = i
+		prev, o.term = i, x.Term
 	}
 	w.enc.complete(t, o.src, o.last, int(o.last-o.first)+1, payload)
 }

@@ -24,6 +24,8 @@ type SealedLog struct {
 	// Spans are the entries that count, ascending and without overlap: truncations inside
 	// the file are honoured.
 	Spans []Span
+	// Last is the last entry that counts in the file, valid with Spans.
+	Last raftlog.EntryID
 	// Cut is the lowest index to which the file truncated the log, and CutTerm the term of the
 	// entry there, valid with HasCut: what earlier files hold above it does not count.
 	Cut     raftlog.Index

@@ -1,0 +1,199 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"runtime"
+	"sync/atomic"
+
+	"github.com/rawl-db/rawl/internal/manifest"
+	"github.com/rawl-db/rawl/internal/raftlog"
+	"github.com/rawl-db/rawl/internal/snapshot"
+)
+
+// SnapshotReader reads one captured state. Its file stays as long as the reader is open, also
+// when a newer snapshot takes its place. All methods but Close may be called by any goroutine.
+type SnapshotReader struct {
+	r      *snapshot.Reader
+	info   Snapshot
+	use    *snapshotUse
+	forget runtime.Cleanup
+}
+
+// snapshotUse is the claim of a reader on its file.
+type snapshotUse struct {
+	e    *Engine
+	path string
+	r    *snapshot.Reader
+	over atomic.Bool
+}
+
+func (u *snapshotUse) end() error {
+	if u.over.Swap(true) {
+		return nil
+	}
+	err := u.r.Close()
+	u.e.captures.release(u.path)
+	return err
+}
+
+// Info describes the state.
+func (r *SnapshotReader) Info() Snapshot { return r.info }
+
+// Context is what Capture.Context was. The caller must not change it.
+func (r *SnapshotReader) Context() []byte { return r.r.Meta().Context }
+
+// Live are the entries at or below Info().ID that the machine still needs.
+func (r *SnapshotReader) Live() Seq { return r.r.Meta().Live }
+
+// StateBytes is the length of the state as State yields it.
+func (r *SnapshotReader) StateBytes() int64 { return r.r.StateBytes() }
+
+// State returns a reader of the state. Only bytes that verified come out of it, and io.EOF only
+// when all of them did. It belongs to one goroutine; close it before the SnapshotReader. Errors:
+// ErrSnapshotCodec when Options.SnapshotCodecs lacks the codec that the file names; those of Read
+// are ErrCorrupt, ErrSnapshotCodec and those of the device.
+func (r *SnapshotReader) State() (io.ReadCloser, error) {
+	return r.r.NewStateReader(r.use.e.opts.SnapshotCodecs...)
+}
+
+// Verify reads the whole file and checks all of it. Errors: ErrCorrupt, ctx's, those of the device.
+func (r *SnapshotReader) Verify(ctx context.Context) error { return r.r.Verify(ctx) }
+
+// Header is what a transfer begins with: Log.Install takes it on the other side. Then come the
+// chunks.
+func (r *SnapshotReader) Header() []byte { return r.r.Header() }
+
+// Chunks is the number of chunks; Chunk reads and verifies one, from 0 on. The data lies in buf when
+// that is large enough, else in new memory. Errors: ErrCorrupt, and those of the device.
+func (r *SnapshotReader) Chunks() int { return r.r.Chunks() }
+
+// Chunk is described at Chunks.
+func (r *SnapshotReader) Chunk(n int, buf []byte) ([]byte, ChunkSum, error) { return r.r.Chunk(n, buf) }
+
+// Close ends the reading. A reader that is dropped is closed by the garbage collector.
+func (r *SnapshotReader) Close() error {
+	r.forget.Stop()
+	return r.use.end()
+}
+
+// OpenSnapshot opens a state that Snapshots listed. Header, context and live entries are checked; the
+// state is when it is read, or by Verify. Errors: ErrNotFound (it is gone), ErrCorrupt, ErrVersion,
+// ErrClosed, ErrDeleted, and those of the device.
+func (l *Log) OpenSnapshot(s Snapshot) (*SnapshotReader, error) {
+	if err := l.e.readable(); err != nil {
+		return nil, err
+	}
+	path := l.snapshotPath(s)
+	l.mu.Lock()
+	listed := false
+	for _, have := range l.durable.snapshots {
+		listed = listed || have == s
+	}
+	b := l.broken.Load()
+	if listed {
+		l.e.captures.acquire(path)
+	}
+	l.mu.Unlock()
+	if !listed {
+		return nil, fmt.Errorf("%w: %s at %v of log %s", ErrNotFound, s.Kind, s.ID, l.uid)
+	}
+	if b != nil && errors.Is(b.err, ErrDeleted) {
+		l.e.captures.release(path)
+		return nil, b.err
+	}
+	r, err := snapshot.Open(l.e.device.fs, path, l.id)
+	if err != nil {
+		l.e.captures.release(path)
+		return nil, fmt.Errorf("engine: log %s: %w", l.uid, err)
+	}
+	use := &snapshotUse{e: l.e, path: path, r: r}
+	out := &SnapshotReader{r: r, info: s, use: use}
+	out.forget = runtime.AddCleanup(out, func(u *snapshotUse) { _ = u.end() }, use)
+	return out, nil
+}
+
+// Restore opens the newest captured state that verifies, wholly, and from which the log goes on
+// without a gap: what a machine starts from. One that does not verify is set aside under
+// another name. When none is left although the log is released, the log is quarantined until a
+// snapshot is installed or it is deleted. Errors: ErrNoSnapshot (there is none, and nothing
+// is missing), ErrQuarantined, ErrClosed, ErrDeleted, ctx's, and those of the device.
+func (l *Log) Restore(ctx context.Context) (*SnapshotReader, error) {
+	damaged := error(nil)
+	for {
+		s, ok := l.newestContiguous()
+		if !ok {
+			break
+		}
+		r, err := l.OpenSnapshot(s)
+		if err == nil {
+			if err = r.Verify(ctx); err == nil {
+				return r, nil
+			}
+			_ = r.Close()
+		}
+		switch {
+		case errors.Is(err, ErrCorrupt), errors.Is(err, snapshot.ErrUnfinished), errors.Is(err, fs.ErrNotExist):
+			damaged = err
+			l.setAside(s, err)
+		case errors.Is(err, ErrNotFound): // a newer one took its place meanwhile
+		default:
+			return nil, err
+		}
+	}
+	if damaged == nil {
+		return nil, fmt.Errorf("%w: log %s", ErrNoSnapshot, l.uid)
+	}
+	if released := l.First() - 1; released > 0 {
+		return nil, l.quarantineAt(Range{First: 1, Last: released}, damaged.Error())
+	}
+	return nil, fmt.Errorf("%w: log %s: %w", ErrNoSnapshot, l.uid, damaged)
+}
+
+// newestContiguous returns the newest captured state that leaves no gap before the log's first entry.
+func (l *Log) newestContiguous() (Snapshot, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	list := l.durable.snapshots
+	if n := len(list); n > 0 && list[n-1].ID.Index >= l.view.Load().released.Index {
+		return list[n-1], true
+	}
+	return Snapshot{}, false
+}
+
+// setAside takes a damaged state off the list and keeps its bytes under another name.
+func (l *Log) setAside(s Snapshot, cause error) {
+	l.mu.Lock()
+	var kept []raftlog.Snapshot
+	for _, have := range l.durable.snapshots {
+		if have != s {
+			kept = append(kept, have)
+		}
+	}
+	l.durable.snapshots = kept
+	l.mu.Unlock()
+	l.e.flusher.tidy(l)
+	path := l.snapshotPath(s)
+	if err := l.e.device.fs.Rename(path, path+snapshot.BadSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		l.e.opts.Logger.Warn("cannot set a damaged snapshot aside", "err", err)
+	}
+	l.e.opts.Logger.Error("a captured state is damaged", "uid", string(l.uid), "at", s.ID.String(), "err", cause)
+	l.e.event(Event{Kind: EventSnapshotDamaged, UID: l.uid, Entry: s.ID, Err: cause})
+}
+
+// quarantineAt sets a log of a running engine apart and returns the error that its calls return.
+func (l *Log) quarantineAt(lost Range, reason string) error {
+	q := &QuarantineError{UID: l.uid, Lost: lost, Reason: reason}
+	note := &manifest.Quarantine{Lost: lost, Reason: reason}
+	l.mu.Lock()
+	l.broken.CompareAndSwap(nil, &brokenLog{err: q, quarantine: note})
+	l.mu.Unlock()
+	l.failAll(q)
+	l.e.flusher.tidy(l)
+	l.e.opts.Logger.Error("log is quarantined", "uid", string(l.uid), "err", q)
+	l.e.event(Event{Kind: EventQuarantined, UID: l.uid, Err: q})
+	return q
+}
