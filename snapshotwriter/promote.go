@@ -1,0 +1,88 @@
+package snapshotwriter
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/rawl-db/rawl/internal/raftlog"
+	"github.com/rawl-db/rawl/internal/snapshot"
+	"github.com/rawl-db/rawl/internal/vfs"
+)
+
+// Promote turns the checkpoint at id into a snapshot: it verifies all of it, syncs and renames it,
+// and syncs the directory; what it returns is durable. It blocks for as long as that takes; see
+// Job.Promote for doing it on a worker. Errors: fs.ErrNotExist, *CorruptError, ErrUnfinished, ErrVersion,
+// ErrExists, ErrBusy, ErrClosed, ErrPoisoned, those of the file system. After a failed sync the
+// checkpoint is gone; after any other error it is still there.
+func (w *Writer) Promote(log raftlog.LogID, id raftlog.EntryID) (raftlog.Snapshot, error) {
+	return w.promote(log, id, w.ended)
+}
+
+func (w *Writer) promote(log raftlog.LogID, id raftlog.EntryID, stopped func() error) (raftlog.Snapshot, error) {
+	from, to := w.Path(log, raftlog.KindCheckpoint, id), w.Path(log, raftlog.KindSnapshot, id)
+	for _, path := range []string{from, to} {
+		if err := w.claim(path); err != nil {
+			return raftlog.Snapshot{}, err
+		}
+		defer w.release(path)
+	}
+	if w.isPoisoned(from) {
+		return raftlog.Snapshot{}, fmt.Errorf("%w: %s", ErrPoisoned, from)
+	}
+	if err := w.absent(to); err != nil {
+		return raftlog.Snapshot{}, err
+	}
+	s, err := w.verify(from, log, stopped)
+	if err != nil {
+		return raftlog.Snapshot{}, err
+	}
+	if err := w.syncFile(from); err != nil {
+		return raftlog.Snapshot{}, err
+	}
+	err = w.o.FS.Rename(from, to)
+	if err == nil {
+		err = w.syncDirs(log)
+	}
+	if err != nil {
+		_ = w.o.FS.Rename(to, from) // it is the checkpoint it was, or a snapshot that nobody refers to
+		return raftlog.Snapshot{}, err
+	}
+	s.Kind = raftlog.KindSnapshot
+	return s, nil
+}
+
+// verify reads a finished or received file and checks all of it.
+func (w *Writer) verify(path string, log raftlog.LogID, stopped func() error) (raftlog.Snapshot, error) {
+	r, err := snapshot.Open(w.o.FS, path, log)
+	if err != nil {
+		return raftlog.Snapshot{}, err
+	}
+	defer r.Close()
+	err = r.VerifyPaced(context.Background(), func(n int) error { return w.pace(n, stopped) })
+	return r.Snapshot(), err
+}
+
+// syncFile syncs a checkpoint. One whose sync failed is removed, and refused if that fails too.
+func (w *Writer) syncFile(path string) error {
+	f, err := w.o.FS.Open(path, vfs.OpenOptions{Write: true})
+	if err != nil {
+		return err
+	}
+	err = f.Datasync()
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err != nil && w.o.FS.Remove(path) != nil {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.mu.poisoned[path] = struct{}{}
+	}
+	return err
+}
+
+func (w *Writer) isPoisoned(path string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, yes := w.mu.poisoned[path]
+	return yes
+}

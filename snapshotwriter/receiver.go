@@ -1,0 +1,212 @@
+package snapshotwriter
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/rawl-db/rawl/internal/raftlog"
+	"github.com/rawl-db/rawl/internal/snapshot"
+)
+
+// Target says whose snapshot is received.
+type Target struct {
+	// Log and UID name the log of this engine that the file will belong to.
+	Log raftlog.LogID
+	UID raftlog.UID
+	// Check refuses a snapshot before anything is written: by its position, its size
+	// (Info.FileBytes), its context. What it gets is the sender's Info. nil refuses nothing.
+	Check func(Info) error
+}
+
+// Receiver accepts a snapshot in chunks. Whatever the sender's kind, the file is a snapshot. One goroutine owns it;
+// it must end with Finish, Abort or Close.
+type Receiver struct {
+	w           *Writer
+	info        snapshot.Info
+	final, part string
+	out         *output
+	buf         []byte // a chunk with its header
+	next        int
+	total       snapshot.Total
+	err         error // sticky; ErrClosed at the end
+}
+
+// NewReceiver begins or resumes a transfer. header is what the sender's Reader.Header returned; it
+// is not kept. A file of the same header that an earlier Receiver left is verified, written again (what was read
+// may have come from a cache that the device never got) and continued behind its last sound chunk; any other is begun anew. That
+// blocks for as long as it takes. Errors: ErrVersion, *CorruptError, Check's error, ErrKind for a recovery
+// checkpoint, ErrMeta for a bad target, ErrExists, ErrBusy, ErrClosed, those of the file system.
+func (w *Writer) NewReceiver(header []byte, t Target) (*Receiver, error) {
+	info, err := snapshot.ParseHeader(header)
+	if err != nil {
+		return nil, fmt.Errorf("snapshotwriter: header of a transfer: %w", err)
+	}
+	if info.Kind == raftlog.KindRecovery {
+		return nil, fmt.Errorf("%w: %v", ErrKind, info.Kind)
+	}
+	if t.Check != nil {
+		if err := t.Check(info); err != nil {
+			return nil, err
+		}
+	}
+	info.Kind, info.Log, info.UID = raftlog.KindSnapshot, t.Log, t.UID
+	if err := info.Validate(); err != nil {
+		return nil, err
+	}
+	r := &Receiver{w: w, info: info, final: w.Path(t.Log, info.Kind, info.ID), total: info.NewTotal()}
+	r.part = r.final + snapshot.PartSuffix
+	if err := w.claim(r.final); err != nil {
+		return nil, err
+	}
+	r.buf = make([]byte, snapshot.ChunkHeaderBytes+int(min(int64(info.ChunkBytes), info.DataBytes)))
+	if err := r.open(); err != nil {
+		w.release(r.final)
+		return nil, err
+	}
+	return r, nil
+}
+
+// Info describes the file that is received.
+func (r *Receiver) Info() Info { return r.info }
+
+// Next is the chunk that Accept expects; Info().Chunks() when it has all.
+func (r *Receiver) Next() int { return r.next }
+
+// Accept takes chunk n. One before Next that is equal to what is there changes nothing. data is not
+// kept. Errors that leave the Receiver usable: ErrOutOfOrder, *CorruptError for a chunk that does not verify,
+// ErrOtherSnapshot. Errors of the file system remove what was received; the Receiver is then closed.
+func (r *Receiver) Accept(n int, data []byte, sum Sum) error {
+	if err := r.usable(); err != nil {
+		return err
+	}
+	if n < 0 || n > r.next || n >= r.info.Chunks() {
+		return fmt.Errorf("%w: %d where %d of %d is next", ErrOutOfOrder, n, r.next, r.info.Chunks())
+	}
+	if err := r.info.CheckChunk(n, data, sum); err != nil {
+		return err
+	}
+	if n < r.next {
+		return r.repeated(n, sum)
+	}
+	b := r.buf[:snapshot.ChunkHeaderBytes+len(data)]
+	r.info.PutChunkHeader(b, n, len(data), sum)
+	copy(b[snapshot.ChunkHeaderBytes:], data)
+	if err := r.out.put(b); err != nil {
+		return r.fail(err)
+	}
+	r.total.Add(data)
+	r.next++
+	return nil
+}
+
+// usable returns the sticky error, or that of a closed Writer.
+func (r *Receiver) usable() error {
+	if r.err != nil {
+		return r.err
+	}
+	return r.w.ended()
+}
+
+// repeated compares a sound chunk with the one that is there.
+func (r *Receiver) repeated(n int, sum Sum) error {
+	b := r.buf[:snapshot.ChunkHeaderBytes+r.info.ChunkLen(n)]
+	if k, err := r.out.f.ReadAt(b, r.info.Offset(n)); k < len(b) {
+		return r.fail(readError(r.part, err))
+	}
+	_, there, err := r.info.ParseChunk(n, b)
+	if err != nil {
+		return r.fail(fmt.Errorf("%s: %w", r.part, err))
+	}
+	if there != sum {
+		return fmt.Errorf("%w: chunk %d is another than before", ErrOtherSnapshot, n)
+	}
+	return nil
+}
+
+func readError(path string, err error) error {
+	if err == nil || errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return fmt.Errorf("snapshotwriter: reading %s: %w", path, err)
+}
+
+// Finish writes the trailer, syncs, verifies the whole file as read back, and publishes it; what it
+// returns is durable. It reads at the Writer's rate. Errors: ErrIncomplete, after which more chunks may
+// come; ErrClosed, *CorruptError and those of the file system, after which the Receiver is closed and what was
+// received is removed.
+func (r *Receiver) Finish() (raftlog.Snapshot, error) {
+	if err := r.usable(); err != nil {
+		return raftlog.Snapshot{}, err
+	}
+	if r.next < r.info.Chunks() {
+		return raftlog.Snapshot{}, fmt.Errorf("%w: %d of %d are there", ErrIncomplete, r.next, r.info.Chunks())
+	}
+	if r.total.Sum() != r.info.Total {
+		return raftlog.Snapshot{}, r.fail(&CorruptError{Path: r.part, Offset: r.info.Offset(r.next),
+			Chunk: snapshot.NoChunk, Reason: "checksum of all chunks"})
+	}
+	if err := r.out.put(r.info.AppendTrailer(nil)); err != nil {
+		return raftlog.Snapshot{}, r.fail(err)
+	}
+	if err := r.out.f.Datasync(); err != nil {
+		return raftlog.Snapshot{}, r.fail(err)
+	}
+	if err := r.closeFile(); err != nil {
+		return raftlog.Snapshot{}, r.fail(err)
+	}
+	s, err := r.w.verify(r.part, r.info.Log, r.w.ended)
+	if err != nil {
+		return raftlog.Snapshot{}, r.fail(err)
+	}
+	if err := r.w.publish(r.info.Log, r.part, r.final, true); err != nil {
+		return raftlog.Snapshot{}, r.fail(err)
+	}
+	r.end(ErrClosed)
+	return s, nil
+}
+
+// Abort removes what was received. Error: that of removing it. After Finish or Close it does nothing.
+func (r *Receiver) Abort() error {
+	if r.err != nil {
+		return nil
+	}
+	_ = r.closeFile()
+	err := r.w.o.FS.Remove(r.part)
+	r.end(ErrClosed)
+	return err
+}
+
+// Close keeps what was received for a later Receiver. After Finish, Abort or a failure it does nothing.
+func (r *Receiver) Close() error {
+	if r.err != nil {
+		return nil
+	}
+	err := r.closeFile()
+	r.end(ErrClosed)
+	return err
+}
+
+// fail ends the transfer and removes what was received: a file that had a failed write or
+// sync must not be continued.
+func (r *Receiver) fail(err error) error {
+	_ = r.closeFile()
+	r.w.remove(r.part)
+	r.end(err)
+	return err
+}
+
+// end makes every later call return err.
+func (r *Receiver) end(err error) {
+	r.err = err
+	r.w.release(r.final)
+}
+
+func (r *Receiver) closeFile() error {
+	if r.out == nil || r.out.f == nil {
+		return nil
+	}
+	f := r.out.f
+	r.out.f = nil
+	return f.Close()
+}

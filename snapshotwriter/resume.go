@@ -1,0 +1,103 @@
+package snapshotwriter
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"io/fs"
+
+	"github.com/rawl-db/rawl/internal/snapshot"
+	"github.com/rawl-db/rawl/internal/vfs"
+)
+
+// open continues the unfinished file of an earlier transfer, or creates one.
+func (r *Receiver) open() error {
+	if err := r.w.ended(); err != nil {
+		return err
+	}
+	if err := r.w.absent(r.final); err != nil {
+		return err
+	}
+	head := r.info.AppendHeader(nil)
+	f, err := r.w.o.FS.Open(r.part, vfs.OpenOptions{Write: true})
+	if err == nil {
+		r.out = &output{w: r.w, f: f, sync: true, stopped: r.w.ended}
+		if err := r.resume(head); err == nil || errors.Is(err, ErrClosed) {
+			if err != nil {
+				_ = r.closeFile()
+			}
+			return err
+		}
+		// It cannot be continued: of another snapshot, unreadable, or a write to it failed.
+		_ = r.closeFile()
+		r.next, r.total = 0, r.info.NewTotal()
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return r.create(head)
+}
+
+// create begins a new file, in place of one that is there.
+func (r *Receiver) create(head []byte) error {
+	f, err := r.w.begin(r.info.Log, r.final, r.part, r.w.ended)
+	if err != nil {
+		return err
+	}
+	r.out = &output{w: r.w, f: f, sync: true, stopped: r.w.ended}
+	if err := r.out.put(head); err != nil {
+		_ = r.closeFile()
+		r.w.remove(r.part)
+		return err
+	}
+	return nil
+}
+
+// errBegun says that a file does not begin as it must.
+var errBegun = errors.New("snapshotwriter: unfinished file of another transfer")
+
+// resume verifies what is there, from the front, and writes it again; what lies behind the last
+// sound chunk is cut.
+func (r *Receiver) resume(head []byte) error {
+	got := make([]byte, len(head))
+	if n, err := r.out.f.ReadAt(got, 0); n < len(got) {
+		return readError(r.part, err)
+	}
+	if !bytes.Equal(got, head) {
+		return errBegun
+	}
+	if err := r.out.write(head); err != nil {
+		return err
+	}
+	for r.next < r.info.Chunks() {
+		sound, err := r.resumeChunk()
+		if err != nil {
+			return err
+		}
+		if !sound {
+			break
+		}
+	}
+	return r.out.f.Truncate(r.out.off)
+}
+
+// resumeChunk takes the next chunk over when it is sound.
+func (r *Receiver) resumeChunk() (sound bool, err error) {
+	b := r.buf[:snapshot.ChunkHeaderBytes+r.info.ChunkLen(r.next)]
+	n, err := r.out.f.ReadAt(b, r.out.off)
+	if n < len(b) {
+		if err == nil || errors.Is(err, io.EOF) {
+			return false, nil
+		}
+		return false, readError(r.part, err)
+	}
+	data, _, err := r.info.ParseChunk(r.next, b)
+	if err != nil {
+		return false, nil
+	}
+	if err := r.out.write(b); err != nil {
+		return false, err
+	}
+	r.total.Add(data)
+	r.next++
+	return true, nil
+}
