@@ -3,6 +3,7 @@ package engine_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"path"
 	"strings"
@@ -78,7 +79,7 @@ func (p *patient) scan() {
 // dirsOf learns which directory is whose: only one log's segments are named by its entries.
 func (p *patient) dirsOf() {
 	for _, name := range p.mem.Files() {
-		if path.Ext(name) != ".seg" {
+		if path.Ext(name) != ".seg" && !isCapture(name) {
 			continue
 		}
 		b, _ := p.mem.ReadFile(name)
@@ -90,6 +91,12 @@ func (p *patient) dirsOf() {
 	}
 }
 
+// isCapture reports whether the file holds a captured state.
+func isCapture(name string) bool {
+	base := path.Base(name)
+	return strings.HasPrefix(base, "snapshot-") || strings.HasPrefix(base, "checkpoint-")
+}
+
 // wound is damage to a file at an offset, and what it may cost.
 type wound struct {
 	name    string
@@ -99,6 +106,7 @@ type wound struct {
 	one     bool                // any one log may be set apart
 	last    bool                // the newest batch may be cut
 	segment bool
+	capture bool // a captured state may be unreadable
 	refuse  bool // the open may fail
 }
 
@@ -107,6 +115,8 @@ func (p *patient) wound(name string, off int64) wound {
 	switch {
 	case strings.HasSuffix(name, ".seg"):
 		w.hits[p.dirs[path.Dir(name)]], w.segment = true, true
+	case isCapture(name):
+		w.hits[p.dirs[path.Dir(name)]], w.capture = true, true
 	case strings.HasSuffix(name, ".wal"):
 		for _, f := range p.frames[name] {
 			if begin := int64(f.Block) * frame.BlockSize; off < begin || off >= begin+int64(f.Blocks)*frame.BlockSize {
@@ -173,7 +183,7 @@ func (w *world) examine(d wound) map[engine.UID]bool {
 	if d.one && len(apart) > 1 {
 		w.fatalf("set apart %v", apart)
 	}
-	if len(apart) != len(r.Quarantined) && !d.segment {
+	if len(apart) != len(r.Quarantined) && !d.segment && !d.capture {
 		w.fatalf("set apart %v, reported %v", apart, r.Quarantined)
 	}
 	for l := range e.Logs() {
@@ -197,25 +207,43 @@ func (w *world) examineLog(h *history, d wound) bool {
 	}
 	switch {
 	case errors.Is(err, engine.ErrNotFound):
-	case may && errors.Is(err, engine.ErrQuarantined) && h.now.exists:
+	case may && errors.Is(err, engine.ErrQuarantined) && (h.now.exists || d.any): // what was cut off may hold the deletion
 		return true
-	case may && d.segment && errors.Is(err, engine.ErrCorrupt):
-		w.readSingly(l, h)
+	case may && (d.segment || d.capture) && errors.Is(err, engine.ErrCorrupt):
+		if bad := w.readSingly(l, h); bad == 0 && d.segment {
+			w.fatalf("log %s: a range fails, single reads do not: %v", h.uid, err)
+		}
 		return true
 	case err != nil:
 		w.fatalf("log %s: %v", h.uid, err)
 	}
-	if _, ok := h.match(&got); !ok {
+	if _, ok := h.match(&got); !ok && !(may && h.now.equalButReleased(got)) {
 		w.fatalf("log %s is\n %v, want\n %v\n%+v", h.uid, got, h.now, w.e.Stats().Recovery)
 	}
 	return false
 }
 
-// readSingly checks that each entry of a damaged log is right or an error.
-func (w *world) readSingly(l *engine.Log, h *history) {
+// equalButReleased reports whether got holds all that s does, and entries that s released: the
+// record of that is gone with what was damaged.
+func (s *state) equalButReleased(got state) bool {
+	if !got.exists || got.released.Index > s.released.Index || got.last().Index < s.released.Index || got.at(s.released.Index) != s.released {
+		return false
+	}
+	got.release(s.released)
+	return s.equal(&got)
+}
+
+// readSingly checks that each entry of a damaged log is right or an error, and counts errors.
+func (w *world) readSingly(l *engine.Log, h *history) (bad int) {
 	w.t.Helper()
-	bad := 0
+	want := maps.Clone(h.now.live)
+	if want == nil {
+		want = map[engine.Index]engine.Term{}
+	}
 	for i := l.First(); i <= l.Last().Index; i++ {
+		want[i] = h.now.at(i).Term
+	}
+	for i, term := range want {
 		e, err := l.Read(i)
 		if err != nil {
 			if !errors.Is(err, engine.ErrCorrupt) {
@@ -224,13 +252,11 @@ func (w *world) readSingly(l *engine.Log, h *history) {
 			bad++
 			continue
 		}
-		if life, err := checkEntry(h.uid, e, w.largest()); err != nil || life > 0 && life != h.now.life || e.ID() != h.now.at(i) {
-			w.fatalf("log %s: entry %v of life %d, want %v: %v", h.uid, e.ID(), life, h.now.at(i), err)
+		if life, err := checkEntry(h.uid, e, w.largest()); err != nil || life > 0 && life != h.now.life || e.Index != i || e.Term != term {
+			w.fatalf("log %s: entry %v of life %d, want %d/%d: %v", h.uid, e.ID(), life, term, i, err)
 		}
 	}
-	if bad == 0 {
-		w.fatalf("log %s: a range fails, single reads do not", h.uid)
-	}
+	return bad
 }
 
 func flipByte(name string, off int64, mask byte) func(*memfs.FS) {

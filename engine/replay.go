@@ -60,7 +60,23 @@ func (e *Engine) recover() (*replay, error) {
 		return nil, fmt.Errorf("engine: recover: %w", err)
 	}
 	r.report = report
+	r.settleSnapshots()
 	return r, r.settleDoubts()
+}
+
+// settleSnapshots carries out releases that the manifest left to the WAL, of logs whose record
+// of it was lost to damage: now that all else is replayed nothing can pass for a live entry.
+func (r *replay) settleSnapshots() {
+	for _, l := range r.logs {
+		for _, s := range l.durable.snapshots {
+			if s.Kind != KindSnapshot || s.ID.Index <= l.view.Load().released.Index || l.broken.Load() != nil {
+				continue
+			}
+			if s.ID.Index <= l.last.Index {
+				r.releaseAll(l, s.ID, l.durable.live, false)
+			}
+		}
+	}
 }
 
 // adopt makes a log as the manifest has it.

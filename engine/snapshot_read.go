@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"sync/atomic"
 
+	"github.com/rawl-db/rawl/internal/frame"
 	"github.com/rawl-db/rawl/internal/manifest"
 	"github.com/rawl-db/rawl/internal/raftlog"
 	"github.com/rawl-db/rawl/internal/snapshot"
@@ -108,6 +109,9 @@ func (l *Log) OpenSnapshot(s Snapshot) (*SnapshotReader, error) {
 	r, err := snapshot.Open(l.e.device.fs, path, l.id)
 	if err != nil {
 		l.e.captures.release(path)
+		if errors.Is(err, snapshot.ErrUnfinished) || errors.Is(err, frame.ErrMagic) { // it was published whole
+			err = fmt.Errorf("%w: %w", ErrCorrupt, err)
+		}
 		return nil, fmt.Errorf("engine: log %s: %w", l.uid, err)
 	}
 	use := &snapshotUse{e: l.e, path: path, r: r}
@@ -136,7 +140,7 @@ func (l *Log) Restore(ctx context.Context) (*SnapshotReader, error) {
 			_ = r.Close()
 		}
 		switch {
-		case errors.Is(err, ErrCorrupt), errors.Is(err, snapshot.ErrUnfinished), errors.Is(err, fs.ErrNotExist):
+		case errors.Is(err, ErrCorrupt), errors.Is(err, fs.ErrNotExist):
 			damaged = err
 			l.setAside(s, err)
 		case errors.Is(err, ErrNotFound): // a newer one took its place meanwhile
