@@ -25,8 +25,9 @@ type CompactTask struct {
 	// Group is what Choose chose, as the manifest lists it, oldest first. It is read, never
 	// changed, and so are the files.
 	Group []raftlog.Segment
-	// NextSegment numbers the new file; see Task. A later Task of the log must have a
-	// number above CompactResult.NextSegment, whether or not the outcome comes to be used.
+	// NextSegment numbers the new file; see Task. Later tasks of the log must have at least
+	// CompactResult.NextSegment, whether or not the outcome comes to be used. A flush of
+	// the log that is under way takes other numbers.
 	NextSegment uint64
 	// Floor is the first index that is not durably released, Live what is kept below it.
 	Floor raftlog.Index
@@ -97,20 +98,32 @@ func (w *Writer) Compact(task CompactTask) (*Compaction, error) {
 	if err := task.validate(); err != nil {
 		return nil, err
 	}
-	number := task.NextSegment
-	for i := range w.jobs {
-		if j := &w.jobs[i]; j.task.ID == task.ID {
-			number = max(number, j.next)
-			j.next = number + 1
-		}
-	}
-	w.compaction = newCompaction(w, task, number)
+	w.compaction = newCompaction(w, task, w.unused(&task))
 	return w.compaction, nil
 }
 
-// reserve keeps the number of a new file away from the log that is compacted.
+// unused returns the number of the task's new file. The flush under way, or the last one, may have
+// used numbers that the task does not know of.
+func (w *Writer) unused(task *CompactTask) uint64 {
+	n := task.NextSegment
+	for i := range w.results {
+		if r := &w.results[i]; r.ID == task.ID {
+			n = max(n, r.NextSegment)
+		}
+	}
+	for i := range w.jobs {
+		if j := &w.jobs[i]; j.task.ID == task.ID {
+			n = max(n, j.next)
+			j.next = n + 1
+		}
+	}
+	w.taken = fileKey{task.ID, n}
+	return n
+}
+
+// reserve keeps a job away from the number that the last compaction took.
 func (w *Writer) reserve(j *job) {
-	if c := w.compaction; c != nil && c.task.ID == j.task.ID {
-		j.next = max(j.next, c.made.Number+1)
+	if w.taken.id == j.task.ID {
+		j.next = max(j.next, w.taken.number+1)
 	}
 }

@@ -34,6 +34,7 @@ type Writer struct {
 	flying int // operations of the flush submitted and not reaped
 
 	compaction *Compaction // the one under way, nil for none
+	taken      fileKey     // the file of the last one
 
 	// poisoned holds listed segments that had a failed write or sync: they take no more.
 	poisoned map[fileKey]struct{}
