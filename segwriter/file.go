@@ -88,18 +88,24 @@ func (w *Writer) create(j *job, f *file) error {
 	f.path = Path(w.o.Dir, j.task.ID, j.next)
 	j.next++
 	f.created, j.newFile = true, true
-	create := func(direct bool) (vfs.File, error) {
-		return w.o.FS.Create(f.path, vfs.CreateOptions{Direct: direct})
-	}
 	var err error
-	f.f, err = w.direct(create)
+	f.f, err = w.createFile(f.path)
+	return err
+}
+
+// createFile creates a segment file whose number no list names.
+func (w *Writer) createFile(path string) (vfs.File, error) {
+	create := func(direct bool) (vfs.File, error) {
+		return w.o.FS.Create(path, vfs.CreateOptions{Direct: direct})
+	}
+	f, err := w.direct(create)
 	if errors.Is(err, fs.ErrExist) {
-		// No list names the number: a flush that a crash cut off left the file.
-		if err = w.o.FS.Remove(f.path); err == nil {
-			f.f, err = w.direct(create)
+		// A flush or compaction that a crash cut off left the file.
+		if err = w.o.FS.Remove(path); err == nil {
+			f, err = w.direct(create)
 		}
 	}
-	return err
+	return f, err
 }
 
 // direct opens a file as the options say, through the cache where the system cannot else.

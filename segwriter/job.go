@@ -16,13 +16,12 @@ var errGone = errors.New("log deleted")
 
 // job is one Task on its way through a flush.
 type job struct {
-	task  Task
-	res   *Result
-	list  []raftlog.Segment // the new list as far as it was fed
-	next  uint64            // number of the next new file
-	floor raftlog.Index
-	live  raftlog.Seq   // what is written below floor
-	from  raftlog.Index // nothing below is written; what the list holds there stays
+	task Task
+	res  *Result
+	list []raftlog.Segment // the new list as far as it was fed
+	next uint64            // number of the next new file
+	keep retained          // as last read
+	from raftlog.Index     // nothing below is written; what the list holds there stays
 
 	span int           // cursor: the next entry to feed is at or above at, in Spans[span]
 	at   raftlog.Index // 0: the span's first
@@ -54,22 +53,11 @@ func (j *job) reset() {
 // readReleased reads what is released and what of it is live.
 func (j *job) readReleased() {
 	if j.task.Floor != nil {
-		j.floor = j.task.Floor()
+		j.keep.floor = j.task.Floor()
 	}
 	if j.task.Live != nil {
-		j.live = j.task.Live()
+		j.keep.live = j.task.Live()
 	}
-}
-
-// wanted returns the lowest index at or above i that is to be written.
-func (j *job) wanted(i raftlog.Index) raftlog.Index {
-	if i >= j.floor {
-		return i
-	}
-	if next := j.live.Next(i); next != 0 && next < j.floor {
-		return next
-	}
-	return j.floor
 }
 
 // lowest returns where the flush begins: at the first span, or behind the live indexes at the
@@ -78,8 +66,8 @@ func (j *job) lowest() raftlog.Index {
 	low := j.task.Spans[0].First
 	for k := range j.task.Spans {
 		s := &j.task.Spans[k]
-		for i := j.wanted(s.First); i <= s.Last; i = j.wanted(i + 1) {
-			if _, _, ok := s.Source.Get(i); ok || i >= j.floor || !j.listed(i) {
+		for i := j.keep.next(s.First); i <= s.Last; i = j.keep.next(i + 1) {
+			if _, _, ok := s.Source.Get(i); ok || i >= j.keep.floor || !j.listed(i) {
 				return low
 			}
 			low = i + 1
@@ -115,7 +103,7 @@ func (j *job) cut(i raftlog.Index) {
 func (j *job) peek() (e raftlog.Entry, crc uint32, ok bool, err error) {
 	for missing := raftlog.Index(0); j.span < len(j.task.Spans); {
 		s := &j.task.Spans[j.span]
-		j.at = j.wanted(max(j.at, s.First, j.from))
+		j.at = j.keep.next(max(j.at, s.First, j.from))
 		if j.at > s.Last {
 			j.span, j.at = j.span+1, 0
 			continue

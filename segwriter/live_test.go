@@ -210,7 +210,7 @@ func TestLiveAtRandom(t *testing.T) {
 
 // randomRelease raises floor to at most last + 1 and draws what is live of all below.
 func (l *log) randomRelease(rng *rand.Rand, floor, last raftlog.Index, live raftlog.Seq) (raftlog.Index, raftlog.Seq) {
-	up := floor + raftlog.Index(rng.Uint64N(uint64(last+2-floor)))
+	up := floor + raftlog.Index(rng.Uint64N(uint64(max(last+1, floor)-floor)+1))
 	var kept raftlog.Seq
 	for i := range live.All() {
 		if rng.IntN(3) > 0 {

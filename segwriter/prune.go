@@ -9,13 +9,9 @@ import "github.com/rawl-db/rawl/internal/raftlog"
 func Prune(segments []raftlog.Segment, floor raftlog.Index, live raftlog.Seq) []raftlog.Segment {
 	var kept []raftlog.Segment
 	for _, s := range segments {
-		if needed(s.Range, floor, live) {
+		if (retained{floor, live}).any(s.Range) {
 			kept = append(kept, s)
 		}
 	}
 	return kept
-}
-
-func needed(r raftlog.Range, floor raftlog.Index, live raftlog.Seq) bool {
-	return !r.Empty() && (r.Last >= floor || r.Contains(live.Next(r.First)))
 }

@@ -180,6 +180,7 @@ func (w *Writer) send(o *op, f *file) error {
 		return fmt.Errorf("segwriter: submit: %w", err)
 	}
 	f.inflight++
+	w.flying++
 	return nil
 }
 

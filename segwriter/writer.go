@@ -28,22 +28,30 @@ type Writer struct {
 	left    int // jobs not settled
 	dirs    int // jobs whose directory was synced or needs none
 
-	ops  []*op // all ever made
-	idle []*op
-	done []*vfs.Op
+	ops    []*op // all ever made
+	idle   []*op
+	done   []*vfs.Op
+	flying int // operations of the flush submitted and not reaped
+
+	compaction *Compaction // the one under way, nil for none
+	taken      fileKey     // the file of the last one
 
 	// poisoned holds listed segments that had a failed write or sync: they take no more.
 	poisoned map[fileKey]struct{}
-	wrote    int64
+	wrote    int64 // by the flush since its last Step returned
 	err      error
 }
 
-// op is one operation in flight.
+// op is one operation in flight, of the flush or of a compaction.
 type op struct {
 	vfs.Op
 	file *file
 	buf  []byte // of the arena
 	free func() // of memory outside it
+
+	compaction *Compaction // nil for the flush
+	chunk      *chunk
+	window     *window
 }
 
 // New returns a Writer. It does no I/O. The error joins all violations of the options.
@@ -62,6 +70,7 @@ func (w *Writer) Begin(tasks []Task) {
 	w.results = make([]Result, len(tasks))
 	for i := range tasks {
 		w.jobs[i] = job{task: tasks[i], res: &w.results[i], next: tasks[i].NextSegment}
+		w.reserve(&w.jobs[i])
 		w.results[i] = Result{ID: tasks[i].ID, Segments: tasks[i].Segments, NextSegment: tasks[i].NextSegment}
 	}
 	w.started, w.feeding, w.retries, w.syncs = 0, nil, nil, nil
@@ -82,16 +91,13 @@ func (w *Writer) Step(limit int) (done bool, wrote int64, err error) {
 	if limit <= 0 || limit > w.o.Depth {
 		limit = w.o.Depth
 	}
-	w.wrote = 0
 	if w.left > 0 {
 		w.err = w.work(limit)
-		return false, w.wrote, w.err
-	}
-	done = w.syncDirs(limit)
-	if done {
+	} else if done = w.syncDirs(limit); done {
 		w.jobs = nil // and with it the references to sources
 	}
-	return done, w.wrote, nil
+	wrote, w.wrote = w.wrote, 0
+	return done, wrote, w.err
 }
 
 // work submits up to limit operations and reaps.
@@ -103,7 +109,8 @@ func (w *Writer) work(limit int) error {
 		}
 		w.arena = a
 	}
-	for n := 0; n < limit && w.o.Queue.Outstanding() < limit; n++ {
+	q := w.o.Queue
+	for n := 0; n < limit && w.flying < limit && q.Outstanding() < w.o.Depth; n++ {
 		more, err := w.submit()
 		if err != nil {
 			return err
@@ -112,15 +119,27 @@ func (w *Writer) work(limit int) error {
 			break
 		}
 	}
-	if w.o.Queue.Outstanding() == 0 {
+	if w.flying == 0 && q.Outstanding() < w.o.Depth {
 		return nil
 	}
-	n, err := w.o.Queue.Reap(1, w.done)
+	return w.reap(1)
+}
+
+// reap takes what has completed, waiting for least operations, and hands each to the
+// flush or the compaction that submitted it.
+func (w *Writer) reap(least int) error {
+	n, err := w.o.Queue.Reap(least, w.done)
 	if err != nil {
 		return fmt.Errorf("segwriter: queue: %w", err)
 	}
 	for _, op := range w.done[:n] {
-		w.complete(w.ops[op.Tag])
+		o := w.ops[op.Tag]
+		if o.compaction != nil {
+			o.compaction.complete(o)
+		} else {
+			w.flying--
+			w.complete(o)
+		}
 	}
 	clear(w.done[:n])
 	return nil
@@ -146,7 +165,8 @@ func (w *Writer) Avoid(old *Writer) {
 	}
 }
 
-// Close frees the buffers and closes files that a flush left open because its queue failed.
+// Close frees the buffers and closes files that a flush left open because its queue failed. A
+// compaction that has not ended is aborted.
 // Close the Queue first: its registered memory is freed here.
 func (w *Writer) Close() error {
 	for i := range w.jobs {
@@ -158,6 +178,10 @@ func (w *Writer) Close() error {
 		}
 	}
 	w.jobs = nil
+	if w.compaction != nil {
+		w.compaction.fail(errAborted)
+		w.compaction.free()
+	}
 	if w.arena != nil {
 		w.arena.free()
 		w.arena = nil

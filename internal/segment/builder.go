@@ -72,8 +72,18 @@ func (b *Builder) Add(e raftlog.Entry, crc uint32) error {
 	return nil
 }
 
+// ChunkSize is the length in bytes of a chunk of count entries with payload bytes in all.
+func ChunkSize(count, payload int) int { return chunkSize(count, payload) }
+
+// PayloadOffset is where the payloads begin in a chunk of count entries, in bytes from its start.
+func PayloadOffset(count int) int { return chunkHeaderSize + count*indexEntrySize }
+
+// EntryBytes is what an entry takes in a chunk beside its payload, in bytes.
+const EntryBytes = indexEntrySize
+
 // Encode writes the chunk to buf, which must hold Size bytes, resets the Builder and returns
-// the bytes written. There must be at least one entry.
+// the bytes written. There must be at least one entry. Payloads may lie in buf already, if in
+// the place where they belong: one behind the other from PayloadOffset on.
 func (b *Builder) Encode(buf []byte, p Place) []byte {
 	size := b.Size()
 	buf = buf[:size:size]

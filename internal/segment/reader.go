@@ -106,6 +106,11 @@ type Location struct {
 	CRC uint32
 }
 
+// Sound reports whether data is the payload that belongs there.
+func (l Location) Sound(data []byte) bool {
+	return len(data) == l.Length && frame.Checksum(data) == l.CRC
+}
+
 // Locate looks entry i up, in memory. Errors: ErrNotFound, *CorruptError.
 func (r *Reader) Locate(i raftlog.Index) (Location, error) {
 	if !r.s.Range.Contains(i) {
@@ -115,7 +120,7 @@ func (r *Reader) Locate(i raftlog.Index) (Location, error) {
 	if err != nil {
 		return Location{}, err
 	}
-	return Location{Offset: l.off, Length: int(l.length), Term: l.term, Type: l.typ, CRC: l.crc}, nil
+	return l.export(), nil
 }
 
 // Term returns the term of entry i, from memory. Errors: ErrNotFound, *CorruptError.
