@@ -30,6 +30,7 @@ type Engine struct {
 	wal      *wal.WAL
 	pool     *wal.Pool
 	cache    *readplan.Cache
+	executor *readplan.Executor
 	flusher  *flusher
 	monitor  *monitor
 	logs     *registry

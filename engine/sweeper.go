@@ -65,7 +65,7 @@ func (s *sweeper) sweep(name string) {
 	l, known := s.e.manifest.Log(id)
 	if !known && !s.e.manifest.Unnamed() {
 		s.removed++
-		s.e.flusher.removeDir(dir)
+		s.e.flusher.removeDir(id)
 		return
 	}
 	if !known || l.Quarantine != nil {
@@ -78,7 +78,7 @@ func (s *sweeper) sweep(name string) {
 	for _, name := range names {
 		if n, ok := segment.ParseFileName(name); ok && !listed(l, n) {
 			s.removed++
-			s.e.flusher.removeFile(filepath.Join(dir, name))
+			s.e.flusher.retire(id, n, nil)
 		}
 	}
 }
