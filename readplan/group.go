@@ -121,7 +121,7 @@ func (g *group) cut(gap int64) {
 	need := 0
 	for k := 0; k < len(g.places); {
 		p, n := g.join(k, gap)
-		need += alignUp(len(p.op.Buf))
+		need += alignUp(p.have)
 		g.pieces = append(g.pieces, p)
 		k += n
 	}
