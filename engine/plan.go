@@ -72,12 +72,18 @@ func collect(indexes iter.Seq[Index]) ([]Index, error) {
 	return want, nil
 }
 
-// planAll adds every index to b by one view, which it returns. Where that is outdated before an
+// planAll adds every index to b by one view, which it returns, and up to the end that the log had
+// then: of what is appended meanwhile nothing is taken. Where the view is outdated before an
 // index is found, a newer one serves as long as only releases and flushes came between; ok is
 // false after a truncation, because entries of before and after must not be mixed.
 func (l *Log) planAll(b *readplan.Builder, want []Index) (v *view, ok bool) {
 	v = l.view.Load()
+	end := v.last()
 	for _, i := range want {
+		if i > end {
+			b.Missing(i, fmt.Errorf("%w: %d, log %s ends at %d", ErrOutOfRange, i, l.uid, end))
+			continue
+		}
 		for !l.planOne(b, v, i) {
 			now := l.view.Load()
 			if now.newest() != v.newest() {
