@@ -81,6 +81,9 @@ func waitLoop(ctx context.Context, ended <-chan struct{}) error {
 // release gives back what open took, as far as it came.
 func (e *Engine) release() error {
 	var errs []error
+	if e.executor != nil {
+		errs = append(errs, e.executor.Close())
+	}
 	if e.cache != nil {
 		errs = append(errs, e.cache.Close())
 	}

@@ -31,6 +31,7 @@ type Engine struct {
 	wal      *wal.WAL
 	pool     *wal.Pool
 	cache    *readplan.Cache
+	executor *readplan.Executor
 	flusher  *flusher
 	monitor  *monitor
 	// snapshots writes captured states, captures guards their files while they are read.

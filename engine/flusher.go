@@ -3,15 +3,12 @@ package engine
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/rawl-db/rawl/internal/manifest"
 	"github.com/rawl-db/rawl/internal/raftlog"
-	"github.com/rawl-db/rawl/internal/segment"
 	"github.com/rawl-db/rawl/segwriter"
 	"github.com/rawl-db/rawl/wal"
 )
@@ -37,9 +34,9 @@ type flusher struct {
 		sealed  []wal.Sealed // oldest first
 		deleted []*Log
 		untidy  map[*Log]struct{} // logs whose segments wait to be looked through
-		files   []string          // to be removed
 		err     error             // why the flush of the oldest file fails, nil when it does not
 		waiting []flushWaiter
+		retired []retiredFile // nobody needs them any more
 		closed  bool
 	}
 }
@@ -145,6 +142,7 @@ func (f *flusher) close() error {
 // Step does one bounded piece of work. It reports whether there may be more, and how long the
 // caller should pause first so that commits are not disturbed.
 func (f *flusher) Step() (more bool, pause time.Duration) {
+	f.removeRetired()
 	if f.job != nil {
 		return f.stepJob()
 	}
@@ -156,9 +154,6 @@ func (f *flusher) Step() (more bool, pause time.Duration) {
 			return true, f.failed("remove deleted logs", err)
 		}
 		return true, 0
-	}
-	for _, path := range f.takeFiles() {
-		f.removeFile(path)
 	}
 	if logs := f.takeUntidy(); len(logs) > 0 {
 		if err := f.tidyUp(logs); err != nil {
@@ -539,39 +534,18 @@ func (f *flusher) remove(gone []*Log) error {
 	}
 	for _, l := range gone {
 		l.forget()
-		f.e.cache.Drop(l.id)
-		f.removeDir(f.e.logDir(l.id))
+		f.removeDir(l.id)
 	}
 	f.recovered()
 	return nil
 }
 
-// removeSegments removes the files of before that after no longer lists. What cannot be
-// removed stays as an orphan for the sweep of the next open.
+// removeSegments removes the files of before that after no longer lists.
 func (f *flusher) removeSegments(id raftlog.LogID, before, after []raftlog.Segment) {
 	for _, s := range before {
 		kept := slices.ContainsFunc(after, func(k raftlog.Segment) bool { return k.Number == s.Number })
 		if !kept {
-			name := filepath.Join(f.e.logDir(id), segment.FileName(s.Number))
-			f.e.cache.Retire(id, s.Number, func() { f.removeFile(name) })
+			f.retire(id, s.Number, nil)
 		}
 	}
-}
-
-func (f *flusher) removeFile(name string) {
-	if err := f.e.device.fs.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		f.e.opts.Logger.Warn("cannot remove file", "err", err)
-	}
-}
-
-// removeDir removes a log's directory with the files in it.
-func (f *flusher) removeDir(dir string) {
-	names, err := f.e.device.fs.List(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return
-	}
-	for _, name := range names {
-		f.removeFile(filepath.Join(dir, name))
-	}
-	f.removeFile(dir)
 }

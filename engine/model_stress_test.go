@@ -168,7 +168,9 @@ func (s *stress) readOne(l *stressLog, i, last engine.Index, rng *rand.Rand) (id
 	if err != nil {
 		return id, err
 	}
-	switch rng.IntN(4) {
+	switch rng.IntN(5) {
+	case 4:
+		return s.readPlan(h, i, last, rng)
 	case 0:
 		term, err := h.Term(i)
 		return engine.EntryID{Term: term, Index: i}, err
@@ -193,6 +195,42 @@ func (s *stress) readOne(l *stressLog, i, last engine.Index, rng *rand.Rand) (id
 		}
 		return e.ID(), err
 	}
+}
+
+// readPlan returns the identity that a plan found at i, and checks that the plan is of one time:
+// behind what was released, entries without a gap and with terms that never fall, then nothing.
+func (s *stress) readPlan(h *engine.Log, i, last engine.Index, rng *rand.Rand) (id engine.EntryID, err error) {
+	p, err := h.PlanRange(i, last, engine.PlanOptions{Depth: 1 + rng.IntN(32)})
+	if err != nil {
+		return id, err
+	}
+	if rng.IntN(8) > 0 { // else it is forgotten
+		defer p.Close()
+	}
+	next, term, first := i, engine.Term(0), error(nil)
+	beyond := false
+	for e, err := range p.Execute(s.t.Context()) {
+		if e.Index != next {
+			return id, fmt.Errorf("plan yields %v at %d: %w", e.ID(), next, err)
+		}
+		if next++; e.Index == i {
+			id, first = e.ID(), err
+		}
+		switch {
+		case errors.Is(err, engine.ErrOutOfRange):
+			beyond = true
+			continue
+		case errors.Is(err, engine.ErrCompacted) && term == 0:
+			continue
+		case err != nil || beyond || e.Term < term:
+			return id, fmt.Errorf("plan yields %v after term %d, beyond %v: %w", e.ID(), term, beyond, errors.Join(err, errors.New("not of one time")))
+		}
+		term = e.Term
+		if _, err := checkEntry(h.UID(), e, s.largest); err != nil {
+			return id, err
+		}
+	}
+	return id, first
 }
 
 // TestConcurrentUse runs owners, readers and flushes at once. What a reader gets is the right

@@ -170,6 +170,10 @@ func (e *Engine) openReaders() error {
 	if err != nil {
 		return err
 	}
+	e.executor, err = readplan.NewExecutor(readplan.ExecutorOptions{FS: e.device.deepFS, Cache: e.cache})
+	if err != nil {
+		return err
+	}
 	w, err := e.newSegmentWriter()
 	if err != nil {
 		return err

@@ -74,37 +74,23 @@ func (l *Log) Term(i Index) (term Term, err error) {
 func (l *Log) locate(i Index, read func(v *view, n int) (bool, error)) error {
 	for {
 		v := l.view.Load()
-		switch {
-		case l.broken.Load() != nil:
-			return l.broken.Load().err
-		case i == 0:
-			return fmt.Errorf("%w: index 0", ErrOutOfRange)
+		if b := l.broken.Load(); b != nil {
+			return b.err
 		}
-		if serves, err := v.serves(i); err != nil {
-			return l.readError(err, i)
-		} else if !serves {
-			return fmt.Errorf("%w: %d, log %s begins at %d", ErrCompacted, i, l.uid, v.released.Index+1)
-		}
-		t := v.at(i)
-		if t != nil && i > t.Last() && l.view.Load() == v {
-			return fmt.Errorf("%w: %d, log %s ends at %d", ErrOutOfRange, i, l.uid, t.Last())
-		}
-		if t != nil && t.Contains(i) {
+		p := v.resolve(i)
+		if p.kind == placeTable {
 			if ok, err := read(v, -1); ok || err != nil {
 				return err
 			}
+			p = v.resolveOnDisk(i)
 		}
-		if l.view.Load() != v {
+		switch {
+		case i > 0 && l.view.Load() != v:
 			continue
+		case p.kind != placeSegment:
+			return l.absence(v, i, p.kind)
 		}
-		n := v.segmentAt(i)
-		if n < 0 {
-			if err := l.missing(v, i); err != errViewChanged {
-				return err
-			}
-			continue
-		}
-		_, err := read(v, n)
+		_, err := read(v, p.segment)
 		if err != nil && l.view.Load() != v {
 			continue // the file may have gone with a release, truncation or deletion
 		}
@@ -112,16 +98,15 @@ func (l *Log) locate(i Index, read func(v *view, n int) (bool, error)) error {
 	}
 }
 
-// errViewChanged means that the question must be asked again.
-var errViewChanged = errors.New("engine: view changed")
-
-// missing tells an index beyond the end from one that should be there.
-func (l *Log) missing(v *view, i Index) error {
-	if end := l.Last(); i > end.Index {
-		return fmt.Errorf("%w: %d, log %s ends at %v", ErrOutOfRange, i, l.uid, end)
-	}
-	if l.view.Load() != v {
-		return errViewChanged
+// absence is why a view has no entry i.
+func (l *Log) absence(v *view, i Index, kind placeKind) error {
+	switch {
+	case kind == placeReleased:
+		return fmt.Errorf("%w: %d, log %s begins at %d", ErrCompacted, i, l.uid, v.released.Index+1)
+	case i == 0:
+		return fmt.Errorf("%w: index 0", ErrOutOfRange)
+	case kind == placeBeyond:
+		return fmt.Errorf("%w: %d, log %s ends at %d", ErrOutOfRange, i, l.uid, v.last())
 	}
 	return fmt.Errorf("%w: log %s has no entry %d although it begins at %d", ErrCorrupt, l.uid, i, v.released.Index+1)
 }
@@ -130,6 +115,8 @@ func (l *Log) readError(err error, i Index) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, ErrClosed), errors.Is(err, readplan.ErrClosed):
+		return ErrClosed
 	case errors.Is(err, segment.ErrNotFound):
 		return fmt.Errorf("%w: log %s: segment lacks entry %d", ErrCorrupt, l.uid, i)
 	case errors.Is(err, frame.ErrCorrupt):
@@ -144,9 +131,6 @@ func (l *Log) withSegment(s raftlog.Segment, fn func(*segment.Reader) error) err
 		return err
 	}
 	ref, err := l.e.cache.Acquire(l.id, s)
-	if errors.Is(err, readplan.ErrClosed) {
-		return ErrClosed
-	}
 	if err != nil {
 		return err
 	}

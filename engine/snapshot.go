@@ -108,7 +108,7 @@ func (l *Log) acceptCaptureLocked(c *Capture) error {
 func (l *Log) checkLiveLocked(live Seq) error {
 	v := l.view.Load()
 	for i := range live.Limit(v.released.Index).All() {
-		if ok, err := v.serves(i); !ok {
+		if ok, err := v.live.has(i); !ok {
 			if err == nil {
 				err = fmt.Errorf("%w: live entry %d, log %s begins at %d", ErrCompacted, i, l.uid, v.released.Index+1)
 			}

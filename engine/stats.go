@@ -56,6 +56,8 @@ type Stats struct {
 	SparesReady, SparesPooled       int
 	// MaxBatchBytes and GatherMaxBytes are the bounds in force.
 	MaxBatchBytes, GatherMaxBytes int
+	// Plans are the read plans: how many live, and how many were forgotten without Close.
+	Plans PlanStats
 	// Recovery is what Open found.
 	Recovery RecoveryReport
 }
@@ -76,7 +78,8 @@ func (e *Engine) Stats() Stats {
 		Flushes: e.stats.flushes.Load(), FlushErr: e.flusher.failing(),
 		WALFile: w.File, Rolls: w.Rolls, UnpreparedRolls: w.UnpreparedRolls, Starved: w.Starved,
 		SparesReady: w.SparesReady, SparesPooled: w.SparesPooled,
-		MaxBatchBytes: w.MaxBatchBytes, GatherMaxBytes: w.GatherMaxBytes, Recovery: e.recovery,
+		MaxBatchBytes: w.MaxBatchBytes, GatherMaxBytes: w.GatherMaxBytes,
+		Plans: e.executor.Stats(), Recovery: e.recovery,
 	}
 	if w.InFlightSince != 0 {
 		s.InFlight = time.Duration(e.now() - w.InFlightSince)

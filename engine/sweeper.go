@@ -72,7 +72,7 @@ func (s *sweeper) sweep(name string) {
 	m, known := s.e.manifest.Log(id)
 	if !known && l == nil && !s.e.manifest.Unnamed() {
 		s.removed++
-		s.e.flusher.removeDir(dir)
+		s.e.flusher.removeDir(id)
 		return
 	}
 	if l == nil || m.Quarantine != nil || l.quarantineNote() != nil {
@@ -83,8 +83,13 @@ func (s *sweeper) sweep(name string) {
 		return
 	}
 	for _, name := range names {
-		if l.leftover(m, name) {
-			s.removed++
+		if !l.leftover(m, name) {
+			continue
+		}
+		s.removed++
+		if n, ok := segment.ParseFileName(name); ok {
+			s.e.flusher.retire(id, n, nil)
+		} else {
 			s.e.flusher.removeFile(filepath.Join(dir, name))
 		}
 	}

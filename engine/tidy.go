@@ -27,18 +27,9 @@ func (f *flusher) tidy(l *Log) {
 
 func (f *flusher) dropFile(path string) {
 	f.mu.Lock()
-	f.mu.files = append(f.mu.files, path)
+	f.mu.retired = append(f.mu.retired, retiredFile{path: path})
 	f.mu.Unlock()
 	f.signal()
-}
-
-// takeFiles takes the files that are to be removed.
-func (f *flusher) takeFiles() []string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	files := f.mu.files
-	f.mu.files = nil
-	return files
 }
 
 // takeUntidy takes some of the logs whose segments wait to be looked through, in the order of

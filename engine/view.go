@@ -52,6 +52,17 @@ func (v *view) at(i Index) *memtable.Table {
 	return nil
 }
 
+// last returns the last index, as far as the view knows without the log's lock.
+func (v *view) last() Index {
+	if t := v.newest(); t != nil {
+		return t.Last()
+	}
+	if n := len(v.segments); n > 0 {
+		return v.segments[n-1].Range.Last
+	}
+	return v.released.Index
+}
+
 // answersTo returns the last index for which whatever answers for i does: the next newer table
 // begins behind it. A flush may publish segments that go further.
 func (v *view) answersTo(i Index) Index {
@@ -80,6 +91,54 @@ func (v *view) segmentAt(i Index) int {
 		return -1
 	}
 	return n
+}
+
+// place is where a view has an index.
+type place struct {
+	kind    placeKind
+	table   *memtable.Table // of placeTable
+	segment int             // of placeSegment: its position in the view's segments
+}
+
+type placeKind uint8
+
+const (
+	placeReleased placeKind = iota
+	placeBeyond             // above the last entry
+	placeTable
+	placeSegment
+	placeLost // should be there, and is not
+)
+
+// resolve says where index i is. A flush publishes its view before it drops memory: so what is
+// not placeTable holds only if, after resolve, v is still the log's view.
+func (v *view) resolve(i Index) place {
+	if i <= v.released.Index && i > 0 {
+		if live, err := v.live.has(i); err != nil {
+			return place{kind: placeLost}
+		} else if !live {
+			return place{kind: placeReleased}
+		}
+	}
+	t := v.at(i)
+	if i == 0 || t != nil && i > t.Last() {
+		return place{kind: placeBeyond}
+	}
+	if t != nil && t.Contains(i) {
+		return place{kind: placeTable, table: t}
+	}
+	return v.resolveOnDisk(i)
+}
+
+// resolveOnDisk is resolve for an index that no table holds.
+func (v *view) resolveOnDisk(i Index) place {
+	if n := v.segmentAt(i); n >= 0 {
+		return place{kind: placeSegment, segment: n}
+	}
+	if n := len(v.segments); len(v.chain) == 0 && (n == 0 || i > v.segments[n-1].Range.Last) {
+		return place{kind: placeBeyond}
+	}
+	return place{kind: placeLost}
 }
 
 // push returns the view with a new newest table that begins behind prev, as a truncation to
@@ -139,14 +198,6 @@ func (v *view) release(id EntryID, floor Index, live *liveSet) *view {
 	n.released, n.floor, n.live = id, floor, live
 	n.segments = keepAbove(floor, live).segments(v.segments)
 	return &n
-}
-
-// serves says whether entry i belongs to the log still: it is not released, or live.
-func (v *view) serves(i Index) (bool, error) {
-	if i > v.released.Index {
-		return true, nil
-	}
-	return v.live.has(i)
 }
 
 // cutSegments returns the list without what lies above last; it does not change segs.

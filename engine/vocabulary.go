@@ -3,6 +3,7 @@ package engine
 import (
 	"github.com/rawl-db/rawl/internal/raftlog"
 	"github.com/rawl-db/rawl/internal/snapshot"
+	"github.com/rawl-db/rawl/readplan"
 )
 
 // The vocabulary of logs, under the names that users write.
@@ -43,3 +44,24 @@ const (
 	// KindRecovery is a checkpoint that an orderly shutdown leaves to make the next start short.
 	KindRecovery = raftlog.KindRecovery
 )
+
+// Read plans, under the names that users write.
+type (
+	// Plan says where entries are; see Log.Plan.
+	Plan = readplan.Plan
+	// PlanOptions says how a plan is executed. The zero value is good.
+	PlanOptions = readplan.Options
+	// PlanStats counts plans.
+	PlanStats = readplan.Stats
+)
+
+// The values of PlanOptions.
+const (
+	PlanSorted     = readplan.Sorted
+	PlanRequested  = readplan.Requested
+	PlanRandom     = readplan.Random
+	PlanSequential = readplan.Sequential
+)
+
+// ErrPlanClosed is what executing a plan after its Close gives.
+var ErrPlanClosed = readplan.ErrPlanClosed

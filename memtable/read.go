@@ -73,31 +73,56 @@ func (t *Table) Each(first, last raftlog.Index, fn func(e raftlog.Entry, crc uin
 }
 
 // Fill is Each into slices: from first on it sets entries[k] and crcs[k] until the
-// shorter of both is full or an entry is not held, and returns how many it set.
+// shorter of both is full or an entry is not held, and returns how many it set. crcs is nil when
+// nobody asks for them.
 func (t *Table) Fill(first raftlog.Index, entries []raftlog.Entry, crcs []uint32) int {
-	n := min(len(entries), len(crcs))
-	entries, crcs = entries[:n], crcs[:n]
+	if crcs != nil {
+		entries = entries[:min(len(entries), len(crcs))]
+	}
 	w, i := t.walk(first, MaxIndex)
 	done := 0
-	for done < n {
-		slots := w.slots(i)
-		slots = slots[:min(len(slots), n-done)]
-		if len(slots) == 0 {
-			break
-		}
-		for k := range slots {
-			s := &slots[k]
-			data, ok := w.payload(s)
-			if !ok {
-				return done
+	for done < len(entries) {
+		slots := w.slots(i + raftlog.Index(done))
+		slots = slots[:min(len(slots), len(entries)-done)]
+		n := w.fill(slots, entries[done:], i+raftlog.Index(done))
+		if crcs != nil {
+			for k := range slots[:n] {
+				crcs[done+k] = slots[k].crc
 			}
-			e := &entries[done]
-			e.Index, e.Term, e.Type, e.Data = i, s.term, s.kind, data
-			crcs[done] = s.crc
-			done, i = done+1, i+1
+		}
+		done += n
+		if n == 0 || n < len(slots) {
+			break
 		}
 	}
 	return done
+}
+
+// fill sets the entries of slots, the first of which is that of i, until one was released. Its
+// loop is the whole cost of reading in batches: what it needs of the walker it keeps in locals.
+func (w *walker) fill(slots []slot, entries []raftlog.Entry, i raftlog.Index) int {
+	entries = entries[:len(slots)]
+	number, mem := w.number, []byte(nil)
+	if w.chunk != nil {
+		mem = w.chunk.mem
+	}
+	for k := range slots {
+		s, e := &slots[k], &entries[k]
+		e.Index, e.Term, e.Type = i+raftlog.Index(k), s.term, s.kind
+		if s.length == 0 {
+			e.Data = nil
+			continue
+		}
+		if s.chunk != number || mem == nil {
+			if w.chunk = w.tail.chunk(s.chunk); w.chunk == nil {
+				return k
+			}
+			w.number, number, mem = s.chunk, s.chunk, w.chunk.mem
+		}
+		end := s.offset + s.length
+		e.Data = mem[s.offset:end:end]
+	}
+	return len(slots)
 }
 
 // walker visits consecutive slots of one tail with one directory lookup per block

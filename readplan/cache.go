@@ -30,14 +30,18 @@ type key struct {
 	number uint64
 }
 
-// file is what the cache knows of one segment file. It exists while a reader of it does, or
-// is being opened.
+// file is what the cache knows of one segment file. It exists while it is pinned, and while a
+// reader of it exists or is being opened.
 type file struct {
 	key     key
 	current *open    // the reader that new uses may share, or nil
 	readers int      // open ones and those being opened, replaced ones included
-	then    []func() // to call when there is none
+	pins    int      // who needs the file, open or not
+	then    []func() // to call when there is neither; a file with any is retired
 }
+
+// retired reports whether the file is to be removed: a reader of it is not kept then.
+func (f *file) retired() bool { return len(f.then) > 0 }
 
 // open is one reader with its count of uses.
 type open struct {
@@ -80,11 +84,7 @@ func (c *Cache) Acquire(id raftlog.LogID, s raftlog.Segment) (Ref, error) {
 		c.mu.Unlock()
 		return Ref{}, ErrClosed
 	}
-	f := c.mu.files[k]
-	if f == nil {
-		f = &file{key: k}
-		c.mu.files[k] = f
-	}
+	f := c.fileLocked(k)
 	if o := f.current; o != nil && serves(o.seg, s) {
 		if o.uses++; o.uses == 1 {
 			c.mu.idle.remove(o)
@@ -106,6 +106,16 @@ func (c *Cache) Acquire(id raftlog.LogID, s raftlog.Segment) (Ref, error) {
 	o.r, o.err = segment.Open(c.o.FS, name, id, s, segment.ReadOptions{Direct: c.o.Direct})
 	close(o.ready)
 	return c.result(o)
+}
+
+// fileLocked returns what is known of a file, from now on if need be.
+func (c *Cache) fileLocked(k key) *file {
+	f := c.mu.files[k]
+	if f == nil {
+		f = &file{key: k}
+		c.mu.files[k] = f
+	}
+	return f
 }
 
 // result hands out a reader that is ready, or takes the use of a failed one back.
@@ -152,9 +162,12 @@ func (r Ref) Release() {
 		return
 	}
 	var unused *open
-	if o.file.current != o {
+	switch {
+	case o.file.current != o:
 		unused = o
-	} else {
+	case o.file.retired():
+		o.file.current, unused = nil, o
+	default:
 		c.mu.idle.pushLast(o)
 		if c.mu.idle.len > c.o.Files {
 			unused = c.detachLocked(c.mu.idle.first().file)

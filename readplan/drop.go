@@ -32,9 +32,9 @@ func (c *Cache) shut(o *open) {
 	}
 }
 
-// forgetLocked drops f when no reader of it is left, and returns what is to be called then.
+// forgetLocked drops f when nobody reads or pins it, and returns what is to be called then.
 func (c *Cache) forgetLocked(f *file) []func() {
-	if f.readers > 0 {
+	if f.readers > 0 || f.pins > 0 {
 		return nil
 	}
 	then := f.then
@@ -48,9 +48,9 @@ func (c *Cache) forgetLocked(f *file) []func() {
 // DropSegment closes the cached reader of one segment, or lets its last Release close it.
 func (c *Cache) DropSegment(id raftlog.LogID, number uint64) { c.Retire(id, number, nil) }
 
-// Retire is DropSegment for a file that is to be removed: once no reader of it is open,
-// then is called, at once on this goroutine or later on that of the last Release. It must
-// not acquire the segment.
+// Retire is DropSegment for a file that is to be removed: once no reader of it is open and nobody
+// pins it, then is called, at once on this goroutine or later on that of the last Release or
+// Unpin, which may be any: it must not wait, nor acquire the segment.
 func (c *Cache) Retire(id raftlog.LogID, number uint64, then func()) {
 	c.mu.Lock()
 	f := c.mu.files[key{id, number}]
@@ -67,6 +67,40 @@ func (c *Cache) Retire(id raftlog.LogID, number uint64, then func()) {
 	unused := c.detachLocked(f)
 	c.mu.Unlock()
 	c.shut(unused)
+}
+
+// Pin keeps a segment's file from what Retire announces, until Unpin. It opens no file and may
+// be called after Close. A pin counts only if the segment is still listed after it was taken: else
+// the file may have gone before.
+func (c *Cache) Pin(id raftlog.LogID, number uint64) {
+	c.mu.Lock()
+	c.fileLocked(key{id, number}).pins++
+	c.mu.Unlock()
+}
+
+// Unpin takes one Pin back. What Retire announced may be called by it.
+func (c *Cache) Unpin(id raftlog.LogID, number uint64) {
+	c.mu.Lock()
+	f := c.mu.files[key{id, number}]
+	f.pins--
+	then := c.forgetLocked(f)
+	c.mu.Unlock()
+	for _, fn := range then {
+		fn()
+	}
+}
+
+// Pinned returns the number of files that are pinned.
+func (c *Cache) Pinned() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := 0
+	for _, f := range c.mu.files {
+		if f.pins > 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // Drop closes all readers of a log that nobody uses, and lets the last Release close the

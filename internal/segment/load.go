@@ -189,7 +189,7 @@ func soundIndex(b []byte, c *chunk) bool {
 // says that they are there: a read that stays short is an error, not damage.
 func (r *Reader) readAligned(buf []byte, off int64, n int) ([]byte, error) {
 	if cap(buf) < n {
-		buf = alignedBuffer(n)
+		buf = AlignedBuffer(n)
 	}
 	buf = buf[:n]
 	got, err := r.f.ReadAt(buf, off)

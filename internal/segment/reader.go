@@ -144,10 +144,17 @@ func (r *Reader) Get(i raftlog.Index, buf []byte) (raftlog.Entry, uint32, error)
 	if err := r.readPayload(buf, l.Offset); err != nil {
 		return raftlog.Entry{}, 0, r.readError(err, l.Offset, raftlog.Range{First: i, Last: i})
 	}
-	if frame.Checksum(buf) != l.CRC {
-		return raftlog.Entry{}, 0, r.corrupt(l.Offset, i, "payload checksum")
+	e, err := r.Check(i, l, buf)
+	return e, l.CRC, err
+}
+
+// Check makes an entry of what was read at the location of entry i, data, which it keeps.
+// Errors: *CorruptError when the bytes do not verify.
+func (r *Reader) Check(i raftlog.Index, l Location, data []byte) (raftlog.Entry, error) {
+	if len(data) != l.Length || frame.Checksum(data) != l.CRC {
+		return raftlog.Entry{}, r.corrupt(l.Offset, i, "payload checksum")
 	}
-	return raftlog.Entry{Index: i, Term: l.Term, Type: l.Type, Data: buf}, l.CRC, nil
+	return raftlog.Entry{Index: i, Term: l.Term, Type: l.Type, Data: data}, nil
 }
 
 // readPayload fills b from off, through an aligned window where the file demands it.
@@ -180,7 +187,7 @@ func (r *Reader) borrow(n int) *[]byte {
 		w = new([]byte)
 	}
 	if cap(*w) < n {
-		*w = alignedBuffer(n)
+		*w = AlignedBuffer(n)
 	}
 	*w = (*w)[:n]
 	return w

@@ -1,0 +1,148 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+
+	"github.com/rawl-db/rawl/readplan"
+)
+
+// MaxPlanIndexes bounds the indexes of one plan.
+const MaxPlanIndexes = 1 << 20
+
+// Plan says where the entries of the given indexes are now, in any order and repeated or not. It
+// costs no disk and waits for nobody. The plan may be executed later, by anyone: appends,
+// truncations, releases, flushes and the log's deletion that come meanwhile change nothing in what
+// it yields. Until it is closed it keeps the memory of the entries it found there, and the segment
+// files of the others. The indexes are resolved together: all entries were in the log at one time.
+//
+// An index that the log does not have is no error of Plan: the execution yields it with
+// ErrCompacted or ErrOutOfRange, or leaves it out when the options say so. It yields ErrClosed for
+// what it has to read from disk after Close of the engine, and ErrCorrupt with the file for what
+// does not verify.
+//
+// Errors: ErrDeleted, ErrQuarantined, ErrClosed, ErrOptions, ErrTooLarge (above MaxPlanIndexes).
+func (l *Log) Plan(indexes iter.Seq[Index], o PlanOptions) (*Plan, error) {
+	if err := l.e.readable(); err != nil {
+		return nil, err
+	}
+	want, err := collect(indexes)
+	if err != nil {
+		return nil, fmt.Errorf("%w: log %s", err, l.uid)
+	}
+	b, err := l.e.executor.Begin(l.id, o, l.readError)
+	if err != nil {
+		return nil, planError(err)
+	}
+	for {
+		b.Reset(len(want))
+		v, ok := l.planAll(b, want)
+		ok = ok && l.keeps(v, b)
+		if broken := l.broken.Load(); broken != nil {
+			b.Drop()
+			return nil, broken.err
+		}
+		if ok {
+			p, err := b.Plan()
+			return p, planError(err)
+		}
+	}
+}
+
+func planError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, readplan.ErrClosed):
+		return ErrClosed
+	}
+	return fmt.Errorf("%w: %w", ErrOptions, err)
+}
+
+func collect(indexes iter.Seq[Index]) ([]Index, error) {
+	var want []Index
+	for i := range indexes {
+		if len(want) == MaxPlanIndexes {
+			return nil, fmt.Errorf("%w: a plan of more than %d indexes", ErrTooLarge, MaxPlanIndexes)
+		}
+		want = append(want, i)
+	}
+	return want, nil
+}
+
+// planAll adds every index to b by one view, which it returns, and up to the end that the log had
+// then: of what is appended meanwhile nothing is taken. Where the view is outdated before an
+// index is found, a newer one serves as long as only releases and flushes came between; ok is
+// false after a truncation, because entries of before and after must not be mixed.
+func (l *Log) planAll(b *readplan.Builder, want []Index) (v *view, ok bool) {
+	v = l.view.Load()
+	end := v.last()
+	for _, i := range want {
+		if i > end {
+			b.Missing(i, fmt.Errorf("%w: %d, log %s ends at %d", ErrOutOfRange, i, l.uid, end))
+			continue
+		}
+		for !l.planOne(b, v, i) {
+			now := l.view.Load()
+			if now.newest() != v.newest() {
+				return v, false
+			}
+			v = now
+		}
+	}
+	return v, true
+}
+
+// planOne adds one index, or nothing when the view may be outdated for it.
+func (l *Log) planOne(b *readplan.Builder, v *view, i Index) bool {
+	p := v.resolve(i)
+	if p.kind == placeTable {
+		if e, _, ok := p.table.Get(i); ok {
+			b.Memory(e)
+			return true
+		}
+		p = v.resolveOnDisk(i)
+	}
+	if l.view.Load() != v {
+		return false
+	}
+	if p.kind == placeSegment {
+		b.Segment(i, v.segments[p.segment])
+	} else {
+		b.Missing(i, l.absence(v, i, p.kind))
+	}
+	return true
+}
+
+// keeps reports whether every segment that b pins is still listed: it was not retired before it
+// was pinned then.
+func (l *Log) keeps(v *view, b *readplan.Builder) bool {
+	now := l.view.Load()
+	if now == v {
+		return true
+	}
+	listed := make(map[uint64]bool, len(now.segments))
+	for _, s := range now.segments {
+		listed[s.Number] = true
+	}
+	for s := range b.Segments() {
+		if !listed[s.Number] {
+			return false
+		}
+	}
+	return true
+}
+
+// PlanRange is Plan of the indexes from first to last.
+func (l *Log) PlanRange(first, last Index, o PlanOptions) (*Plan, error) {
+	r := Range{First: first, Last: last}
+	if r.Empty() {
+		return l.Plan(slices.Values([]Index(nil)), o)
+	}
+	return l.Plan(func(yield func(Index) bool) {
+		for n, i := r.Len(), first; n > 0 && yield(i); n, i = n-1, i+1 {
+		}
+	}, o)
+}

@@ -1,0 +1,199 @@
+package readplan
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/rawl-db/rawl/internal/raftlog"
+	"github.com/rawl-db/rawl/internal/segment"
+	"github.com/rawl-db/rawl/internal/vfs"
+)
+
+const (
+	groupBytes = 8 << 20 // of pieces, unless one entry is larger
+	groupItems = 16384
+	groupFiles = 128
+	pieceBytes = 1 << 20 // unless one entry is larger
+)
+
+// group is a stretch of a plan's items, in the order of yielding, that is read at once. It
+// belongs to the execution that has its lane.
+type group struct {
+	number uint64 // its place in the lane
+	items  []item // in memory, missing, or one of reads
+	next   int    // first of items that was not taken
+
+	files  []openFile
+	reads  []wanted // the items in segments, in their order
+	read   int      // first of reads that was not taken
+	places []uint32 // positions in reads, by place on disk
+	pieces []piece
+	arena  []byte // of the pieces, aligned
+	cost   int    // bytes that the pieces may take
+}
+
+// openFile is a segment in use by a group.
+type openFile struct {
+	segment uint32 // position in the plan
+	ref     Ref
+	err     error // why there is no ref
+}
+
+// wanted is one entry to be read.
+type wanted struct {
+	loc   segment.Location
+	file  uint32
+	piece uint32 // none when the payload is empty
+	err   error  // why it cannot be read
+}
+
+func (g *group) more() bool { return g.next < len(g.items) }
+
+// reset makes the group one of nothing. What it had open is released, what is in its arena lost.
+func (g *group) reset() {
+	for k := range g.files {
+		if f := &g.files[k]; f.err == nil {
+			f.ref.Release()
+		}
+	}
+	clear(g.files)
+	clear(g.reads)
+	clear(g.pieces)
+	g.items, g.files, g.reads, g.places, g.pieces = nil, g.files[:0], g.reads[:0], g.places[:0], g.pieces[:0]
+	g.next, g.read, g.cost = 0, 0, 0
+	if cap(g.arena) > 2*groupBytes {
+		g.arena = nil
+	}
+}
+
+// add locates the entry of a segment and reports whether the group has room for more.
+func (g *group) add(b *body, it item) bool {
+	n := g.open(b, it.at)
+	w := wanted{file: uint32(n), err: g.files[n].err}
+	if w.err == nil {
+		w.loc, w.err = g.files[n].ref.Reader().Locate(it.index)
+	}
+	if w.err == nil && w.loc.Length > 0 {
+		g.cost += g.distance(&w, int(b.o.gap()))
+		g.places = append(g.places, uint32(len(g.reads)))
+	}
+	g.reads = append(g.reads, w)
+	return g.cost < groupBytes && len(g.files) < groupFiles
+}
+
+// distance is what the entry adds to the pieces at most.
+func (g *group) distance(w *wanted, gap int) int {
+	n := w.loc.Length
+	if k := len(g.reads) - 1; k >= 0 && g.reads[k].err == nil && g.reads[k].file == w.file {
+		before := &g.reads[k].loc
+		d := w.loc.Offset - before.Offset - int64(before.Length)
+		if d >= 0 && d <= int64(gap) {
+			return n + int(d)
+		}
+	}
+	return n + gap
+}
+
+// open returns the position of the segment in files.
+func (g *group) open(b *body, at uint32) int {
+	for k := len(g.files) - 1; k >= 0; k-- {
+		if g.files[k].segment == at {
+			return k
+		}
+	}
+	f := openFile{segment: at}
+	if b.x.isClosed() {
+		f.err = ErrClosed
+	} else {
+		f.ref, f.err = b.x.o.Cache.Acquire(b.id, b.segments[at])
+	}
+	g.files = append(g.files, f)
+	return len(g.files) - 1
+}
+
+// cut makes the pieces: entries by place, joined over gaps of at most gap bytes, in the order in
+// which they are asked for.
+func (g *group) cut(gap int64) {
+	slices.SortFunc(g.places, func(x, y uint32) int {
+		a, b := &g.reads[x], &g.reads[y]
+		return cmp.Or(cmp.Compare(a.file, b.file), cmp.Compare(a.loc.Offset, b.loc.Offset))
+	})
+	need := 0
+	for k := 0; k < len(g.places); {
+		p, n := g.join(k, gap)
+		need += alignUp(p.have)
+		g.pieces = append(g.pieces, p)
+		k += n
+	}
+	g.allot(need)
+}
+
+// join makes the piece that begins with place k, and returns how many places it has. Its buffer is
+// of the right length, and not there yet.
+func (g *group) join(k int, gap int64) (p piece, n int) {
+	w := &g.reads[g.places[k]]
+	file := g.files[w.file].ref.Reader().File()
+	direct := file.Direct()
+	start, end := w.loc.Offset, w.loc.Offset+int64(w.loc.Length)
+	if direct {
+		start, end = alignDown(start), int64(alignUp(int(end)))
+	}
+	for ; k+n < len(g.places); n++ {
+		v := &g.reads[g.places[k+n]]
+		to := v.loc.Offset + int64(v.loc.Length)
+		if direct {
+			to = int64(alignUp(int(to)))
+		}
+		if n > 0 && (v.file != w.file || v.loc.Offset-end > gap || to-start > pieceBytes && to > end) {
+			break
+		}
+		end = max(end, to)
+		v.piece = uint32(len(g.pieces))
+	}
+	p.op = vfs.Op{Kind: vfs.OpRead, File: file, Off: start, Tag: g.number<<32 | uint64(len(g.pieces))}
+	p.have = int(end - start)
+	return p, n
+}
+
+const blockSize = vfs.BlockSize
+
+func alignDown(n int64) int64 { return n &^ (blockSize - 1) }
+func alignUp(n int) int       { return (n + blockSize - 1) &^ (blockSize - 1) }
+
+// take returns the next item, and what is to be read for it when it lies in a segment.
+func (g *group) take() (it item, w *wanted) {
+	it = g.items[g.next]
+	g.next++
+	if it.kind == inSegment {
+		w = &g.reads[g.read]
+		g.read++
+	}
+	return it, w
+}
+
+// entry makes the entry of what was read for it, or reads it by itself when its piece was not.
+func (g *group) entry(w *wanted, i raftlog.Index) (raftlog.Entry, error) {
+	r := g.files[w.file].ref.Reader()
+	if w.loc.Length == 0 {
+		return r.Check(i, w.loc, nil)
+	}
+	if data, ok := g.pieces[w.piece].bytes(w.loc.Offset, w.loc.Length); ok {
+		return r.Check(i, w.loc, data)
+	}
+	e, _, err := r.Get(i, nil)
+	return e, err
+}
+
+// allot gives the pieces their buffers, need bytes in all.
+func (g *group) allot(need int) {
+	if len(g.arena) < need {
+		g.arena = segment.AlignedBuffer(need)
+	}
+	at := 0
+	for k := range g.pieces {
+		p := &g.pieces[k]
+		p.op.Buf = g.arena[at : at+p.have : at+p.have]
+		at += alignUp(p.have)
+		p.have = 0
+	}
+}
