@@ -40,6 +40,7 @@ func (e *Engine) Close(ctx context.Context) error {
 		return ErrClosed
 	}
 	e.state.Store(stateClosing)
+	e.happenedEverywhere(happenedEnd)
 	if err := e.stopLoops(ctx); err != nil {
 		return err
 	}

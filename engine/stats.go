@@ -56,6 +56,10 @@ type Stats struct {
 	SparesReady, SparesPooled       int
 	// MaxBatchBytes and GatherMaxBytes are the bounds in force.
 	MaxBatchBytes, GatherMaxBytes int
+	// Readers are the external readers that are open; ReadersDropped were never closed, and
+	// reclaimed by the garbage collector.
+	Readers        int
+	ReadersDropped uint64
 	// Recovery is what Open found.
 	Recovery RecoveryReport
 }
@@ -78,6 +82,7 @@ func (e *Engine) Stats() Stats {
 		SparesReady: w.SparesReady, SparesPooled: w.SparesPooled,
 		MaxBatchBytes: w.MaxBatchBytes, GatherMaxBytes: w.GatherMaxBytes, Recovery: e.recovery,
 	}
+	s.Readers, s.ReadersDropped = e.readers.count()
 	if w.InFlightSince != 0 {
 		s.InFlight = time.Duration(e.now() - w.InFlightSince)
 	}
@@ -107,7 +112,8 @@ type LogStats struct {
 	First             Index
 	Last, LastWritten EntryID
 	HardState         HardState
-	Applied           Index
+	// Applied and Committed are the owner's; Committed is not durable.
+	Applied, Committed Index
 	// MemoryBytes are held by its memtables. SegmentBytes are on disk, in Segments files.
 	MemoryBytes  int64
 	SegmentBytes int64
@@ -122,7 +128,7 @@ func (l *Log) Stats() LogStats {
 	defer l.mu.Unlock()
 	v := l.view.Load()
 	s := LogStats{UID: l.uid, First: v.released.Index + 1, Last: l.last, LastWritten: l.writtenLocked(),
-		HardState: l.hard, Applied: l.applied, Segments: len(v.segments)}
+		HardState: l.hard, Applied: l.applied, Committed: l.Committed(), Segments: len(v.segments)}
 	for _, k := range v.chain {
 		s.MemoryBytes += k.table.Bytes()
 	}

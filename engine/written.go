@@ -49,6 +49,7 @@ func (l *Log) Written(_ raftlog.Batch, controls uint64) {
 		l.e.flusher.dropLog(l)
 	}
 	l.e.budget.relieve()
+	l.wroteOutside()
 	if event.Log != nil {
 		h.Written(event)
 	}
