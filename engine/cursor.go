@@ -68,9 +68,9 @@ func ParseCursor(text string) (Cursor, error) {
 	if len(text) > maxCursorText {
 		return Cursor{}, tooLongCursor(len(text))
 	}
-	head, _, _ := strings.Cut(text, ".")
+	head, _, dotted := strings.Cut(text, ".")
 	version, found := strings.CutPrefix(head, cursorMagic)
-	if !found {
+	if !found || !dotted {
 		return Cursor{}, fmt.Errorf("%w: it does not begin with %q", ErrBadCursor, cursorMagic)
 	}
 	if _, ok := decimal(version); !ok {
