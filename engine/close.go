@@ -41,6 +41,7 @@ func (e *Engine) Close(ctx context.Context) error {
 	}
 	e.state.Store(stateClosing)
 	_ = e.snapshots.Close() // it never fails
+	e.happenedEverywhere(happenedEnd)
 	if err := e.stopLoops(ctx); err != nil {
 		return err
 	}

@@ -41,6 +41,7 @@ type Engine struct {
 	dying     *registry // deleted logs whose deletion is not durable yet
 	budget    budget
 	waiters   waiterPool
+	readers   readerList
 	ids       idSource
 	recovery  RecoveryReport
 	stats     engineStats
@@ -213,6 +214,7 @@ func (e *Engine) Delete(ctx context.Context, uid UID) error {
 	}
 	l.broken.Store(&brokenLog{err: fmt.Errorf("%w: %s", ErrDeleted, uid), quarantine: l.quarantineNote()})
 	l.failWaitersLocked(ErrDeleted, func(*waiter) bool { return true })
+	l.happened(happenedEnd)
 	e.dying.replace(l)
 	e.logs.remove(l)
 	e.event(Event{Kind: EventDeleted, UID: uid})

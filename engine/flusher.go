@@ -495,6 +495,7 @@ func (t *flushTask) publish() {
 		}
 	}
 	l.setView(v.withSegments(t.put.Segments))
+	l.happened(happenedSegments)
 	for _, s := range t.sealed.Spans {
 		for _, k := range v.chain {
 			if s.Source == wal.Source(k.table) {

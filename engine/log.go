@@ -28,6 +28,10 @@ type Log struct {
 	// held is the memory of the log's tables, and of those that a truncation cut off and that
 	// the WAL may still have to read, in bytes. Changed under mu.
 	held atomic.Int64
+	// external is what those who read from outside need, nil until there is one.
+	external atomic.Pointer[external]
+	// committed is the owner's commit index. Changed under mu.
+	committed atomic.Uint64
 
 	// mu serialises the owner, the acknowledgement of a batch and the publication of a flush.
 	// It is ordered before the locks of package wal and never held across I/O.
@@ -202,8 +206,9 @@ func (l *Log) writtenLocked() EntryID {
 // follows prev is truncated first, as by TruncateTo; the last released entry may be prev too.
 //
 // Errors, with nothing appended: ErrGap, ErrCompacted (prev was released), ErrTooLarge (an entry
-// above MaxEntryBytes, or a call above half of LogMemoryBytes), ErrBusy (a Ready event follows),
-// ErrReadOnly, ErrFailed, ErrClosed, ErrDeleted, ErrQuarantined.
+// above MaxEntryBytes, or a call above half of LogMemoryBytes), ErrCommitted (prev is below the
+// commit index), ErrBusy (a Ready event follows), ErrReadOnly, ErrFailed, ErrClosed, ErrDeleted,
+// ErrQuarantined.
 func (l *Log) Append(prev EntryID, entries []Entry) error {
 	bytes, err := l.checkEntries(prev, entries)
 	if err != nil {
@@ -416,6 +421,9 @@ func (l *Log) TruncateTo(last Index) error {
 }
 
 func (l *Log) truncateLocked(to EntryID) error {
+	if err := l.keepsCommitted(to); err != nil {
+		return err
+	}
 	err := l.controlLocked(pendingFact{kind: factTruncate, id: to}, wal.Control{Kind: wal.KindTruncate, Index: to.Index, Term: to.Term})
 	if err != nil {
 		return err
@@ -428,7 +436,9 @@ func (l *Log) truncateLocked(to EntryID) error {
 // cutLocked makes to the last entry in memory. It returns the memory that is now held for the
 // WAL only.
 func (l *Log) cutLocked(to EntryID) (held int64) {
+	l.cutOutside(to)
 	_, held = l.beginTableLocked(to)
+	l.happened(happenedCut)
 	l.last = to
 	l.cuts++
 	if l.base.Index > to.Index {
@@ -470,6 +480,7 @@ func (l *Log) Release(upTo Index) error {
 	n := v.release(id, l.durable.floor(id.Index), v.live)
 	l.untidy = l.untidy || len(n.segments) < len(v.segments)
 	l.setView(n)
+	l.happened(happenedRelease)
 	return nil
 }
 

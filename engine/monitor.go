@@ -59,6 +59,7 @@ func (m *monitor) Step() {
 	case h == HealthFailed && !m.failed:
 		m.failed = true
 		m.e.failWaiters(m.e.failure())
+		m.e.happenedEverywhere(happenedEnd)
 	case h == HealthReadOnly:
 		if m.retryIn--; m.retryIn <= 0 {
 			m.retryIn = 5

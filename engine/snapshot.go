@@ -205,6 +205,7 @@ func (l *Log) settleSnapshotLocked(f *pendingFact, batch raftlog.Batch) {
 	}
 	l.capturing, l.capturingLive = false, false
 	if f.snap.Kind != KindSnapshot {
+		l.happened(happenedSnapshot)
 		return
 	}
 	v := l.view.Load()
@@ -214,6 +215,7 @@ func (l *Log) settleSnapshotLocked(f *pendingFact, batch raftlog.Batch) {
 	l.setView(v.release(released, l.durable.floor(released.Index), f.live))
 	l.dropReleasedLocked()
 	l.e.flusher.tidy(l)
+	l.happened(happenedSnapshot | happenedRelease)
 }
 
 func later(a, b EntryID) EntryID {

@@ -58,6 +58,10 @@ type Stats struct {
 	MaxBatchBytes, GatherMaxBytes int
 	// Plans are the read plans: how many live, and how many were forgotten without Close.
 	Plans PlanStats
+	// Readers are the external readers that are open; ReadersDropped were never closed, and
+	// reclaimed by the garbage collector.
+	Readers        int
+	ReadersDropped uint64
 	// Recovery is what Open found.
 	Recovery RecoveryReport
 }
@@ -81,6 +85,7 @@ func (e *Engine) Stats() Stats {
 		MaxBatchBytes: w.MaxBatchBytes, GatherMaxBytes: w.GatherMaxBytes,
 		Plans: e.executor.Stats(), Recovery: e.recovery,
 	}
+	s.Readers, s.ReadersDropped = e.readers.count()
 	if w.InFlightSince != 0 {
 		s.InFlight = time.Duration(e.now() - w.InFlightSince)
 	}
@@ -110,7 +115,8 @@ type LogStats struct {
 	First             Index
 	Last, LastWritten EntryID
 	HardState         HardState
-	Applied           Index
+	// Applied and Committed are the owner's; Committed is not durable.
+	Applied, Committed Index
 	// MemoryBytes are held by its memtables. SegmentBytes are on disk, in Segments files.
 	MemoryBytes  int64
 	SegmentBytes int64
@@ -125,7 +131,7 @@ func (l *Log) Stats() LogStats {
 	defer l.mu.Unlock()
 	v := l.view.Load()
 	s := LogStats{UID: l.uid, First: v.released.Index + 1, Last: l.last, LastWritten: l.writtenLocked(),
-		HardState: l.hard, Applied: l.applied, Segments: len(v.segments)}
+		HardState: l.hard, Applied: l.applied, Committed: l.Committed(), Segments: len(v.segments)}
 	for _, k := range v.chain {
 		s.MemoryBytes += k.table.Bytes()
 	}

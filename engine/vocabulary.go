@@ -20,6 +20,10 @@ type (
 	Entry = raftlog.Entry
 	// HardState is term and vote.
 	HardState = raftlog.HardState
+	// LogID names one life of a log; it is never used again.
+	LogID = raftlog.LogID
+	// Segment describes a segment file.
+	Segment = raftlog.Segment
 	// Range is an inclusive interval of indexes.
 	Range = raftlog.Range
 	// Seq is a set of indexes, kept as ranges.

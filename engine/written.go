@@ -61,6 +61,7 @@ func (l *Log) Written(batch raftlog.Batch, controls uint64) {
 		}
 	}
 	l.e.budget.relieve()
+	l.wroteOutside()
 	if event.Log != nil {
 		h.Written(event)
 	}

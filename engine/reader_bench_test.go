@@ -1,0 +1,117 @@
+package engine_test
+
+import (
+	"testing"
+
+	"github.com/rawl-db/rawl/engine"
+	"github.com/rawl-db/rawl/internal/vfs/memfs"
+)
+
+// benchReaders runs read over a log of entries of 256 bytes in memory, again and again, and
+// reports the cost of an entry.
+func benchReaders(b *testing.B, read func(r *engine.Reader) (n int)) {
+	const count = 64 << 10
+	e, err := engine.OpenParts(nullFS{memfs.New(1)}, "/db", engine.Options{WALFileBytes: 1 << 30, CommitImmediately: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	l, err := e.Create("a")
+	if err != nil {
+		b.Fatal(err)
+	}
+	data := make([]byte, 256)
+	es := make([]engine.Entry, 64)
+	for prev := (engine.EntryID{}); prev.Index < count; prev = l.Last() {
+		for k := range es {
+			es[k] = engine.Entry{Index: prev.Index + 1 + engine.Index(k), Term: 1, Data: data}
+		}
+		if err := l.Append(prev, es); err != nil {
+			b.Fatal(err)
+		}
+		for more, _ := e.Parts()[0].Step(); more; more, _ = e.Parts()[0].Step() {
+		}
+	}
+	if err := l.SetCommitted(count); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	for done := 0; done < b.N; {
+		r, err := e.OpenReader("a", engine.FromFirst(), engine.ReaderOptions{Range: engine.Range{Last: engine.Index(min(count, b.N-done))}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		n := read(r)
+		if n == 0 {
+			b.Fatal("nothing read")
+		}
+		done += n
+		r.Close()
+	}
+}
+
+// An operation is one entry.
+func BenchmarkReader(b *testing.B) {
+	b.Run("entries", func(b *testing.B) {
+		benchReaders(b, func(r *engine.Reader) (n int) {
+			for _, err := range r.Entries(b.Context()) {
+				if err != nil {
+					b.Fatal(err)
+				}
+				n++
+			}
+			return n
+		})
+	})
+	b.Run("batches", func(b *testing.B) {
+		benchReaders(b, func(r *engine.Reader) (n int) {
+			for batch, err := range r.Batches(b.Context()) {
+				if err != nil {
+					b.Fatal(err)
+				}
+				n += len(batch.Entries)
+			}
+			return n
+		})
+	})
+}
+
+// BenchmarkSetCommitted is what an owner pays for publishing its commit index.
+func BenchmarkSetCommitted(b *testing.B) {
+	for _, c := range []struct {
+		name    string
+		readers int
+	}{{"readers=0", 0}, {"readers=1", 1}} {
+		b.Run(c.name, func(b *testing.B) {
+			e, err := engine.OpenParts(nullFS{memfs.New(1)}, "/db", engine.Options{WALFileBytes: 1 << 30, MemoryBytes: 8 << 30})
+			if err != nil {
+				b.Fatal(err)
+			}
+			l, err := e.Create("a")
+			if err != nil {
+				b.Fatal(err)
+			}
+			const span = 1 << 16
+			es := make([]engine.Entry, span)
+			for k := range es {
+				es[k] = engine.Entry{Index: engine.Index(k + 1), Term: 1}
+			}
+			if err := l.Append(engine.EntryID{}, es); err != nil {
+				b.Fatal(err)
+			}
+			for range c.readers {
+				r, err := e.OpenReader("a", engine.FromFirst(), engine.ReaderOptions{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer r.Close()
+			}
+			b.ReportAllocs()
+			for i := engine.Index(1); b.Loop(); i = i%span + 1 {
+				if err := l.SetCommitted(i); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
