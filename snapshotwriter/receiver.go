@@ -177,14 +177,17 @@ func (r *Receiver) Abort() error {
 	return err
 }
 
-// Close keeps what was received for a later Receiver. After Finish, Abort or a failure it does nothing.
+// Close keeps what was received for a later Receiver, unless closing the file fails. After Finish, Abort or a
+// failure it does nothing.
 func (r *Receiver) Close() error {
 	if r.err != nil {
 		return nil
 	}
-	err := r.closeFile()
+	if err := r.closeFile(); err != nil {
+		return r.fail(err)
+	}
 	r.end(ErrClosed)
-	return err
+	return nil
 }
 
 // fail ends the transfer and removes what was received: a file that had a failed write or
