@@ -250,7 +250,7 @@ func TestPromote(t *testing.T) {
 	}
 	// A damaged one is refused and stays for whoever looks into it.
 	mustWrite(t, fs, w, raftlog.KindCheckpoint, oldAt, state(1, 3*chunk))
-	path := pathOf(raftlog.KindCheckpoint, oldAt)
+	path := w.Path(testID, raftlog.KindCheckpoint, oldAt)
 	b, err := fs.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

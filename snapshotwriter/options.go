@@ -76,6 +76,7 @@ func (o Options) validate() error {
 	check(o.FS != nil, "FS is nil")
 	check(o.Dir != "", "Dir is empty")
 	check(o.DirName != nil, "DirName is nil")
+	check(o.Codec == nil || o.codecName() != "", "Codec has no name")
 	check(o.ChunkBytes >= snapshot.MinChunkBytes && o.ChunkBytes <= snapshot.MaxChunkBytes,
 		"ChunkBytes %d is not in 4 KiB to 16 MiB", o.ChunkBytes)
 	check(o.BytesPerSecond >= 0, "BytesPerSecond %d is negative", o.BytesPerSecond)

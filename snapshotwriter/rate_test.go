@@ -1,6 +1,7 @@
 package snapshotwriter_test
 
 import (
+	"errors"
 	"io"
 	"sync"
 	"testing"
@@ -131,6 +132,28 @@ func TestRateIsShared(t *testing.T) {
 	if took := c.now - before; took < least/2-100*time.Millisecond {
 		t.Errorf("promotion took %v", took)
 	}
+}
+
+// A Close that interrupts the verification of what was received leaves it for later.
+func TestFinishEnds(t *testing.T) {
+	fs, c := newFS(t), &clock{}
+	s := send(t, raftlog.KindSnapshot, id(1, 1), 1, 9*chunk)
+	var w *snapshotwriter.Writer
+	w = writer(t, fs, func(o *snapshotwriter.Options) {
+		o.BytesPerSecond, o.Now = chunk, c.Now
+		o.Sleep = func(d time.Duration) { c.Sleep(d); _ = w.Close() }
+	})
+	r := receiver(t, w, s)
+	if err := accept(r, s, len(s.chunks)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Finish(); !errors.Is(err, snapshotwriter.ErrClosed) {
+		t.Fatal(err)
+	}
+	if r = receiver(t, writer(t, fs, nil), s); r.Next() != len(s.chunks) {
+		t.Errorf("resumed at %d", r.Next())
+	}
+	finish(t, fs, r, s)
 }
 
 // A job that waits for its turn sees that it ends.
