@@ -80,10 +80,10 @@ func compareFound(a, b Found) int {
 		cmp.Compare(a.ID.Term, b.ID.Term), cmp.Compare(a.Stage, b.Stage))
 }
 
-// Cleanup removes from a log's directory what was being written, and when parts is set what was being received,
-// and returns the finished files. No job or receiver of the log may be running. The directory is not synced: a
-// file that comes back after a power cut is removed again. It goes on after a failure to remove and joins the
-// errors; others are those of List.
+// Cleanup removes from a log's directory what was being written, and when parts is set what was being
+// received, and returns the finished files. No job or receiver of the log may be running. The
+// directory is not synced: a file that comes back after a power cut is removed again. It goes on
+// after a failure to remove and joins the errors; others are those of List.
 func Cleanup(fsys vfs.FS, dir string, parts bool) ([]Found, error) {
 	found, err := List(fsys, dir)
 	if err != nil {
@@ -102,7 +102,8 @@ func Cleanup(fsys vfs.FS, dir string, parts bool) ([]Found, error) {
 }
 
 // SetAside renames a finished file that proved damaged, in place of one set aside before, so that
-// nothing takes it for sound and somebody may look at it. The directory is not synced. It returns the new name.
+// nothing takes it for sound and somebody may look at it. The directory is not synced. It returns the
+// new name.
 func SetAside(fsys vfs.FS, path string) (string, error) {
 	aside := path + snapshot.BadSuffix
 	return aside, fsys.Rename(path, aside)

@@ -30,8 +30,8 @@ type Job struct {
 	// State writes the state. It runs once, on the worker's goroutine; the io.Writer is valid until
 	// it returns. It must end when a Write fails. A panic in it is a *StateError.
 	State func(io.Writer) error
-	// Promote makes the job promote the checkpoint at Meta.ID of Meta.Log; nothing else of Meta counts, and
-	// State is not called.
+	// Promote makes the job promote the checkpoint at Meta.ID of Meta.Log; nothing else of Meta
+	// counts, and State is not called.
 	Promote bool
 	// Context ends the job between two chunks. nil never does.
 	Context context.Context
@@ -43,8 +43,8 @@ type Job struct {
 type Result struct {
 	// Snapshot describes the file; zero when Err is not nil.
 	Snapshot raftlog.Snapshot
-	// Err is nil, or why nothing was published: *StateError, ErrCodec, ErrMeta, ErrClosed, ErrBusy, ErrExists, ErrPoisoned, *CorruptError, the
-	// error of the context, or that of the file system.
+	// Err is nil, or why nothing was published: *StateError, ErrCodec, ErrMeta, ErrClosed, ErrBusy,
+	// ErrExists, ErrPoisoned, *CorruptError, the error of the context, or that of the file system.
 	Err error
 }
 

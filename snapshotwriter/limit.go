@@ -12,8 +12,8 @@ const (
 	nap = 50 * time.Millisecond
 )
 
-// limiter spaces transfers so that they keep to a rate: in any span of time go at most that span's worth, one
-// chunk, and slack's worth.
+// limiter spaces transfers so that they keep to a rate: in any span of time go at most that span's
+// worth, one chunk, and slack's worth.
 type limiter struct {
 	rate int64 // bytes per second; 0 for no limit
 	mu   sync.Mutex

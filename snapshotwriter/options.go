@@ -24,7 +24,7 @@ type Options struct {
 	// for chunks being received, which come at the sender's rate. Default 0: no limit.
 	BytesPerSecond int64
 	// SyncBytes is how much of a snapshot is written between two syncs. Default 8 MiB.
-	// 64 KiB to 1 GiB.
+	// 4 KiB to 1 GiB.
 	SyncBytes int64
 	// QueueDepth is the most jobs that wait. Default 64. 1 to 65536.
 	QueueDepth int
@@ -76,10 +76,11 @@ func (o Options) validate() error {
 	check(o.FS != nil, "FS is nil")
 	check(o.Dir != "", "Dir is empty")
 	check(o.DirName != nil, "DirName is nil")
+	check(o.Codec == nil || o.codecName() != "", "Codec has no name")
 	check(o.ChunkBytes >= snapshot.MinChunkBytes && o.ChunkBytes <= snapshot.MaxChunkBytes,
 		"ChunkBytes %d is not in 4 KiB to 16 MiB", o.ChunkBytes)
 	check(o.BytesPerSecond >= 0, "BytesPerSecond %d is negative", o.BytesPerSecond)
-	check(o.SyncBytes >= 64<<10 && o.SyncBytes <= 1<<30, "SyncBytes %d is not in 64 KiB to 1 GiB", o.SyncBytes)
+	check(o.SyncBytes >= 4<<10 && o.SyncBytes <= 1<<30, "SyncBytes %d is not in 4 KiB to 1 GiB", o.SyncBytes)
 	check(o.QueueDepth >= 1 && o.QueueDepth <= 65536, "QueueDepth %d is not in 1 to 65536", o.QueueDepth)
 	check(o.Workers >= 1 && o.Workers <= 64, "Workers %d is not in 1 to 64", o.Workers)
 	return errors.Join(errs...)

@@ -14,8 +14,12 @@ func (w *Writer) publish(log raftlog.LogID, unfinished, final string, durable bo
 	if err != nil {
 		w.remove(unfinished)
 		w.remove(final)
+		return err
 	}
-	return err
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.mu.poisoned, final) // it is another file now
+	return nil
 }
 
 // syncDirs makes the names in a log's directory durable, and that of the directory: who made it

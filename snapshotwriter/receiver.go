@@ -19,8 +19,8 @@ type Target struct {
 	Check func(Info) error
 }
 
-// Receiver accepts a snapshot in chunks. Whatever the sender's kind, the file is a snapshot. One goroutine owns it;
-// it must end with Finish, Abort or Close.
+// Receiver accepts a snapshot in chunks. Whatever the sender's kind, the file is a snapshot. One
+// goroutine owns it; it must end with Finish, Abort or Close.
 type Receiver struct {
 	w           *Writer
 	info        snapshot.Info
@@ -32,11 +32,12 @@ type Receiver struct {
 	err         error // sticky; ErrClosed at the end
 }
 
-// NewReceiver begins or resumes a transfer. header is what the sender's Reader.Header returned; it
-// is not kept. A file of the same header that an earlier Receiver left is verified, written again (what was read
-// may have come from a cache that the device never got) and continued behind its last sound chunk; any other is begun anew. That
-// blocks for as long as it takes. Errors: ErrVersion, *CorruptError, Check's error, ErrKind for a recovery
-// checkpoint, ErrMeta for a bad target, ErrExists, ErrBusy, ErrClosed, those of the file system.
+// NewReceiver begins or resumes a transfer. header is what the sender's Reader.Header returned; it is
+// not kept. A file of the same header that an earlier Receiver left is verified, written again (what
+// was read may have come from a cache that the device never got) and continued behind its last sound
+// chunk; any other is begun anew. That blocks for as long as it takes. Errors: ErrVersion,
+// *CorruptError, Check's error, ErrKind for a recovery checkpoint, ErrMeta for a bad target,
+// ErrExists, ErrBusy, ErrClosed, those of the file system.
 func (w *Writer) NewReceiver(header []byte, t Target) (*Receiver, error) {
 	info, err := snapshot.ParseHeader(header)
 	if err != nil {
@@ -74,8 +75,9 @@ func (r *Receiver) Info() Info { return r.info }
 func (r *Receiver) Next() int { return r.next }
 
 // Accept takes chunk n. One before Next that is equal to what is there changes nothing. data is not
-// kept. Errors that leave the Receiver usable: ErrOutOfOrder, *CorruptError for a chunk that does not verify,
-// ErrOtherSnapshot. Errors of the file system remove what was received; the Receiver is then closed.
+// kept. Errors that leave the Receiver usable: ErrOutOfOrder, *CorruptError for a chunk that does not
+// verify, ErrOtherSnapshot. Errors of the file system remove what was received; the Receiver is then
+// closed.
 func (r *Receiver) Accept(n int, data []byte, sum Sum) error {
 	if err := r.usable(); err != nil {
 		return err
@@ -132,9 +134,9 @@ func readError(path string, err error) error {
 }
 
 // Finish writes the trailer, syncs, verifies the whole file as read back, and publishes it; what it
-// returns is durable. It reads at the Writer's rate. Errors: ErrIncomplete, after which more chunks may
-// come; ErrClosed, *CorruptError and those of the file system, after which the Receiver is closed and what was
-// received is removed.
+// returns is durable. It reads at the Writer's rate. Errors: ErrIncomplete, after which more chunks
+// may come; ErrClosed, which keeps what was received; *CorruptError and those of the file system, after
+// which the Receiver is closed and what was received is removed.
 func (r *Receiver) Finish() (raftlog.Snapshot, error) {
 	if err := r.usable(); err != nil {
 		return raftlog.Snapshot{}, err
@@ -156,6 +158,10 @@ func (r *Receiver) Finish() (raftlog.Snapshot, error) {
 		return raftlog.Snapshot{}, r.fail(err)
 	}
 	s, err := r.w.verify(r.part, r.info.Log, r.w.ended)
+	if errors.Is(err, ErrClosed) {
+		r.end(ErrClosed) // what is there is sound as far as it was read
+		return raftlog.Snapshot{}, err
+	}
 	if err != nil {
 		return raftlog.Snapshot{}, r.fail(err)
 	}
@@ -177,14 +183,17 @@ func (r *Receiver) Abort() error {
 	return err
 }
 
-// Close keeps what was received for a later Receiver. After Finish, Abort or a failure it does nothing.
+// Close keeps what was received for a later Receiver, unless closing the file fails. After Finish,
+// Abort or a failure it does nothing.
 func (r *Receiver) Close() error {
 	if r.err != nil {
 		return nil
 	}
-	err := r.closeFile()
+	if err := r.closeFile(); err != nil {
+		return r.fail(err)
+	}
 	r.end(ErrClosed)
-	return err
+	return nil
 }
 
 // fail ends the transfer and removes what was received: a file that had a failed write or

@@ -2,6 +2,7 @@ package snapshotwriter_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -38,7 +39,7 @@ func newFS(t testing.TB) *memfs.FS {
 func writer(t testing.TB, fs vfs.FS, change func(*snapshotwriter.Options)) *snapshotwriter.Writer {
 	t.Helper()
 	now := int64(0)
-	o := snapshotwriter.Options{FS: fs, Dir: dir, DirName: dirName, ChunkBytes: chunk, SyncBytes: 64 << 10,
+	o := snapshotwriter.Options{FS: fs, Dir: dir, DirName: dirName, ChunkBytes: chunk, SyncBytes: 3 * chunk,
 		Sleep: func(time.Duration) { t.Error("it slept") },
 		Now:   func() int64 { now++; return now },
 	}
@@ -55,12 +56,11 @@ func writer(t testing.TB, fs vfs.FS, change func(*snapshotwriter.Options)) *snap
 
 // state returns n bytes that depend on the seed.
 func state(seed uint64, n int) []byte {
-	b := make([]byte, n)
-	rng := rand.New(rand.NewPCG(seed, 1))
-	for i := range b {
-		b[i] = byte(rng.Uint32())
+	b := make([]byte, 0, n+8)
+	for rng := rand.New(rand.NewPCG(seed, 1)); len(b) < n; {
+		b = binary.LittleEndian.AppendUint64(b, rng.Uint64())
 	}
-	return b
+	return b[:n]
 }
 
 func id(term raftlog.Term, index raftlog.Index) raftlog.EntryID {

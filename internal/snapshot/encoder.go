@@ -35,7 +35,8 @@ func (e *Encoder) AppendHeader(b []byte) []byte { return e.info.AppendHeader(b) 
 // exceeds the format, is refused.
 func (e *Encoder) SealChunk(b []byte) error {
 	n := len(b) - ChunkHeaderBytes
-	if n < 1 || n > e.info.ChunkBytes || e.last || e.chunks >= maxChunks || e.info.DataBytes > maxDataBytes-MaxChunkBytes {
+	full := e.chunks >= maxChunks || e.info.DataBytes > maxDataBytes-MaxChunkBytes
+	if n < 1 || n > e.info.ChunkBytes || e.last || full {
 		return fmt.Errorf("snapshot: chunk %d of %d bytes does not fit", e.chunks, n)
 	}
 	data := b[ChunkHeaderBytes:]

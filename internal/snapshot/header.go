@@ -62,9 +62,12 @@ func parseHeader(b []byte) (m Meta, metaBytes int, err error) {
 		return Meta{}, 0, corrupt(0, "header above its bounds: %d, %d, %d", uid, chunk, meta)
 	}
 	m = Meta{
-		Kind:       Kind(b[12]),
-		Log:        raftlog.LogID(binary.LittleEndian.Uint64(b[16:])),
-		ID:         raftlog.EntryID{Term: raftlog.Term(binary.LittleEndian.Uint64(b[24:])), Index: raftlog.Index(binary.LittleEndian.Uint64(b[32:]))},
+		Kind: Kind(b[12]),
+		Log:  raftlog.LogID(binary.LittleEndian.Uint64(b[16:])),
+		ID: raftlog.EntryID{
+			Term:  raftlog.Term(binary.LittleEndian.Uint64(b[24:])),
+			Index: raftlog.Index(binary.LittleEndian.Uint64(b[32:])),
+		},
 		Salt:       binary.LittleEndian.Uint64(b[40:]),
 		UID:        raftlog.UID(b[64 : 64+uid]),
 		ChunkBytes: int(chunk),
