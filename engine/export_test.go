@@ -1,5 +1,7 @@
 package engine
 
+import "fmt"
+
 // Controls returns how many control records of the log were queued since the engine was opened,
 // and how many of them are durable.
 func (l *Log) Controls() (queued, durable uint64) {
@@ -9,4 +11,16 @@ func (l *Log) Controls() (queued, durable uint64) {
 		return l.controls[n-1].seq, l.done
 	}
 	return l.done, l.done
+}
+
+// Dump describes where the log's entries are, for people who look for a bug.
+func (l *Log) Dump() string {
+	v := l.view.Load()
+	s := fmt.Sprintf("released %v floor %d live %v\n", v.released, v.floor, v.live)
+	for _, k := range v.chain {
+		s += fmt.Sprintf(" table start %d first %d last %d durable %d sparse %v\n", k.start, k.table.First(), k.table.Last(), k.table.Durable(), k.table.Sparse())
+	}
+	s += fmt.Sprintf(" view segments %+v\n", v.segments)
+	m, ok := l.e.manifest.Log(l.id)
+	return s + fmt.Sprintf(" manifest %v %+v\n durable %+v", ok, m, l.durable)
 }

@@ -28,12 +28,15 @@ type flusher struct {
 	retry   time.Duration // pause after a failure, doubling
 	batches uint64        // commits seen when the pace was last set
 	sweeper *sweeper
+	merger  *compactor
+	turn    int // steps of flushes since the last one of a compaction
 
 	mu struct {
 		sync.Mutex
 		sealed  []wal.Sealed // oldest first
 		deleted []*Log
 		untidy  map[*Log]struct{} // logs whose segments wait to be looked through
+		compact []compactRequest  // oldest first
 		err     error             // why the flush of the oldest file fails, nil when it does not
 		waiting []flushWaiter
 		retired []retiredFile // nobody needs them any more
@@ -69,7 +72,9 @@ type flushTask struct {
 }
 
 func newFlusher(e *Engine, w *segwriter.Writer) *flusher {
-	return &flusher{e: e, writer: w, wake: make(chan struct{}, 1), sweeper: &sweeper{e: e}, pooling: func(uint64) {}}
+	f := &flusher{e: e, writer: w, wake: make(chan struct{}, 1), sweeper: &sweeper{e: e}, pooling: func(uint64) {}}
+	f.merger = newCompactor(f)
+	return f
 }
 
 func (f *flusher) signal() {
@@ -136,6 +141,7 @@ func (f *flusher) close() error {
 	}
 	f.mu.waiting, f.mu.closed = nil, true
 	f.mu.Unlock()
+	f.merger.close()
 	return f.writer.Close()
 }
 
@@ -144,7 +150,12 @@ func (f *flusher) close() error {
 func (f *flusher) Step() (more bool, pause time.Duration) {
 	f.removeRetired()
 	if f.job != nil {
-		return f.stepJob()
+		if f.turn++; f.turn < mergerTurn || f.merger.idle() || f.merger.edit != nil {
+			return f.stepJob()
+		}
+		f.turn = 0
+		f.merger.step()
+		return true, 0
 	}
 	if gone := f.takeDeleted(); len(gone) > 0 {
 		if err := f.remove(gone); err != nil {
@@ -172,11 +183,20 @@ func (f *flusher) Step() (more bool, pause time.Duration) {
 	}
 	f.mu.Unlock()
 	if n == 0 {
+		if more, pause := f.merger.step(); more {
+			return true, pause
+		}
 		return f.rest()
+	}
+	if f.merger.edit != nil {
+		return f.merger.step() // a flush that begins would make its edit wait
 	}
 	f.begin(next)
 	return true, 0
 }
+
+// mergerTurn is how many steps of flushes a compaction lets pass for one of its own.
+const mergerTurn = 4
 
 // rest does what is left for when no file waits.
 func (f *flusher) rest() (more bool, pause time.Duration) {
@@ -252,7 +272,7 @@ func (f *flusher) begin(s wal.Sealed) {
 			continue
 		}
 		j.tasks = append(j.tasks, t)
-		tasks = append(tasks, t.task())
+		tasks = append(tasks, t.task(s.Last))
 	}
 	j.tasks = append(j.tasks, idle...)
 	if len(tasks) > 0 {
@@ -315,16 +335,19 @@ func cut(s *wal.SealedLog, base *manifest.Log) {
 	base.Segments = cutSegments(base.Segments, s.Cut)
 }
 
-func (t *flushTask) task() segwriter.Task {
+func (t *flushTask) task(asOf raftlog.Batch) segwriter.Task {
 	l := t.log
 	spans := make([]segwriter.Span, len(t.sealed.Spans))
 	for i, s := range t.sealed.Spans {
 		spans[i] = segwriter.Span{Source: s.Source, First: s.First, Last: s.Last}
 	}
 	return segwriter.Task{
-		ID: l.id, UID: l.uid, Segments: t.base.Segments, NextSegment: t.base.NextSegment, Spans: spans,
+		ID: l.id, UID: l.uid, Segments: t.base.Segments, NextSegment: max(t.base.NextSegment, l.e.flusher.merger.next[l.id]), Spans: spans,
 		Floor: func() raftlog.Index { return l.durableKeep().floor + 1 },
 		Live:  func() raftlog.Seq { return l.durableKeep().live },
+		// Entries that stand behind the file may have taken the place of those in it, down to the
+		// newest snapshot's record.
+		LiveLater: func() bool { return asOf < l.durableNow().liveSince },
 		Gone: func() bool {
 			l.mu.Lock()
 			defer l.mu.Unlock()
@@ -535,6 +558,7 @@ func (f *flusher) remove(gone []*Log) error {
 	}
 	for _, l := range gone {
 		l.forget()
+		f.merger.forget(l)
 		f.removeDir(l.id)
 	}
 	f.recovered()

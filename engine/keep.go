@@ -56,11 +56,16 @@ func keepAbove(floor Index, live *liveSet) keep {
 // keep is what of the log is needed as far as is durable.
 func (d *durableFacts) keep() keep { return keepAbove(d.floor(d.released.Index), d.live) }
 
+// durableNow is what is durable of the log now.
+func (l *Log) durableNow() durableFacts {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.durable
+}
+
 // durableKeep is keep of what is durable now.
 func (l *Log) durableKeep() keep {
-	l.mu.Lock()
-	d := l.durable
-	l.mu.Unlock()
+	d := l.durableNow()
 	return d.keep()
 }
 

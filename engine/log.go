@@ -52,6 +52,7 @@ type Log struct {
 	// durable, capturingLive that it has live entries; untidy that a release dropped segments
 	// from the view that the manifest still lists.
 	capturing, capturingLive, untidy bool
+	minors                           uint32 // minor compactions so far
 
 	wal wal.Log
 	id  raftlog.LogID

@@ -88,7 +88,7 @@ func (w *world) look(l *engine.Log, h *history) {
 	}
 	_, durable := l.Controls()
 	if want := h.visible(h.now.life, durable); err != nil || !want.equal(&s) {
-		w.fatalf("log %s: %v, is\n %v, want\n %v", h.uid, err, s, want)
+		w.fatalf("log %s: %v, is\n %v, want\n %v\n%s\n%s", h.uid, err, s, want, l.Dump(), h.tail())
 	}
 }
 

@@ -108,6 +108,13 @@ type Options struct {
 	// their latency; a negative value removes the bound. Default 64 MiB per second.
 	SnapshotBytesPerSecond int64
 
+	// MinorsPerMajor is after how many snapshots of a log its segments are compacted. Default 8; a
+	// negative value leaves it to Log.Compact.
+	MinorsPerMajor int
+	// CompactionBytesPerSecond bounds the rate at which compactions write. Default 64 MiB per second;
+	// a negative value removes the bound.
+	CompactionBytesPerSecond int64
+
 	// SnapshotCodecs encode and decode captured states: the first encodes those that are written,
 	// all decode those that name them. Default none: states are stored as they are.
 	SnapshotCodecs []SnapshotCodec
@@ -143,6 +150,8 @@ func (o Options) withDefaults() Options {
 	set(&o.MaxCheckpoints, 10)
 	set(&o.SnapshotWorkers, 2)
 	set(&o.SnapshotBytesPerSecond, 64<<20)
+	set(&o.MinorsPerMajor, 8)
+	set(&o.CompactionBytesPerSecond, 64<<20)
 	set(&o.SlowAfter, 500*time.Millisecond)
 	set(&o.StallAfter, 5*time.Second)
 	if o.Logger == nil {

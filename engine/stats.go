@@ -9,8 +9,8 @@ import (
 
 // engineStats are the counters that no part keeps for itself.
 type engineStats struct {
-	flushes      atomic.Uint64
-	flushedBytes atomic.Int64
+	flushes, compactions         atomic.Uint64
+	flushedBytes, compactedBytes atomic.Int64
 }
 
 // Histogram counts values; see its methods.
@@ -49,6 +49,9 @@ type Stats struct {
 	SealedBytes int64
 	Flushes     uint64
 	FlushErr    error
+	// Compactions are groups of segments that were merged, CompactedBytes what was written for it.
+	Compactions    uint64
+	CompactedBytes uint64
 	// WALFile is the number of the current file, Rolls how many were taken into use,
 	// UnpreparedRolls those not filled with zeros before, Starved how often work waited for one.
 	WALFile                         uint64
@@ -79,6 +82,7 @@ func (e *Engine) Stats() Stats {
 		SyncEWMA: time.Duration(w.SyncEWMA), QueueEntries: w.QueueEntries, QueueBytes: w.QueueBytes,
 		MemoryBytes: e.budget.used.Load(), MemoryLimit: e.budget.memory,
 		SealedFiles: e.flusher.backlog(), SealedBytes: e.budget.sealed.Load(),
+		Compactions: e.stats.compactions.Load(), CompactedBytes: uint64(e.stats.compactedBytes.Load()),
 		Flushes: e.stats.flushes.Load(), FlushErr: e.flusher.failing(),
 		WALFile: w.File, Rolls: w.Rolls, UnpreparedRolls: w.UnpreparedRolls, Starved: w.Starved,
 		SparesReady: w.SparesReady, SparesPooled: w.SparesPooled,

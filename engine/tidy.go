@@ -52,6 +52,14 @@ func (f *flusher) takeUntidy() []*Log {
 	return logs
 }
 
+// minor counts a minor compaction.
+func (l *Log) minor() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.minors++
+	return uint64(l.minors)
+}
+
 // tidyUp does the minor compaction of logs. No flush is under way: its edit would bring back what
 // is dropped here.
 func (f *flusher) tidyUp(logs []*Log) error {
@@ -62,6 +70,9 @@ func (f *flusher) tidyUp(logs []*Log) error {
 		m, known := f.e.manifest.Log(l.id)
 		if !known || m.Quarantine != nil || l.isDeleted() {
 			continue
+		}
+		if n := f.e.opts.MinorsPerMajor; n > 0 && l.minor()%uint64(n) == 0 {
+			f.compact(l, nil)
 		}
 		t := flushTask{log: l, base: m}
 		t.settleAgain(m.AsOf)
