@@ -108,9 +108,12 @@ func (l *Log) planOne(b *readplan.Builder, v *view, i Index) bool {
 	if l.view.Load() != v {
 		return false
 	}
-	if p.kind == placeSegment {
+	switch p.kind {
+	case placeSegment:
 		b.Segment(i, v.segments[p.segment])
-	} else {
+	case placeLost:
+		b.Failed(i, l.absence(v, i, p.kind))
+	default:
 		b.Missing(i, l.absence(v, i, p.kind))
 	}
 	return true

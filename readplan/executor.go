@@ -16,6 +16,9 @@ type ExecutorOptions struct {
 	// FS makes the queues; they must take the files that Cache opens.
 	FS    vfs.FS
 	Cache *Cache
+	// Direct reads around the page cache, where the file system can: for segments that were
+	// written so, and are in no cache.
+	Direct bool
 	// Queues is the most queues kept while nobody uses them; those in use come on top. Each
 	// keeps up to 16 MiB of buffers. Default 2. 1 to 1024.
 	Queues int

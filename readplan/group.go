@@ -36,7 +36,8 @@ type group struct {
 type openFile struct {
 	segment uint32 // position in the plan
 	ref     Ref
-	err     error // why there is no ref
+	file    vfs.File // that its pieces are read from
+	err     error    // why there is no ref
 }
 
 // wanted is one entry to be read.
@@ -107,6 +108,12 @@ func (g *group) open(b *body, at uint32) int {
 	} else {
 		f.ref, f.err = b.x.o.Cache.Acquire(b.id, b.segments[at])
 	}
+	if f.err == nil {
+		f.file = f.ref.Reader().File()
+		if b.x.o.Direct {
+			f.file = f.ref.Reader().DirectFile()
+		}
+	}
 	g.files = append(g.files, f)
 	return len(g.files) - 1
 }
@@ -132,7 +139,7 @@ func (g *group) cut(gap int64) {
 // of the right length, and not there yet.
 func (g *group) join(k int, gap int64) (p piece, n int) {
 	w := &g.reads[g.places[k]]
-	file := g.files[w.file].ref.Reader().File()
+	file := g.files[w.file].file
 	direct := file.Direct()
 	start, end := w.loc.Offset, w.loc.Offset+int64(w.loc.Length)
 	if direct {
