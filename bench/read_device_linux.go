@@ -28,17 +28,14 @@ type readProbe struct {
 
 // iocb and ioEvent are the kernel's structures of the same names, for little-endian machines.
 type iocb struct {
-	data      uint64
-	key, rw   uint32
-	opcode    uint16
-	prio      int16
-	fd        uint32
-	buf       uint64
-	nbytes    uint64
-	offset    int64
-	reserved2 uint64
-	flags     uint32
-	resfd     uint32
+	data   uint64
+	_      uint64 // key and flags of the kernel's
+	_      uint32 // opcode and priority: 0 is a read
+	fd     uint32
+	buf    uint64
+	nbytes uint64
+	offset int64
+	_      [2]uint64
 }
 
 type ioEvent struct {
