@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -14,7 +15,8 @@ import (
 )
 
 const readText = `Fills logs and reads them: entries in memory, and after a flush from segments, one at a time at
-random and in sequence, with a warm page cache and a cold one.`
+random and in sequence, with a warm page cache and a cold one; then one large log cold, by plans of
+1,000 random entries and in sequence, in turns with what the device gives for the same files.`
 
 // readCase is what one run of bench read measures.
 type readCase struct {
@@ -25,6 +27,12 @@ type readCase struct {
 	e        *engine.Engine
 	logs     []*engine.Log
 	calls    int64 // of each line, 0 for no limit: a cold cache warms as it is read
+	planLog  int
+	depth    int
+	memSize  int
+	brief    bool
+	fio      bool
+	table    *readTable
 }
 
 func runRead(ctx context.Context, args []string) error {
@@ -36,6 +44,12 @@ func runRead(ctx context.Context, args []string) error {
 	fs.IntVar(&c.entries, "entries", 2048, "entries per log")
 	fs.IntVar(&c.readers, "readers", 4, "goroutines that read")
 	fs.DurationVar(&c.duration, "duration", 2*time.Second, "measured time of each line")
+	fs.IntVar(&c.planLog, "planlog", 256<<10, "entries of the log that plans read")
+	fs.IntVar(&c.depth, "depth", 32, "reads in flight of a plan")
+	fs.IntVar(&c.memSize, "memsize", 256, "payload of an entry of the memory lines, bytes")
+	fs.BoolVar(&c.brief, "brief", false, "leave out the lines of many readers")
+	noFio := fs.Bool("nofio", false, "do not ask fio, although it is installed")
+	jsonFile := fs.String("json", "", "write one JSON object per line to this file, - is standard output")
 	dir := fs.String("dir", "", "where to work; default a new directory under the current one, removed afterwards")
 	if err := parse(fs, args); err != nil {
 		return err
@@ -46,7 +60,14 @@ func runRead(ctx context.Context, args []string) error {
 	}
 	defer w.remove()
 	c.row.Dir = filepath.Join(w.dir, "engine")
+	c.fio = !*noFio && haveFio()
+	out, closeOut, err := openJSON(*jsonFile)
+	if err != nil {
+		return err
+	}
+	c.table = &readTable{w: os.Stdout, json: out}
 	fmt.Println(where(w.dir))
+	defer closeOut()
 	return c.run(ctx)
 }
 
@@ -55,11 +76,25 @@ func (c *readCase) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	o.MemoryBytes, o.WALFileBytes = 4<<30, 1<<29
+	o.MemoryBytes, o.WALFileBytes, o.SegmentEntries = 4<<30, 1<<29, 64<<10
 	if c.e, err = engine.Open(c.row.Dir, o); err != nil {
 		return err
 	}
 	defer func() { _ = c.e.Close(context.WithoutCancel(ctx)) }()
+	c.table.header()
+	if err := c.memory(ctx, c.table); err != nil {
+		return err
+	}
+	if !c.brief {
+		if err := c.many(ctx); err != nil {
+			return err
+		}
+	}
+	return c.disk(ctx, c.table)
+}
+
+// many measures many readers of many logs.
+func (c *readCase) many(ctx context.Context) error {
 	f, err := newFilled(c.e, c.row.Logs, c.row.Size)
 	if err != nil {
 		return err
@@ -68,8 +103,7 @@ func (c *readCase) run(ctx context.Context) error {
 	if err := f.add(ctx, c.entries); err != nil {
 		return err
 	}
-	fmt.Printf("%d logs × %d entries × %s, %d readers\n%-28s %10s %9s %8s %8s %8s\n", c.row.Logs, c.entries,
-		sizeName(c.row.Size), c.readers, "", "entries/s", "MB/s", "p50 µs", "p99 µs", "cpu s/M")
+	fmt.Printf("%d logs × %d entries × %s, %d readers\n", c.row.Logs, c.entries, sizeName(c.row.Size), c.readers)
 	if err := c.both(ctx, "memory"); err != nil {
 		return err
 	}
@@ -150,12 +184,14 @@ func (c *readCase) measure(ctx context.Context, name string, read func(*rand.Ran
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	perS, h := float64(entries.Load())/took, merged(recs)
-	var per *float64
+	r := readResult{Suite: "read", Name: name, Size: c.row.Size, EntriesPerS: perS, MBPerS: perS * float64(c.row.Size) / 1e6,
+		P50: percentile(h, 50), P99: percentile(h, 99)}
 	if after := cpuSeconds(); cpu != nil && after != nil {
-		per = ptr((*after - *cpu) / float64(entries.Load()) * 1e6)
+		r.CPUPerM = ptr((*after - *cpu) / float64(entries.Load()) * 1e6)
 	}
-	fmt.Printf("%-28s %10s %9.1f %8s %8s %8s\n", name, count(perS), perS*float64(c.row.Size)/1e6,
-		fixed(percentile(h, 50), 0), fixed(percentile(h, 99), 0), fixed(per, 2))
+	if err := c.table.line(r); err != nil {
+		return err
+	}
 	return ctx.Err()
 }
 

@@ -3,7 +3,7 @@
 //	go run ./bench             six representative rows, in under two minutes
 //	go run ./bench -full       the matrix of sizes, backends and strategies, and with flush
 //	go run ./bench engine      one row, chosen by flags
-//	go run ./bench read        reads from memory and from segments, warm and cold
+//	go run ./bench read        reads from memory and from segments, warm, cold and by plans
 //	go run ./bench flush       the flush of many logs with nothing in the foreground
 //	go run ./bench recover     recovery of a full WAL; ten thousand idle logs
 //	go run ./bench doctor      what this disk and kernel can do, what auto chooses and why
@@ -39,6 +39,10 @@
 //	allocs      heap allocations of the process per entry
 //	ratio       entries/s over the floor's; for entries of 1 MiB and more, MB/s over the
 //	            device's direct sequential write bandwidth
+//
+// Of bench read the ratio is entries/s by plan over the random 4 KiB reads/s, or MB/s over the
+// sequential 1 MiB reads, that the kernel's asynchronous I/O gets from the same files past the page
+// cache, in turns; where fio is installed, over its figure if that is larger.
 //
 // The JSON form (-json FILE) has one object per line; floor rows have backend "floor";
 // device_limit is the entries/s that back-to-back durable writes of the row's mean batch, one

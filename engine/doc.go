@@ -44,6 +44,14 @@
 // read from disk is verified against the CRC-32C computed when it was appended; bytes that do
 // not verify are ErrCorrupt, never data.
 //
+// ReadBatches is for many entries in order. Plan is for any set of indexes, and for readers on other
+// goroutines: it resolves them against one view without touching the disk, and the plan can be
+// executed later, by anyone, through a queue of its own with many reads in flight, whatever
+// the owner does meanwhile. Until a plan is closed, or collected because it was forgotten
+// (Stats.Plans), it keeps the memory it found entries in alive and pins the segment files of the
+// others: those are removed when the last plan lets them go. Plans read segments that were written
+// past the page cache past it, too.
+//
 // # Goroutines and ownership
 //
 // An open engine has four goroutines, whatever the number of logs: committer, WAL file
@@ -58,7 +66,8 @@
 // locks held: it must not call the engine. Events that recovery causes come before Open returns.
 //
 // Data given to Append is copied and may be reused. Data of Read belongs to the engine: do not
-// modify it, and copy it to keep it long. Data of ReadRange is valid until the next entry.
+// modify it, and copy it to keep it long. Data of ReadRange and of a plan's Execute is valid until
+// the next entry, that of ReadBatches and of a plan's Batches until the next batch.
 //
 // # Backends and strategies
 //

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"slices"
 
 	"github.com/rawl-db/rawl/engine"
 )
@@ -169,4 +170,39 @@ func ExampleLog_Release() {
 	_, err = l.Read(1)
 	fmt.Println(l.First(), errors.Is(err, engine.ErrCompacted))
 	// Output: 2 true
+}
+
+// A plan is made where the log is owned and executed elsewhere, by a goroutine that sends old
+// entries to a slow follower, for example.
+func ExampleLog_Plan() {
+	l, done := openExample(engine.Options{})
+	defer done()
+	ctx := context.Background()
+	err := l.AppendSync(ctx, engine.EntryID{}, []engine.Entry{
+		{Index: 1, Term: 1, Data: []byte("one")},
+		{Index: 2, Term: 1, Data: []byte("two")},
+		{Index: 3, Term: 1, Data: []byte("three")},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	p, err := l.Plan(slices.Values([]engine.Index{3, 1, 9}), engine.PlanOptions{Order: engine.PlanRequested})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer p.Close()
+	for entry, err := range p.Execute(ctx) {
+		switch {
+		case errors.Is(err, engine.ErrOutOfRange):
+			fmt.Println(entry.Index, "is not in the log")
+		case err != nil:
+			log.Fatal(err)
+		default:
+			fmt.Println(entry.ID(), string(entry.Data))
+		}
+	}
+	// Output:
+	// 1/3 three
+	// 1/1 one
+	// 9 is not in the log
 }

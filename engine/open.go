@@ -170,7 +170,7 @@ func (e *Engine) openReaders() error {
 	if err != nil {
 		return err
 	}
-	e.executor, err = readplan.NewExecutor(readplan.ExecutorOptions{FS: e.device.deepFS, Cache: e.cache})
+	e.executor, err = readplan.NewExecutor(readplan.ExecutorOptions{FS: e.device.deepFS, Cache: e.cache, Direct: e.device.direct})
 	if err != nil {
 		return err
 	}

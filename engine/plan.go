@@ -6,6 +6,7 @@ import (
 	"iter"
 	"slices"
 
+	"github.com/rawl-db/rawl/internal/raftlog"
 	"github.com/rawl-db/rawl/readplan"
 )
 
@@ -72,46 +73,69 @@ func collect(indexes iter.Seq[Index]) ([]Index, error) {
 	return want, nil
 }
 
-// planAll adds every index to b by one view, which it returns, and up to the end that the log had
-// then: of what is appended meanwhile nothing is taken. Where the view is outdated before an
-// index is found, a newer one serves as long as only releases and flushes came between; ok is
-// false after a truncation, because entries of before and after must not be mixed.
-func (l *Log) planAll(b *readplan.Builder, want []Index) (v *view, ok bool) {
-	v = l.view.Load()
-	end := v.last()
-	for _, i := range want {
-		if i > end {
-			b.Missing(i, fmt.Errorf("%w: %d, log %s ends at %d", ErrOutOfRange, i, l.uid, end))
-			continue
-		}
-		for !l.planOne(b, v, i) {
-			now := l.view.Load()
-			if now.newest() != v.newest() {
-				return v, false
-			}
-			v = now
-		}
-	}
-	return v, true
+// planning is one attempt to find all indexes of a plan, by one view and up to the end that the
+// log had then: of what is appended meanwhile nothing is taken.
+type planning struct {
+	l   *Log
+	b   *readplan.Builder
+	v   *view
+	end Index
+	// run is a stretch of indexes that all lie in segment: most requests are dense.
+	run     Range
+	segment raftlog.Segment
 }
 
-// planOne adds one index, or nothing when the view may be outdated for it.
-func (l *Log) planOne(b *readplan.Builder, v *view, i Index) bool {
-	p := v.resolve(i)
-	if p.kind == placeTable {
-		if e, _, ok := p.table.Get(i); ok {
-			b.Memory(e)
+// planAll adds every index to b. Where the view is outdated before an index is found, a newer one
+// serves as long as only releases and flushes came between; ok is false after a truncation,
+// because entries of before and after must not be mixed. It returns the last view.
+func (l *Log) planAll(b *readplan.Builder, want []Index) (v *view, ok bool) {
+	p := planning{l: l, b: b, v: l.view.Load()}
+	p.end = p.v.last()
+	for _, i := range want {
+		for !p.add(i) {
+			now := l.view.Load()
+			if now.newest() != p.v.newest() {
+				return p.v, false
+			}
+			p.v = now
+		}
+	}
+	return p.v, true
+}
+
+// add adds one index, or nothing when the view may be outdated for it.
+func (p *planning) add(i Index) bool {
+	if p.run.Contains(i) {
+		p.b.Segment(i, p.segment)
+		return true
+	}
+	if i > p.end {
+		p.b.Missing(i, fmt.Errorf("%w: %d, log %s ends at %d", ErrOutOfRange, i, p.l.uid, p.end))
+		return true
+	}
+	at := p.v.resolve(i)
+	if at.kind == placeTable {
+		if e, _, ok := at.table.Get(i); ok {
+			p.b.Memory(e)
 			return true
 		}
-		p = v.resolveOnDisk(i)
+		at = p.v.resolveOnDisk(i)
 	}
-	if l.view.Load() != v {
+	if at.kind == placeSegment {
+		p.segment = p.v.segments[at.segment]
+		p.run = p.v.runOnDisk(i, p.segment.Range.Last)
+	}
+	if p.l.view.Load() != p.v {
+		p.run = Range{}
 		return false
 	}
-	if p.kind == placeSegment {
-		b.Segment(i, v.segments[p.segment])
-	} else {
-		b.Missing(i, l.absence(v, i, p.kind))
+	switch at.kind {
+	case placeSegment:
+		p.b.Segment(i, p.segment)
+	case placeLost:
+		p.b.Failed(i, p.l.absence(p.v, i, at.kind))
+	default:
+		p.b.Missing(i, p.l.absence(p.v, i, at.kind))
 	}
 	return true
 }

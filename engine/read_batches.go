@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"iter"
 
 	"github.com/rawl-db/rawl/internal/segment"
@@ -22,6 +23,10 @@ func (l *Log) ReadBatches(first, last Index) iter.Seq2[[]Entry, error] {
 		n := int(min(readBatchEntries-1, last-first)) + 1
 		b := batcher{l: l, last: last, entries: make([]Entry, n), yield: yield}
 		for i := first; i <= last && !b.stopped; {
+			if next := b.planned(i); next > i {
+				i = next
+				continue
+			}
 			next, err := b.run(i)
 			if err != nil {
 				yield(nil, err)
@@ -63,6 +68,35 @@ func (b *batcher) run(i Index) (next Index, err error) {
 		})
 	})
 	return next, err
+}
+
+const (
+	planRunLeast = 1024    // entries for which a plan is worth it
+	planRunMost  = 1 << 17 // of one plan
+)
+
+// planned yields a long run that begins in a segment by way of a plan, which reads ahead, and
+// returns the next index. It ends before what fails, and does nothing for what does not lie so.
+func (b *batcher) planned(i Index) (next Index) {
+	if b.last-i < planRunLeast || b.l.view.Load().resolve(i).kind != placeSegment {
+		return i
+	}
+	last := min(b.last, i+planRunMost-1)
+	p, err := b.l.PlanRange(i, last, PlanOptions{Advice: PlanSequential})
+	if err != nil {
+		return i
+	}
+	defer p.Close()
+	for es, err := range p.Batches(context.Background()) {
+		if err != nil {
+			break
+		}
+		i += Index(len(es))
+		if b.stopped = !b.yield(es, nil); b.stopped {
+			break
+		}
+	}
+	return i
 }
 
 func (b *batcher) table(t *memtable.Table, i, last Index) (next Index) {

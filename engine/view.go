@@ -52,6 +52,15 @@ func (v *view) at(i Index) *memtable.Table {
 	return nil
 }
 
+// runOnDisk returns the indexes from i to at most last that no table holds, given that none holds
+// i: a table gives up its entries from the front. They end where another table answers.
+func (v *view) runOnDisk(i, last Index) Range {
+	if t := v.at(i); t != nil {
+		last = min(last, max(t.First()-1, i))
+	}
+	return Range{First: i, Last: min(last, v.answersTo(i))}
+}
+
 // last returns the last index, as far as the view knows without the log's lock.
 func (v *view) last() Index {
 	if t := v.newest(); t != nil {

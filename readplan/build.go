@@ -67,11 +67,15 @@ func (d *Builder) Segment(i raftlog.Index, s raftlog.Segment) {
 	d.add(i, inSegment, n)
 }
 
-// Missing adds an index that the log does not have, and why.
+// Missing adds an index that the log does not have, and why. The plan may leave it out.
 func (d *Builder) Missing(i raftlog.Index, err error) {
-	if d.b.o.OmitMissing {
-		return
+	if !d.b.o.OmitMissing {
+		d.Failed(i, err)
 	}
+}
+
+// Failed adds an index that cannot be had, and why.
+func (d *Builder) Failed(i raftlog.Index, err error) {
 	d.add(i, missing, len(d.b.absent))
 	d.b.absent = append(d.b.absent, err)
 }

@@ -16,8 +16,11 @@ type ExecutorOptions struct {
 	// FS makes the queues; they must take the files that Cache opens.
 	FS    vfs.FS
 	Cache *Cache
-	// Queues is the most queues kept while nobody uses them; those in use come on top. Each
-	// keeps up to 16 MiB of buffers. Default 2. 1 to 1024.
+	// Direct reads around the page cache, where the file system can: for segments that were
+	// written so, and are in no cache.
+	Direct bool
+	// Queues is the most queues kept while nobody uses them; those in use come on top, each with
+	// up to 32 MiB of buffers. Default 2. 1 to 1024.
 	Queues int
 }
 
@@ -44,6 +47,7 @@ func (o ExecutorOptions) validate() error {
 type Executor struct {
 	o         ExecutorOptions
 	reclaimed atomic.Uint64
+	groups    sync.Pool // of *[2]group: the garbage collector takes the buffers of an idle engine
 
 	mu struct { // never held across I/O or a call out
 		sync.Mutex
@@ -149,26 +153,42 @@ func (x *Executor) forget(b *body) {
 	}
 }
 
-// borrow returns a lane that nobody uses. One whose queue could not be made reads without.
+// borrow returns a lane that nobody uses.
 func (x *Executor) borrow() *lane {
+	l := x.idleLane()
+	if l == nil {
+		l = &lane{}
+		if q, err := x.o.FS.NewQueue(maxDepth); err == nil {
+			l.q = q
+		} // else it reads without
+	}
+	l.groups, _ = x.groups.Get().(*[2]group)
+	if l.groups == nil {
+		l.groups = &[2]group{{number: 0}, {number: 1}}
+	}
+	return l
+}
+
+// idleLane returns a lane that was given back, nil when there is none and one more must be made.
+func (x *Executor) idleLane() *lane {
 	x.mu.Lock()
-	if n := len(x.mu.free); n > 0 {
-		l := x.mu.free[n-1]
-		x.mu.free = x.mu.free[:n-1]
-		x.mu.Unlock()
-		return l
+	defer x.mu.Unlock()
+	n := len(x.mu.free)
+	if n == 0 {
+		x.mu.lanes++
+		return nil
 	}
-	x.mu.lanes++
-	x.mu.Unlock()
-	l := &lane{}
-	if q, err := x.o.FS.NewQueue(maxDepth); err == nil {
-		l.q = q
-	}
+	l := x.mu.free[n-1]
+	x.mu.free = x.mu.free[:n-1]
 	return l
 }
 
 // giveBack keeps a lane for the next execution, or closes it when it is broken or one too many.
 func (x *Executor) giveBack(l *lane) {
+	if l.q != nil { // else a queue that failed may still write to the buffers
+		x.groups.Put(l.groups)
+	}
+	l.groups = nil
 	x.mu.Lock()
 	keep := l.q != nil && !x.mu.closed && len(x.mu.free) < x.o.Queues
 	if keep {

@@ -23,20 +23,23 @@ type group struct {
 	items  []item // in memory, missing, or one of reads
 	next   int    // first of items that was not taken
 
-	files  []openFile
-	reads  []wanted // the items in segments, in their order
-	read   int      // first of reads that was not taken
-	places []uint32 // positions in reads, by place on disk
-	pieces []piece
-	arena  []byte // of the pieces, aligned
-	cost   int    // bytes that the pieces may take
+	files    []openFile
+	reads    []wanted // the items in segments, in their order
+	read     int      // first of reads that was not taken
+	places   []uint32 // positions in reads, by place on disk
+	unsorted bool     // places are not in their order yet
+	pieces   []piece
+	arena    []byte // of the pieces, aligned
+	cost     int    // bytes that the pieces may take
 }
 
 // openFile is a segment in use by a group.
 type openFile struct {
 	segment uint32 // position in the plan
 	ref     Ref
-	err     error // why there is no ref
+	file    vfs.File // that its pieces are read from
+	near    int      // where in the segment's index the last entry was
+	err     error    // why there is no ref
 }
 
 // wanted is one entry to be read.
@@ -60,7 +63,7 @@ func (g *group) reset() {
 	clear(g.reads)
 	clear(g.pieces)
 	g.items, g.files, g.reads, g.places, g.pieces = nil, g.files[:0], g.reads[:0], g.places[:0], g.pieces[:0]
-	g.next, g.read, g.cost = 0, 0, 0
+	g.next, g.read, g.cost, g.unsorted = 0, 0, 0, false
 	if cap(g.arena) > 2*groupBytes {
 		g.arena = nil
 	}
@@ -71,10 +74,13 @@ func (g *group) add(b *body, it item) bool {
 	n := g.open(b, it.at)
 	w := wanted{file: uint32(n), err: g.files[n].err}
 	if w.err == nil {
-		w.loc, w.err = g.files[n].ref.Reader().Locate(it.index)
+		w.loc, w.err = g.files[n].ref.Reader().LocateNear(it.index, &g.files[n].near)
 	}
 	if w.err == nil && w.loc.Length > 0 {
 		g.cost += g.distance(&w, int(b.o.gap()))
+		if k := len(g.places) - 1; k >= 0 && g.compare(&g.reads[g.places[k]], &w) > 0 {
+			g.unsorted = true
+		}
 		g.places = append(g.places, uint32(len(g.reads)))
 	}
 	g.reads = append(g.reads, w)
@@ -107,6 +113,12 @@ func (g *group) open(b *body, at uint32) int {
 	} else {
 		f.ref, f.err = b.x.o.Cache.Acquire(b.id, b.segments[at])
 	}
+	if f.err == nil {
+		f.file = f.ref.Reader().File()
+		if b.x.o.Direct {
+			f.file = f.ref.Reader().DirectFile()
+		}
+	}
 	g.files = append(g.files, f)
 	return len(g.files) - 1
 }
@@ -114,10 +126,9 @@ func (g *group) open(b *body, at uint32) int {
 // cut makes the pieces: entries by place, joined over gaps of at most gap bytes, in the order in
 // which they are asked for.
 func (g *group) cut(gap int64) {
-	slices.SortFunc(g.places, func(x, y uint32) int {
-		a, b := &g.reads[x], &g.reads[y]
-		return cmp.Or(cmp.Compare(a.file, b.file), cmp.Compare(a.loc.Offset, b.loc.Offset))
-	})
+	if g.unsorted {
+		slices.SortFunc(g.places, func(x, y uint32) int { return g.compare(&g.reads[x], &g.reads[y]) })
+	}
 	need := 0
 	for k := 0; k < len(g.places); {
 		p, n := g.join(k, gap)
@@ -128,11 +139,19 @@ func (g *group) cut(gap int64) {
 	g.allot(need)
 }
 
+// compare orders entries by their places on disk.
+func (g *group) compare(a, b *wanted) int {
+	if a.file != b.file {
+		return cmp.Compare(a.file, b.file)
+	}
+	return cmp.Compare(a.loc.Offset, b.loc.Offset)
+}
+
 // join makes the piece that begins with place k, and returns how many places it has. Its buffer is
 // of the right length, and not there yet.
 func (g *group) join(k int, gap int64) (p piece, n int) {
 	w := &g.reads[g.places[k]]
-	file := g.files[w.file].ref.Reader().File()
+	file := g.files[w.file].file
 	direct := file.Direct()
 	start, end := w.loc.Offset, w.loc.Offset+int64(w.loc.Length)
 	if direct {

@@ -6,12 +6,12 @@ import (
 	"github.com/rawl-db/rawl/internal/vfs"
 )
 
-// lane is what one execution at a time needs to read: a queue, and the buffers of two groups, the
-// one that is handed out and the one that is read ahead.
+// lane is what one execution at a time needs to read: a queue, and two groups with their buffers,
+// the one that is handed out and the one that is read ahead.
 type lane struct {
 	q       vfs.Queue // nil when there is none or it failed: pieces are then read one by one
 	depth   int       // bound on flying, of the present execution
-	groups  [2]group
+	groups  *[2]group
 	pending []*piece // to be submitted, in this order
 	flying  int
 	done    [maxDepth]*vfs.Op

@@ -38,7 +38,7 @@ func newRig(t testing.TB, on, through vfs.FS, segments int) *rig {
 		first := raftlog.Index(100*n + 1)
 		r.segments = append(r.segments, write(t, on, 1, raftlog.Segment{Number: uint64(n + 1)}, first, first+99, raftlog.Term(n+1)))
 	}
-	x, err := readplan.NewExecutor(readplan.ExecutorOptions{FS: through, Cache: r.cache})
+	x, err := readplan.NewExecutor(readplan.ExecutorOptions{FS: through, Cache: r.cache, Direct: segments%2 == 0})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,9 +31,6 @@ func newRun(ctx context.Context, b *body) *run {
 	}
 	r.lane = b.x.borrow()
 	r.lane.depth = b.o.Depth
-	for n := range r.lane.groups {
-		r.lane.groups[n].number = uint64(n)
-	}
 	return r
 }
 

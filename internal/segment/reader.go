@@ -28,6 +28,12 @@ type Reader struct {
 	index     index
 
 	scratch sync.Pool // of *[]byte, aligned: windows of scans and of direct reads
+
+	fs     vfs.FS
+	direct struct { // the file a second time, past the page cache
+		sync.Once
+		f vfs.File // nil when it cannot be had
+	}
 }
 
 // ReadOptions says how a segment is read.
@@ -51,7 +57,7 @@ func Open(fs vfs.FS, name string, id raftlog.LogID, s raftlog.Segment, o ReadOpt
 	if err != nil {
 		return nil, err
 	}
-	r := &Reader{f: f, name: name, id: id, s: s}
+	r := &Reader{f: f, name: name, id: id, s: s, fs: fs}
 	if err := r.load(); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("%s: %w", name, err)
@@ -88,6 +94,23 @@ func (r *Reader) Name() string { return r.name }
 // File is the open file, for reads that a caller submits to a queue; see Locate.
 func (r *Reader) File() vfs.File { return r.f }
 
+// DirectFile is File past the page cache, whose reads must be aligned; the first call opens it.
+// Where the file system cannot, it is File.
+func (r *Reader) DirectFile() vfs.File {
+	if r.f.Direct() {
+		return r.f
+	}
+	r.direct.Do(func() {
+		if f, err := r.fs.Open(r.name, vfs.OpenOptions{Direct: true}); err == nil {
+			r.direct.f = f
+		}
+	})
+	if r.direct.f == nil {
+		return r.f
+	}
+	return r.direct.f
+}
+
 // Damage returns one error per damaged part of the index, ascending by range. Damage within
 // payloads is found when they are read.
 func (r *Reader) Damage() []*CorruptError { return r.index.damage }
@@ -121,6 +144,20 @@ func (r *Reader) Locate(i raftlog.Index) (Location, error) {
 		return Location{}, err
 	}
 	return l.export(), nil
+}
+
+// LocateNear is Locate for indexes that ascend, as a rule: near keeps from one call to the next
+// where the last one was found. It begins as 0.
+func (r *Reader) LocateNear(i raftlog.Index, near *int) (Location, error) {
+	x := &r.index
+	if n := *near; len(x.damage) == 0 && n < len(x.runs) && r.s.Range.Contains(i) {
+		if run := &x.runs[n]; i >= run.first && i <= run.last() {
+			l := x.at(run, i)
+			return Location{Offset: l.off, Length: int(l.length), Term: l.term, Type: l.typ, CRC: l.crc}, nil
+		}
+		*near = x.runAt(i)
+	}
+	return r.Locate(i)
 }
 
 // Term returns the term of entry i, from memory. Errors: ErrNotFound, *CorruptError.
@@ -212,4 +249,10 @@ func (r *Reader) corrupt(off int64, i raftlog.Index, reason string) error {
 }
 
 // Close closes the file. No other call may be running.
-func (r *Reader) Close() error { return r.f.Close() }
+func (r *Reader) Close() error {
+	err := r.f.Close()
+	if r.direct.f != nil {
+		err = errors.Join(err, r.direct.f.Close())
+	}
+	return err
+}
