@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rawl-db/rawl/internal/raftlog"
+	"github.com/rawl-db/rawl/internal/segment"
 	"github.com/rawl-db/rawl/internal/vfs"
 	"github.com/rawl-db/rawl/segwriter"
 )
@@ -142,5 +143,54 @@ func BenchmarkFirstFlush(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.N)*logs/b.Elapsed().Seconds(), "logs/s")
 		})
+	}
+}
+
+// benchCompact copies segments of 64 MiB whose entries are all kept, or every third of them.
+func benchCompact(b *testing.B, fs vfs.FS, size, every int) {
+	const segments, segmentBytes = 4, 64 << 20
+	dir := b.TempDir()
+	w := realWriter(b, fs, dir, segwriter.Options{MaxEntries: 1 << 20, MaxBytes: segmentBytes, Direct: true})
+	last := raftlog.Index((segments*segmentBytes + segmentBytes/2) / (size + segment.EntryBytes))
+	list := run(b, w, []segwriter.Task{{ID: 1, UID: "u", NextSegment: 1,
+		Spans: []segwriter.Span{{Source: newFixed(size), First: 1, Last: last}}}})[0]
+	task := segwriter.CompactTask{ID: 1, UID: "u", Group: list.Segments[:segments], NextSegment: list.NextSegment, Floor: last + 1,
+		Open: (&opener{fs: fs, id: 1, root: dir}).open}
+	for i := raftlog.Index(1); i <= last; i += raftlog.Index(every) {
+		task.Live.Add(i)
+	}
+	var took, seq time.Duration
+	var read, wrote int64
+	for b.Loop() {
+		start := time.Now()
+		c, err := w.Compact(task)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for done := false; !done; {
+			if done, _, err = c.Step(0); err != nil {
+				b.Fatal(err)
+			}
+		}
+		took += time.Since(start)
+		read, wrote = read+c.Result().Read, wrote+c.Result().Wrote
+		c.Abort()
+		b.StopTimer()
+		seq += sequential(b, fs, dir, int(c.Result().Wrote))
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(read)/1e6/took.Seconds(), "read-MB/s")
+	b.ReportMetric(float64(wrote)/1e6/took.Seconds(), "MB/s")
+	b.ReportMetric(float64(wrote)/1e6/seq.Seconds(), "disk-MB/s")
+	b.ReportMetric(seq.Seconds()/took.Seconds(), "of-disk")
+}
+
+func BenchmarkCompact(b *testing.B) {
+	for name, fs := range directBackends(b) {
+		for _, size := range []int{256, 16 << 10} {
+			for _, every := range []int{1, 3} {
+				b.Run(fmt.Sprintf("%s/bytes=%d/every=%d", name, size, every), func(b *testing.B) { benchCompact(b, fs, size, every) })
+			}
+		}
 	}
 }
