@@ -215,7 +215,7 @@ func (c *Compaction) locate(ch *chunk) error {
 	ch.size = ch.head + size
 	ch.place = segment.Place{ID: c.task.ID, Number: c.made.Number, Offset: c.made.Bytes,
 		Before: c.made.Entries, PrevLast: c.made.Range.Last}
-	if n > math.MaxUint32-int(c.made.Entries) || (c.made.Bytes+int64(size))/segment.BlockSize >= math.MaxUint32 {
+	if uint64(n)+uint64(c.made.Entries) > math.MaxUint32 || (c.made.Bytes+int64(size))/segment.BlockSize >= math.MaxUint32 {
 		return c.failure(errors.New("the segment would be too long"))
 	}
 	c.made.Bytes += int64(size)
