@@ -37,6 +37,11 @@ func newStage(t testing.TB, several bool) *stage {
 	return s
 }
 
+// clone returns the same on a file system of its own: all of it is durable.
+func (s *stage) clone() *stage {
+	return &stage{fs: s.fs.Crash(crashLost), l: s.l.clone(), floor: s.floor, live: s.live}
+}
+
 func (s *stage) compacting(fsys vfs.FS) *shrink {
 	return s.l.compacting(fsys, 0, len(s.l.segs)-1, s.floor, s.live)
 }
@@ -63,8 +68,9 @@ func shapes(t *testing.T, run func(t *testing.T, several bool)) {
 func TestPowerCutWhileCompacting(t *testing.T) {
 	shapes(t, func(t *testing.T, several bool) {
 		n := 1
+		base := newStage(t, several)
 		for images := 1; images > 0; n++ {
-			s := newStage(t, several)
+			s := base.clone()
 			var cuts []*memfs.FS
 			w := writer(t, s.fs, nil)
 			s.fs.OnOp(countdown(s.fs, n, &cuts))
@@ -88,19 +94,19 @@ func TestPowerCutWhileCompacting(t *testing.T) {
 // group as it was, no file but an orphan, nothing left open; and the next one succeeds.
 func TestFailureWhileCompacting(t *testing.T) {
 	shapes(t, func(t *testing.T, several bool) {
+		base := newStage(t, several)
 		for _, fault := range errorfs.Faults() {
 			for _, plan := range []func(vfs.FS, int, errorfs.Fault) *errorfs.FS{errorfs.FailAt, errorfs.FailFrom} {
 				for k, tripped := 1, true; tripped; k++ {
-					tripped = failCompaction(t, several, func(inner vfs.FS) *errorfs.FS { return plan(inner, k, fault) })
+					tripped = failCompaction(t, base.clone(), func(inner vfs.FS) *errorfs.FS { return plan(inner, k, fault) })
 				}
 			}
 		}
 	})
 }
 
-func failCompaction(t *testing.T, several bool, plan func(vfs.FS) *errorfs.FS) (tripped bool) {
+func failCompaction(t *testing.T, s *stage, plan func(vfs.FS) *errorfs.FS) (tripped bool) {
 	t.Helper()
-	s := newStage(t, several)
 	fsys := plan(s.fs)
 	w := writer(t, fsys, nil)
 	c := s.compacting(fsys)
@@ -127,8 +133,9 @@ func failCompaction(t *testing.T, several bool, plan func(vfs.FS) *errorfs.FS) (
 
 // On a full disk nothing is lost, and the file that did not fit gives its space back.
 func TestCompactionOnFullDisk(t *testing.T) {
+	base := newStage(t, true)
 	for capacity := int64(0); ; capacity += segment.BlockSize {
-		s := newStage(t, true)
+		s := base.clone()
 		free := freeSpace(t, s.fs)
 		s.fs.SetCapacity(free.used + capacity)
 		w := writer(t, s.fs, nil)

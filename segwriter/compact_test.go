@@ -284,6 +284,23 @@ func TestCompactionOfHugeEntries(t *testing.T) {
 	}
 }
 
+// Entries without payloads are copied without a read.
+func TestCompactionOfEmptyEntries(t *testing.T) {
+	fsys := newFS(t)
+	w, l := writer(t, fsys, nil), newLog(5)
+	span := entries(l.id, 1, 150, 1, 0)
+	for i := range span.Source.(source) {
+		span.Source.(source)[i] = raftlog.Entry{Index: i, Term: 1, Type: uint8(i)}
+	}
+	mustFlush(t, fsys, w, l, span)
+	s := l.compacting(fsys, 0, 2, 150, seqOf(1, 10, 60, 70, 100, 100))
+	c, err := s.run(t, w, 0)
+	if err != nil || c.Result().Read != 0 {
+		t.Fatalf("%+v, %v", c.Result(), err)
+	}
+	s.check(t, fsys.Crash(crashLost), c.Result())
+}
+
 func TestCompactionRefusals(t *testing.T) {
 	fsys := newFS(t)
 	w, l := writer(t, fsys, nil), newLog(5)

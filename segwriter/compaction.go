@@ -46,6 +46,7 @@ type Compaction struct {
 	reading []*chunk // have windows to submit
 	writing []*chunk // complete, to be written
 	chunks  int      // not done, the waiting one aside
+	spare   []*chunk // written
 
 	readPool  pool
 	chunkPool pool
@@ -170,6 +171,7 @@ func (c *Compaction) complete(o *op) {
 		c.step += int64(o.N)
 		c.chunkPool.put(o.chunk.buf)
 		c.chunks--
+		c.spare = append(c.spare, o.chunk)
 		c.synced = o.chunk.alone
 		c.fail(c.failure(o.Err))
 	default:
@@ -231,7 +233,7 @@ func (c *Compaction) free() {
 	for _, s := range c.sources {
 		s.ref.Release()
 	}
-	c.sources, c.src, c.walked, c.waiting, c.reading, c.writing = nil, nil, nil, nil, nil, nil
+	c.sources, c.src, c.walked, c.waiting, c.reading, c.writing, c.spare = nil, nil, nil, nil, nil, nil, nil
 	c.readPool.free()
 	c.chunkPool.free()
 	c.builder.Reset()

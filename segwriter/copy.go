@@ -94,9 +94,23 @@ func (c *Compaction) plan() (ok bool, err error) {
 	return true, nil
 }
 
+// newChunk returns an empty chunk, with the memory of one that was written if there is any.
+func (c *Compaction) newChunk() *chunk {
+	n := len(c.spare)
+	if n == 0 {
+		return &chunk{}
+	}
+	ch := c.spare[n-1]
+	c.spare = c.spare[:n-1]
+	clear(ch.items)
+	clear(ch.windows)
+	*ch = chunk{items: ch.items[:0], windows: ch.windows[:0]}
+	return ch
+}
+
 // collect takes entries until the chunk is full or nothing is left.
 func (c *Compaction) collect() (*chunk, error) {
-	ch := &chunk{}
+	ch := c.newChunk()
 	payload := 0
 	for {
 		it, ok, err := c.peek()
@@ -110,18 +124,18 @@ func (c *Compaction) collect() (*chunk, error) {
 		if it.loc.Length > segment.MaxEntryBytes {
 			return nil, it.damaged("payload too long")
 		}
-		ch.items = append(ch.items, it)
+		ch.items = append(ch.items, *it)
 		payload += it.loc.Length
 		c.have = false
 	}
 }
 
-// peek returns the next entry of the group that is kept.
-func (c *Compaction) peek() (it item, ok bool, err error) {
+// peek returns the next entry of the group that is kept, valid until it is taken.
+func (c *Compaction) peek() (it *item, ok bool, err error) {
 	for !c.have {
 		if c.src == nil {
 			if len(c.group) == 0 {
-				return item{}, false, nil
+				return nil, false, nil
 			}
 			seg := c.group[0]
 			c.group = c.group[1:]
@@ -129,14 +143,14 @@ func (c *Compaction) peek() (it item, ok bool, err error) {
 				continue
 			}
 			if err := c.open(seg); err != nil {
-				return item{}, false, err
+				return nil, false, err
 			}
 		}
 		i, loc, ok, err := c.src.cursor.next()
 		if err != nil {
 			var damage *segment.CorruptError
 			errors.As(err, &damage)
-			return item{}, false, &CompactError{Segment: c.src.seg.Number, Range: damage.Range, Err: err}
+			return nil, false, &CompactError{Segment: c.src.seg.Number, Range: damage.Range, Err: err}
 		}
 		if !ok {
 			c.walked = append(c.walked, c.src)
@@ -145,7 +159,7 @@ func (c *Compaction) peek() (it item, ok bool, err error) {
 		}
 		c.peeked, c.have = item{src: c.src, index: i, loc: loc}, true
 	}
-	return c.peeked, true, nil
+	return &c.peeked, true, nil
 }
 
 func (c *Compaction) open(seg raftlog.Segment) error {
@@ -201,7 +215,7 @@ func (c *Compaction) locate(ch *chunk) error {
 	ch.size = ch.head + size
 	ch.place = segment.Place{ID: c.task.ID, Number: c.made.Number, Offset: c.made.Bytes,
 		Before: c.made.Entries, PrevLast: c.made.Range.Last}
-	if n > math.MaxUint32-int(c.made.Entries) || (c.made.Bytes+int64(size))/segment.BlockSize >= math.MaxUint32 {
+	if uint64(n)+uint64(c.made.Entries) > math.MaxUint32 || (c.made.Bytes+int64(size))/segment.BlockSize >= math.MaxUint32 {
 		return c.failure(errors.New("the segment would be too long"))
 	}
 	c.made.Bytes += int64(size)
@@ -303,7 +317,6 @@ func (c *Compaction) encode(ch *chunk) error {
 		}
 	}
 	c.builder.Encode(ch.buf[ch.head:], ch.place)
-	ch.items, ch.windows = nil, nil
 	c.writing = append(c.writing, ch)
 	return nil
 }

@@ -24,21 +24,33 @@ func (c *cursor) next() (i raftlog.Index, loc segment.Location, ok bool, err err
 			break
 		}
 		i, loc, err := c.r.Next(c.at)
-		var damage *segment.CorruptError
-		switch {
-		case errors.As(err, &damage):
-			if c.keep.next(i) <= min(damage.Range.Last, c.last) {
+		if err != nil {
+			if err = c.pass(i, err); err != nil {
 				return 0, loc, false, err
 			}
-			c.at = damage.Range.Last + 1 // 0 behind the highest index ends the walk
-		case err != nil || i > c.last: // ErrNotFound
-			return 0, loc, false, nil
-		case c.keep.next(i) != i:
-			c.at = i + 1
-		default:
-			c.at = i + 1
+			continue
+		}
+		if i > c.last {
+			break
+		}
+		if c.at = i + 1; c.keep.next(i) == i {
 			return i, loc, true, nil
 		}
 	}
 	return 0, loc, false, nil
+}
+
+// pass goes on behind what Next refused from index i on, unless something kept is hit. At the end of
+// the segment, or of all indexes, at becomes 0.
+func (c *cursor) pass(i raftlog.Index, err error) error {
+	var damage *segment.CorruptError
+	if !errors.As(err, &damage) { // ErrNotFound
+		c.at = 0
+		return nil
+	}
+	if c.keep.next(i) <= min(damage.Range.Last, c.last) {
+		return err
+	}
+	c.at = damage.Range.Last + 1
+	return nil
 }

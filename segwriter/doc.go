@@ -1,6 +1,6 @@
-// Package segwriter is the only creator of segment files: it moves entries of sealed
-// write-ahead log files from memtables into per-log segments. The engine's flush job
-// owns a Writer and steps it.
+// Package segwriter is the only creator of segment files. A flush moves entries of sealed
+// write-ahead log files from memtables into per-log segments; a compaction copies what is left
+// of old segments into fewer. The engine's flush job owns a Writer and steps both.
 //
 // # Directories
 //
@@ -21,9 +21,39 @@
 // behind a committed length or in files that are not listed. So flushing the same spans
 // again is harmless.
 //
+// # What is kept
+//
+// An entry is kept when it is at or above the floor, the first index that is not released, or
+// when it is live: a snapshot released the log up to its index except for some indexes that
+// its state still refers to. A flush writes, a compaction copies, and Prune and Choose count only
+// what is kept. Holes that this leaves never come into a chunk that may supersede anything:
+// the first chunk behind a committed length ends before its first hole, and what lies
+// above a hole behind the list's last index goes into a new file.
+//
+// # Compaction
+//
+// The minor one is Prune: segments of which nothing is kept leave the list. For the major one
+// Choose picks groups of adjacent segments, of measured use; a Compaction copies a group
+// into one new file, every payload verified against the checksum that travels with it; and
+// Splice puts the new segment in the group's place in the list as it is by then. The group's files
+// are only read. Their indexes in memory say what every chunk of the new file will hold
+// and where it goes, so several chunks are read and written at once, windows of up to 1 MiB of the
+// old files passing through bounded memory. The caller paces Step, publishes the new list, and
+// removes the old files when their last reader is done.
+//
+// One goroutine owns the Writer and its compaction, and interleaves their steps as it
+// likes. Whoever reaps hands each completion to the one who submitted it; neither fills the queue for
+// long, and neither waits for the other while it has something of its own to do. Numbers of
+// new files do not collide.
+//
 // # Failures
 //
 // A file whose write or sync failed is not touched again. The log's part of the flush is
 // repeated in a new file; when that fails too, the log's Result carries the error and its
 // list is unchanged. Other logs go on.
+//
+// A compaction that meets a damaged entry that is kept, or any failure, ends with a
+// *CompactError; its file is removed, or an orphan when it cannot be. It is not repeated here.
+//
+// A failure of the queue itself ends both, and the Writer.
 package segwriter

@@ -33,7 +33,7 @@ type Orphan struct {
 
 // Orphans lists the segment files below dir that live does not know, and the directories of
 // logs that alive does not know, contents first. Names that are not of this format are left
-// alone; a directory that holds one cannot be removed and stays. No flush may be running.
+// alone; a directory that holds one cannot be removed and stays. No flush or compaction may be running.
 // Errors: those of listing, but a missing dir has no orphans.
 func Orphans(fsys vfs.FS, dir string, alive func(raftlog.LogID) bool,
 	live func(id raftlog.LogID, number uint64) bool) ([]Orphan, error) {

@@ -12,8 +12,8 @@ import (
 // fields mean their defaults.
 type Options struct {
 	FS vfs.FS
-	// Queue is owned by the Writer's goroutine; nobody else submits to it while a flush
-	// runs. It must hold at least Depth operations, and be closed before the Writer is.
+	// Queue is owned by the Writer's goroutine; nobody else submits to it while a flush or
+	// compaction runs. It must hold at least Depth operations, and be closed before the Writer is.
 	Queue vfs.Queue
 	// Dir is the directory that holds one directory per log. It must exist.
 	Dir string
@@ -26,8 +26,8 @@ type Options struct {
 	// Direct writes around the page cache. A file system that cannot is written through
 	// the cache.
 	Direct bool
-	// Depth is the most chunk writes in flight, and bounds the open files. Default 32.
-	// 1 to 1024.
+	// Depth is the most operations in flight, those of a compaction among them, and bounds the
+	// open files. Default 32. 1 to 1024.
 	Depth int
 	// ChunkBytes is the target length of a chunk in bytes; an entry that is larger is a
 	// chunk of its own. Default 1 MiB. 4 KiB to 16 MiB.

@@ -9,7 +9,7 @@ import (
 	"github.com/rawl-db/rawl/internal/vfs"
 )
 
-// Writer flushes tasks to segment files. It has no goroutine of its own: one goroutine owns
+// Writer flushes tasks to segment files and compacts them. It has no goroutine of its own: one goroutine owns
 // it and calls all of its methods.
 type Writer struct {
 	o        Options

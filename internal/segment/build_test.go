@@ -158,6 +158,7 @@ func check(t testing.TB, r *segment.Reader, want map[raftlog.Index]raftlog.Entry
 	if len(got) > 0 {
 		t.Fatalf("scan left out %v", got)
 	}
+	checkNext(t, r, rng)
 	return refused
 }
 

@@ -83,5 +83,20 @@ func FuzzReader(f *testing.F) {
 			}
 			prev = e.Index
 		}
+		for i := raftlog.Index(1); i != 0; i++ {
+			next, at, err := r.Next(i)
+			var damage *segment.CorruptError
+			if errors.As(err, &damage) && damage.Range.Contains(next) && next >= i {
+				i = damage.Range.Last
+				continue
+			}
+			if err != nil {
+				break
+			}
+			if loc, err := r.Locate(next); err != nil || loc != at || next < i {
+				t.Fatalf("next to %d comes %d at %+v, which is at %+v, %v", i, next, at, loc, err)
+			}
+			i = next
+		}
 	})
 }
