@@ -10,3 +10,14 @@ func (l *Log) Controls() (queued, durable uint64) {
 	}
 	return l.done, l.done
 }
+
+// Parked returns how many goroutines wait for the log, by both of its counts.
+func (l *Log) Parked() (listed, counted int) {
+	x := l.outside()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return len(x.mu.sleepers), int(x.parked.Load())
+}
+
+// Outside reports whether the log keeps anything for external readers.
+func (l *Log) Outside() bool { return l.external.Load() != nil }
