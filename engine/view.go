@@ -93,15 +93,18 @@ func (v *view) push(t *memtable.Table, prev EntryID) *view {
 }
 
 // standing returns what the log still holds of last, the newest entry of table that a flush
-// wrote: itself, or the entry at which a later truncation cut below it.
+// wrote: itself, or the entry at which later truncations cut below it. Of several that are not
+// durable yet the newest may have cut an entry of another: that one is not on the device.
 func (v *view) standing(last EntryID, table wal.Source) EntryID {
+	cut := false
 	for _, l := range v.chain {
-		if l.start <= last.Index {
-			if wal.Source(l.table) == table {
-				return last
-			}
-			return l.prev
+		switch {
+		case l.start > last.Index:
+			continue
+		case wal.Source(l.table) == table, cut && l.table.Durable() >= last.Index:
+			return last
 		}
+		last, cut = l.prev, true
 	}
 	return last
 }
