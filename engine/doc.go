@@ -51,14 +51,31 @@
 // (Stats.Plans), it keeps the memory it found entries in alive and pins the segment files of the
 // others: those are removed when the last plan lets them go. Plans read segments that were written
 // past the page cache past it, too.
+// # External readers
+//
+// OpenReader attaches a reader to a log, for who is not its owner: shippers, mirrors, indexers. It sees
+// what the owner has committed, as Log.SetCommitted says, or by option everything durable. Entries ends
+// at what there is, Tail waits for more, Batches come with a running checksum. A reader runs on its
+// consumer's goroutine and takes the log in small steps, each on one view and within a byte
+// budget; between them it holds nothing, so that it costs nobody else anything, however slow it is.
+//
+// Who waits parks on the log, looks at its state once more, and sleeps; who changes the state does
+// that first and then looks for sleepers. That is the whole protocol against lost wake-ups, and
+// where nobody waits it costs one atomic load. A truncation leaves a note with each reader of the log before its view
+// is published, so that none takes entries of the new history for a continuation of the old one.
+//
+// A Cursor is a reader's place as text: log, life of the log, and the entry delivered last. What
+// keeps a reader from going on has three types: GapError (released), DivergedError and
+// TruncatedError (another history), LossError (damaged). Watch tells of changes without entries.
 //
 // # Goroutines and ownership
 //
 // An open engine has four goroutines, whatever the number of logs: committer, WAL file
 // pool, flusher, monitor. All methods of Engine may be called by any goroutine. Of a Log,
-// Append, AppendSync, TruncateTo, Release, SetHardState, SetHardStateSync and SetApplied belong
-// to its owner, who decides what the log holds; they are serialised, so that several goroutines
-// may share the role. All else may be called by any goroutine.
+// Append, AppendSync, TruncateTo, Release, SetHardState, SetHardStateSync, SetApplied and
+// SetCommitted belong to its owner, who decides what the log holds; they are serialised, so that
+// several goroutines may share the role. All else may be called by any goroutine; a Reader is
+// iterated by one at a time.
 //
 // Handler.Written runs on the committer's goroutine, Handler.Ready on whichever goroutine
 // made room: they must return soon and must not wait for

@@ -12,7 +12,7 @@ import (
 // readerWorld is a world whose logs are committed and read from outside.
 type readerWorld struct {
 	*world
-	committed map[engine.UID]engine.Index
+	committed map[lifeOf]engine.Index
 	truth     map[lifeOf]map[engine.Index]engine.Term // of each life, with what was released
 	readers   []*modelReader
 	stats     readerCounts
@@ -47,7 +47,7 @@ type modelReader struct {
 
 func newReaderWorld(t testing.TB, seed uint64) *readerWorld {
 	o := engine.Options{WALFileBytes: 64 << 10, SegmentEntries: 40, SegmentBytes: 32 << 10, OpenSegments: 2, MemoryBytes: 16 << 20}
-	w := &readerWorld{world: newWorld(t, seed, o), committed: map[engine.UID]engine.Index{}, truth: map[lifeOf]map[engine.Index]engine.Term{}}
+	w := &readerWorld{world: newWorld(t, seed, o), committed: map[lifeOf]engine.Index{}, truth: map[lifeOf]map[engine.Index]engine.Term{}}
 	w.uids = w.uids[:2]
 	return w
 }
@@ -79,15 +79,15 @@ func (w *readerWorld) change() {
 	defer w.learn(h)
 	if !h.now.exists {
 		w.create(h)
-		w.committed[uid] = 0
 		return
 	}
+	k := lifeOf{uid, h.now.life}
 	l, err := w.e.Log(uid)
 	if err != nil {
 		w.fatalf("%v", err)
 	}
 	s := &h.now
-	low := max(w.committed[uid], s.released.Index)
+	low := max(w.committed[k], s.released.Index)
 	i := low + engine.Index(w.rng.IntN(int(s.last().Index-low)+1))
 	switch d := w.rng.IntN(100); {
 	case d < 55:
@@ -100,8 +100,8 @@ func (w *readerWorld) change() {
 		if err := l.SetCommitted(i); err != nil {
 			w.fatalf("commit %d: %v", i, err)
 		}
-		w.committed[uid] = max(w.committed[uid], i)
-		if c := w.committed[uid]; c > s.released.Index {
+		w.committed[k] = max(w.committed[k], i)
+		if c := w.committed[k]; c > s.released.Index {
 			wantErr(w.t, w.what, l.TruncateTo(c-1), engine.ErrCommitted)
 		}
 	case d < 88:
@@ -156,7 +156,7 @@ func (w *readerWorld) read(n int) {
 		return
 	}
 	stop, busy := w.rng.IntN(60), w.rng.IntN(4) == 0
-	known := w.committed[m.uid]
+	known := w.committed[m.lifeOf]
 	var ended error
 	if w.rng.IntN(2) == 0 {
 		for b, err := range m.r.Batches(context.Background()) {
@@ -287,8 +287,9 @@ func (w *readerWorld) restart() {
 		h := w.hist[uid]
 		w.learn(h)
 		if l, err := w.e.Log(uid); err == nil {
-			w.committed[uid] = min(w.committed[uid], h.now.last().Index)
-			if err := l.SetCommitted(w.committed[uid]); err != nil {
+			k := lifeOf{uid, h.now.life}
+			w.committed[k] = min(w.committed[k], h.now.last().Index)
+			if err := l.SetCommitted(w.committed[k]); err != nil {
 				w.fatalf("%v", err)
 			}
 		}
