@@ -24,6 +24,7 @@ type replay struct {
 	shares map[*Log]*wal.SealedLog
 	// doubts are losses that may or may not have hit a log: later proof of continuity ends one.
 	doubts map[*Log]*doubt
+	ended  *wal.Loss // the end of the last file cannot be told
 	tail   []tailRecord
 	lastID raftlog.LogID // of lastLog, which saves look-ups
 	last   *Log
@@ -206,6 +207,9 @@ func (r *replay) create(rec *wal.Record) error {
 	l := r.e.newLog(rec.ID, uid)
 	r.lastID = 0
 	r.register(l, rec.Tail)
+	if rec.Tail && r.ended != nil {
+		r.doubt(l, *r.ended) // what followed its creation is lost with the rest
+	}
 	if rec.Tail {
 		r.tail = append(r.tail, controlAgain(l, rec))
 	} else {
@@ -380,6 +384,9 @@ func (r *replay) Lost(loss wal.Loss) error {
 		return nil // it may be stale, never wrong
 	}
 	if loss.ID == 0 {
+		if loss.Reason == wal.LostEnd {
+			r.ended = &loss
+		}
 		for _, l := range r.logs {
 			if loss.Except == nil || !loss.Except(l.id) {
 				r.doubt(l, loss)
@@ -427,7 +434,8 @@ type doubt struct {
 }
 
 func (r *replay) doubt(l *Log, loss wal.Loss) {
-	if r.doubts[l] == nil && l.broken.Load() == nil && loss.LastBatch > r.asOf[l.id] {
+	reached := loss.Reason == wal.LostEnd || loss.LastBatch > r.asOf[l.id] // nobody knows how far the end went
+	if reached && r.doubts[l] == nil && l.broken.Load() == nil {
 		r.doubts[l] = &doubt{loss: loss}
 	}
 }
