@@ -176,6 +176,12 @@ func kindName(r *frame.Record) string {
 		return "truncate"
 	case wal.KindApplied:
 		return "applied"
+	case wal.KindSnapshot:
+		return "snapshot"
+	case wal.KindSlot:
+		return "slot"
+	case wal.KindInstall:
+		return "install"
 	}
 	return fmt.Sprint(uint8(r.Kind))
 }

@@ -24,6 +24,8 @@ type surveyLog struct {
 	broken   *QuarantineError
 	deleted  bool       // what hit it before is no loss: its flush may have been skipped for that
 	entries  []walEntry // of the log that is wanted only, ascending
+	// installed are segments of live entries that an installed snapshot brought.
+	installed []raftlog.Segment
 }
 
 // walRun is a stretch of entries of one term in one WAL file.
@@ -115,7 +117,7 @@ func (v *surveyor) Record(r *wal.Record) error {
 		}
 		return nil
 	}
-	if l == nil || l.broken != nil && r.Kind != wal.KindDelete {
+	if l == nil || l.broken != nil && r.Kind != wal.KindDelete && r.Kind != wal.KindInstall {
 		return nil
 	}
 	id := EntryID{Term: r.Term, Index: r.Index}
@@ -130,12 +132,33 @@ func (v *surveyor) Record(r *wal.Record) error {
 		l.release(id)
 	case wal.KindTruncate:
 		l.cut(id)
+	case wal.KindSnapshot:
+		if s, err := decodeSnapshot(r); err == nil && s.Kind == KindSnapshot {
+			l.release(id)
+		}
+	case wal.KindInstall:
+		v.install(l, r)
 	case wal.KindDelete:
 		l.deleted = true
 		delete(v.s.logs, l.id)
 		delete(v.doubts, l)
 	}
 	return nil
+}
+
+// install replaces the log by an installed snapshot, as replay does.
+func (v *surveyor) install(l *surveyLog, r *wal.Record) {
+	in, err := decodeInstall(r)
+	if err == nil && l.broken != nil && !in.heals {
+		return
+	}
+	if err != nil {
+		l.quarantine(lostRange(l.released.Index+1, 0), err.Error())
+		return
+	}
+	l.released, l.last = in.snap.ID, in.snap.ID
+	l.segments, l.runs, l.entries, l.broken = nil, nil, nil, nil
+	l.installed = append(l.installed, in.segments...)
 }
 
 func (l *surveyLog) release(id EntryID) {

@@ -191,6 +191,11 @@ func (w *walTraces) Record(r *wal.Record) error {
 		if id.Index > t.now.last.Index {
 			t.now.last = id
 		}
+	case wal.KindInstall:
+		t.now.released, t.now.last = id, id
+		if !t.seen {
+			t.follows = id.Index
+		}
 	case wal.KindHardState:
 		t.hard = true
 		t.now.hard = manifest.MergeHardState(t.now.hard, HardState{Term: r.Term, Vote: string(r.Payload)})

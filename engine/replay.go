@@ -26,6 +26,8 @@ type replay struct {
 	doubts map[*Log]*doubt
 	ended  *wal.Loss // the end of the last file cannot be told
 	tail   []tailRecord
+	// healed are quarantined logs that an installed snapshot of the tail will bring back.
+	healed map[*Log]bool
 	lastID raftlog.LogID // of lastLog, which saves look-ups
 	last   *Log
 }
@@ -43,7 +45,7 @@ type tailRecord struct {
 
 func (e *Engine) recover() (*replay, error) {
 	r := &replay{e: e, logs: make(map[raftlog.LogID]*Log), asOf: make(map[raftlog.LogID]raftlog.Batch),
-		doubts: make(map[*Log]*doubt), began: time.Now()}
+		doubts: make(map[*Log]*doubt), healed: make(map[*Log]bool), began: time.Now()}
 	r.beginFile()
 	for m := range e.manifest.Logs() {
 		r.adopt(m)
@@ -159,7 +161,7 @@ func (r *replay) Record(rec *wal.Record) error {
 		return r.create(rec)
 	}
 	l := r.find(rec.ID)
-	if l == nil || l.broken.Load() != nil && rec.Kind != wal.KindDelete && rec.Kind != wal.KindHardState {
+	if l == nil || l.broken.Load() != nil && !r.reaches(l, rec.Kind) {
 		return nil // a log that is not live, or set apart: its votes still count once it is repaired
 	}
 	if rec.Kind == wal.KindEntry {
@@ -190,8 +192,10 @@ func controlAgain(l *Log, rec *wal.Record) tailRecord {
 		t.fact = pendingFact{kind: factApplied, id: id}
 	case wal.KindDelete:
 		t.fact = pendingFact{kind: factDelete}
-	case wal.KindSnapshot:
-		t.fact = pendingFact{kind: factSnapshot, id: id} // the rest is filled in when it is applied
+	case wal.KindSnapshot: // the rest of this and the next is filled in when it is applied
+		t.fact = pendingFact{kind: factSnapshot, id: id}
+	case wal.KindInstall:
+		t.fact = pendingFact{kind: factInstall, id: id}
 	}
 	return t
 }
@@ -239,6 +243,8 @@ func (r *replay) control(l *Log, rec *wal.Record) {
 		r.truncate(l, id, rec.Tail)
 	case wal.KindSnapshot:
 		r.snapshot(l, rec)
+	case wal.KindInstall:
+		r.install(l, rec)
 	case wal.KindDelete:
 		r.remove(l, rec.Tail)
 	}

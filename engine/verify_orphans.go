@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 
+	"github.com/rawl-db/rawl/internal/raftlog"
 	"github.com/rawl-db/rawl/internal/segment"
 )
 
@@ -50,9 +52,15 @@ func (v *verifier) orphansOf(root, name string) error {
 	}
 	l, known := v.s.manifest.Log(id)
 	for _, file := range files {
-		if n, ok := segment.ParseFileName(file); !known || !ok || !listed(l, n) {
+		if n, ok := segment.ParseFileName(file); !ok || !(known && listed(l, n)) && !v.installed(id, n) {
 			v.r.Orphans = append(v.r.Orphans, relative(v.s.dir, filepath.Join(dir, file)))
 		}
 	}
 	return nil
+}
+
+// installed reports whether an installed snapshot brought the segment.
+func (v *verifier) installed(id raftlog.LogID, number uint64) bool {
+	l := v.s.logs[id]
+	return l != nil && slices.ContainsFunc(l.installed, func(s raftlog.Segment) bool { return s.Number == number })
 }
