@@ -85,7 +85,7 @@ type LogInfo struct {
 	LiveUnknown bool
 	// Slots are the claims of named readers as the manifest has them. SlotRecords counts the records in
 	// the write-ahead log that may have moved them since.
-	Slots       []SlotInfo
+	Slots       []SlotClaim
 	SlotRecords uint64
 	// WALEntries counts the entries that are in the write-ahead log only.
 	WALEntries uint64

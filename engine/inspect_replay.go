@@ -25,7 +25,7 @@ type surveyLog struct {
 	// manifest, to which slotRecords came since.
 	snapshots   []Snapshot
 	live        *liveSet
-	slots       []SlotInfo
+	slots       []SlotClaim
 	slotRecords uint64
 	broken      *QuarantineError
 	deleted     bool       // what hit it before is no loss: its flush may have been skipped for that

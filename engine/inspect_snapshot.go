@@ -14,8 +14,8 @@ import (
 	"github.com/rawl-db/rawl/wal"
 )
 
-// SlotInfo is a named claim on a log, as the manifest has it.
-type SlotInfo = raftlog.Slot
+// SlotClaim is a named claim on a log, as the manifest has it.
+type SlotClaim = raftlog.Slot
 
 func capturePath(dir string, id raftlog.LogID, c Snapshot) string {
 	return filepath.Join(logDirOf(dir, id), snapshot.FileName(c.Kind, c.ID))
