@@ -184,6 +184,13 @@ func (w *walTraces) Record(r *wal.Record) error {
 		if id.Index < t.now.last.Index || !t.seen {
 			t.now.last = id
 		}
+	case wal.KindSnapshot:
+		if c, err := decodeSnapshot(r); err == nil && c.Kind == KindSnapshot && id.Index > t.now.last.Index {
+			t.now.last = id // an installed one: the log goes on behind it
+		}
+		return nil
+	case wal.KindSlot:
+		return nil
 	case wal.KindRelease:
 		if id.Index > t.now.released.Index {
 			t.now.released = id
