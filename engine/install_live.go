@@ -209,8 +209,11 @@ func (in *Install) Live() (Seq, error) {
 	return lacks, nil
 }
 
+// PayloadChecksum is the CRC-32C of an entry's payload, as Batch.CRCs and PutLive have it.
+func PayloadChecksum(data []byte) uint32 { return frame.Checksum(data) }
+
 // PutLive hands live entries over, in the order of their indexes and none of Live left out, over any
-// number of calls. sums are the CRC-32C of their payloads as they were sent, see Batch.CRCs. They are durable
+// number of calls. sums are the CRC-32C of their payloads as they were sent, see PayloadChecksum. They are durable
 // when it returns; nothing is kept. Entries that the log has itself may be among them. Errors after which the Install goes on, with
 // nothing taken: ErrOutOfRange (not a live entry), ErrChunkOrder (before one that was put), ErrLiveMissing (one was left out),
 // ErrCorrupt (a sum does not match), ErrGap (terms fall, or exceed that of the snapshot), ErrTooLarge. Others end it:
