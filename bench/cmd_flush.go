@@ -68,7 +68,7 @@ func (c *flushCase) run(ctx context.Context, scratch string) error {
 	if err != nil {
 		return err
 	}
-	stream := streamBandwidth(scratch)
+	stream := streamBandwidth(scratch, time.Second)
 	fmt.Printf("%d logs × %s per flush, entries of %s; device direct sequential writes %s MB/s\n",
 		c.row.Logs, sizeName(c.bytes), sizeName(c.row.Size), fixed(scaled(stream, 1e-6), 0))
 	for i := range c.times + 1 {
@@ -112,28 +112,28 @@ func (c *flushCase) flush(ctx context.Context, e *engine.Engine, f *filled, i in
 	return nil
 }
 
-// streamBandwidth is the device's for direct sequential writes, nil where it is not measured.
-func streamBandwidth(dir string) *float64 {
+// streamBandwidth is the device's for direct sequential writes, measured for d; nil where it is not.
+func streamBandwidth(dir string, d time.Duration) *float64 {
 	p, err := openProbe(dir)
 	if err != nil {
 		return nil
 	}
 	defer func() { _ = p.close() }()
-	bw, err := p.stream(time.Second)
+	bw, err := p.stream(d)
 	if err != nil {
 		return nil
 	}
 	return &bw
 }
 
-// scanBandwidth is the device's for direct sequential reads, nil where it is not measured.
-func scanBandwidth(dir string) *float64 {
+// scanBandwidth is the device's for direct sequential reads, measured for d; nil where it is not.
+func scanBandwidth(dir string, d time.Duration) *float64 {
 	p, err := openProbe(dir)
 	if err != nil {
 		return nil
 	}
 	defer func() { _ = p.close() }()
-	bw, err := p.scan(time.Second)
+	bw, err := p.scan(d)
 	if err != nil {
 		return nil
 	}

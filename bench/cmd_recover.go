@@ -73,7 +73,7 @@ func (c *recoverCase) wal(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("fill: %w", err)
 	}
-	scan := scanBandwidth(c.dir)
+	scan := scanBandwidth(c.dir, time.Second)
 	fmt.Printf("\nrecovery of %s of WAL, %d logs, entries of %s, all live; device direct sequential reads %s MB/s\n",
 		megabytes(float64(c.bytes)), c.row.Logs, sizeName(c.row.Size), fixed(scaled(scan, 1e-6), 0))
 	for _, cold := range []bool{false, true} {

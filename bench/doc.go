@@ -4,6 +4,8 @@
 //	go run ./bench -full       the matrix of sizes, backends and strategies, and with flush
 //	go run ./bench engine      one row, chosen by flags
 //	go run ./bench read        reads from memory and from segments, warm, cold and by plans
+//	go run ./bench snapshot    writers beside a captured state; states and compactions beside the device
+//	go run ./bench readers     writers with and without a tail reader on every log
 //	go run ./bench flush       the flush of many logs with nothing in the foreground
 //	go run ./bench recover     recovery of a full WAL; ten thousand idle logs
 //	go run ./bench doctor      what this disk and kernel can do, what auto chooses and why
@@ -47,4 +49,17 @@
 // The JSON form (-json FILE) has one object per line; floor rows have backend "floor";
 // device_limit is the entries/s that back-to-back durable writes of the row's mean batch, one
 // at a time, would carry. What is unknown is null.
+//
+// # Bench snapshot and bench readers
+//
+// Writers run at half the rate that they reached without limit (-rate sets another), in turns
+// alone and beside what is measured, in one process. cpu s/M is the process's, per million entries
+// written, captures and readers included. The line of the delivered entries has, as ns/entry, the
+// process's CPU with readers less what the writers alone would have taken for as many entries,
+// over the entries that readers got; lines in memory have the CPU of the reading thread. Writers
+// keep what a reader has not got; so no reader falls behind the log's begin.
+//
+// MB/s are bytes of states, or those that a compaction wrote; device is what direct sequential
+// transfers of 1 MiB, four at a time, reach just before and after, in the same direction. Goal is
+// what is asked of the line's ratio or ns/entry.
 package main

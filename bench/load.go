@@ -39,9 +39,6 @@ func newLoad(r row, s store) (*load, error) {
 		if r.Outstanding > 0 {
 			p.stamps = make([]int64, powerOfTwo(r.Outstanding))
 		}
-		if r.Rate > 0 {
-			p.pause = time.Duration(float64(time.Second) * float64(r.Producers*r.Batch) / float64(r.Rate))
-		}
 		l.producers = append(l.producers, p)
 		if shared {
 			continue
@@ -52,6 +49,7 @@ func newLoad(r row, s store) (*load, error) {
 			}
 		}
 	}
+	l.limit(r.Rate)
 	if s, ok := s.(*engineStore); ok {
 		s.onFailure.Store(ptr(l.fail))
 	}
@@ -59,6 +57,17 @@ func newLoad(r row, s store) (*load, error) {
 		return l, l.share()
 	}
 	return l, nil
+}
+
+// limit bounds the rate of all producers together, in entries/s; 0 is no limit. Between slices only.
+func (l *load) limit(rate int) {
+	pause := time.Duration(0)
+	if rate > 0 {
+		pause = time.Duration(float64(time.Second) * float64(l.row.Producers*l.row.Batch) / float64(rate))
+	}
+	for _, p := range l.producers {
+		p.pause = pause
+	}
 }
 
 // share spreads the producers over the logs where there are more of them than logs.
@@ -157,6 +166,7 @@ func (l *load) add(m measure) {
 	t.Busy += m.Busy
 	t.Rolls += m.Rolls
 	t.Unprepared += m.Unprepared
+	t.Delivered += m.Delivered
 	t.CPUSeconds = sum(t.CPUSeconds, m.CPUSeconds)
 	t.DeviceBytes = sum(t.DeviceBytes, m.DeviceBytes)
 	t.DeviceFlushes = sum(t.DeviceFlushes, m.DeviceFlushes)

@@ -21,6 +21,8 @@ func commands() []command {
 	return []command{
 		{"engine", "one row, chosen by flags", runEngine},
 		{"read", "reads from memory and from segments", runRead},
+		{"snapshot", "captured states and compactions beside writers and the device", runSnapshot},
+		{"readers", "what external readers cost the writers", runReaders},
 		{"flush", "flush of many logs with nothing in the foreground", runFlush},
 		{"recover", "recovery of a full WAL; ten thousand idle logs", runRecover},
 		{"doctor", "what this disk and kernel can do, and what auto chooses", runDoctor},

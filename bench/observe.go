@@ -34,7 +34,7 @@ func (o observation) minus(b observation) measure {
 	m := measure{
 		Seconds: o.at.Sub(b.at).Seconds(), Entries: o.entries - b.entries,
 		Syncs: c.syncs, Batches: c.batches, WALBytes: c.walBytes, SegmentBytes: c.segmentBytes,
-		Busy: c.busy, Rolls: c.rolls, Unprepared: c.unprepared,
+		Busy: c.busy, Rolls: c.rolls, Unprepared: c.unprepared, Delivered: c.delivered,
 		Allocs: max(o.allocs-b.allocs, ownAllocs) - ownAllocs,
 	}
 	if o.cpu != nil && b.cpu != nil {

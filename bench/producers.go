@@ -30,6 +30,7 @@ type producer struct {
 // ownedLog is a log with one producer.
 type ownedLog struct {
 	stream   stream
+	commit   *engine.Log // told what is committed; nil when nobody wants to know
 	released engine.Index
 	rolls    uint64 // seen at the last release
 }
@@ -43,7 +44,11 @@ func (p *producer) own(i int) error {
 	if err != nil {
 		return err
 	}
-	p.owned = append(p.owned, &ownedLog{stream: st, released: st.last()})
+	o := &ownedLog{stream: st, released: st.last()}
+	if s, ok := st.(*engineStream); ok && p.load.row.Commit {
+		o.commit = s.log
+	}
+	p.owned = append(p.owned, o)
 	return nil
 }
 
@@ -104,9 +109,14 @@ func (p *producer) await(due time.Time) time.Time {
 	return due.Add(p.pause)
 }
 
-// release gives up what was acknowledged, every so many entries and whenever the store rolled.
+// release commits what was acknowledged, and gives it up every so many entries and whenever the store rolled.
 func (p *producer) release(o *ownedLog, acked engine.Index) error {
 	l := p.load
+	if o.commit != nil {
+		if err := o.commit.SetCommitted(acked); err != nil {
+			return err
+		}
+	}
 	if l.row.Flush || acked == o.released {
 		return nil
 	}
@@ -122,7 +132,8 @@ func (p *producer) release(o *ownedLog, acked engine.Index) error {
 // part of the cost of an append. Later ones seem to have waited a little longer than they did.
 const stampEvery = 8
 
-// runOutstanding keeps entries in flight, and drains them in the end.
+// runOutstanding keeps entries in flight, and drains them in the end. Where the rate is limited an
+// acknowledgement is noticed up to a pause late.
 func (p *producer) runOutstanding(o *ownedLog) error {
 	l, st := p.load, o.stream
 	mask := uint64(len(p.stamps) - 1)
@@ -132,9 +143,9 @@ func (p *producer) runOutstanding(o *ownedLog) error {
 	p.acked.Store(seen)
 	now, due := l.now(), time.Now()
 	for calls := 0; ; {
-		for l.running.Load() && sent-seen+n <= window {
+		for l.running.Load() && sent-seen+n <= window && (p.pause == 0 || p.acked.Load() == seen) {
 			due = p.await(due)
-			if calls++; calls%stampEvery == 0 || n > 1 {
+			if calls++; calls%stampEvery == 0 || n > 1 || p.pause > 0 {
 				now = l.now()
 			}
 			for i := range n {

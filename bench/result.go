@@ -50,6 +50,7 @@ type measure struct {
 	P50, P99, P999    *float64 // microseconds
 	Busy              uint64   // appends that met ErrBusy
 	Rolls, Unprepared uint64
+	Delivered         uint64 // entries that readers got
 }
 
 // batchBytes is the mean size of a batch in whole blocks.

@@ -38,6 +38,11 @@ type row struct {
 	NoGather bool
 	// Rate limits all producers together, in entries/s; 0 is no limit.
 	Rate int
+	// Commit lets producers publish what was acknowledged as committed, for readers.
+	Commit bool
+	// SnapshotRate bounds the captures of state in bytes per second: 0 is the engine's default,
+	// below 0 no bound.
+	SnapshotRate int64
 	// WALFile is the size of a WAL file, 0 for the engine's default.
 	WALFile int64
 	// CPUProfile and MemProfile are files to write, if not empty.
@@ -121,7 +126,8 @@ func (r *row) validate() error {
 
 // options are the engine's for this row.
 func (r *row) options() (engine.Options, error) {
-	o := engine.Options{Backend: engine.Backend(r.Backend), WALFileBytes: r.WALFile, CommitImmediately: r.NoGather}
+	o := engine.Options{Backend: engine.Backend(r.Backend), WALFileBytes: r.WALFile, CommitImmediately: r.NoGather,
+		SnapshotBytesPerSecond: r.SnapshotRate}
 	var err error
 	if o.Strategy, err = parseStrategy(r.Strategy); err != nil {
 		return o, err

@@ -29,13 +29,14 @@ type stream interface {
 
 // counters run from the opening of the store.
 type counters struct {
-	syncs, batches, walBytes, segmentBytes, busy, rolls, unprepared uint64
+	syncs, batches, walBytes, segmentBytes, busy, rolls, unprepared, delivered uint64
 }
 
 func (c counters) minus(o counters) counters {
 	return counters{syncs: c.syncs - o.syncs, batches: c.batches - o.batches, walBytes: c.walBytes - o.walBytes,
 		segmentBytes: c.segmentBytes - o.segmentBytes, busy: c.busy - o.busy,
-		rolls: c.rolls - o.rolls, unprepared: c.unprepared - o.unprepared}
+		rolls: c.rolls - o.rolls, unprepared: c.unprepared - o.unprepared,
+		delivered: c.delivered - o.delivered}
 }
 
 func openStore(r row) (store, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -20,6 +21,8 @@ type engineStore struct {
 	logs      []*engine.Log
 	rolled    atomic.Uint64
 	busy      atomic.Uint64
+	holds     []atomic.Uint64             // of log i: what is above is not released, a reader wants it
+	delivered atomic.Uint64               // entries that readers got
 	onFailure atomic.Pointer[func(error)] // told when the engine fails
 }
 
@@ -50,7 +53,9 @@ func (s *engineStore) event(ev engine.Event) {
 
 // openLogs takes the logs that an earlier run left and makes the others.
 func (s *engineStore) openLogs() error {
+	s.holds = make([]atomic.Uint64, s.row.Logs)
 	for i := range s.row.Logs {
+		s.holds[i].Store(math.MaxUint64)
 		uid := engine.UID(fmt.Sprintf("log-%06d", i))
 		l, err := s.e.Log(uid)
 		if errors.Is(err, engine.ErrNotFound) {
@@ -69,7 +74,7 @@ func (s *engineStore) rolls() uint64 { return s.rolled.Load() }
 func (s *engineStore) counters() counters {
 	st := s.e.Stats()
 	return counters{syncs: st.Syncs, batches: st.Batches, walBytes: st.BatchBytes.Sum, segmentBytes: st.SegmentBytes,
-		busy: s.busy.Load(), rolls: st.Rolls, unprepared: st.UnpreparedRolls}
+		busy: s.busy.Load(), rolls: st.Rolls, unprepared: st.UnpreparedRolls, delivered: s.delivered.Load()}
 }
 
 func (s *engineStore) close() error { return s.e.Close(context.Background()) }
@@ -79,7 +84,7 @@ func (s *engineStore) backend() engine.BackendChoice { return s.e.Stats().Backen
 
 func (s *engineStore) stream(i int, written func(engine.Index)) (stream, error) {
 	l := s.logs[i]
-	t := &engineStream{store: s, log: l, end: l.Last(), written: written, ready: make(chan struct{}, 1)}
+	t := &engineStream{store: s, log: l, end: l.Last(), written: written, hold: &s.holds[i], ready: make(chan struct{}, 1)}
 	if written != nil {
 		l.SetHandler(t)
 	}
@@ -92,6 +97,7 @@ type engineStream struct {
 	log     *engine.Log
 	end     engine.EntryID // owned by the user
 	written func(engine.Index)
+	hold    *atomic.Uint64
 	ready   chan struct{} // capacity 1
 }
 
@@ -149,4 +155,6 @@ func (t *engineStream) awaitReady() {
 	}
 }
 
-func (t *engineStream) release(upTo engine.Index) error { return t.log.Release(upTo) }
+func (t *engineStream) release(upTo engine.Index) error {
+	return t.log.Release(min(upTo, engine.Index(t.hold.Load())))
+}

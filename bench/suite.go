@@ -13,7 +13,7 @@ import (
 
 const suiteText = `Measures durable appends on this machine's disk: six representative rows in under two
 minutes, or with -full the whole matrix. Under each row stand the floor and the device's limit.
-Other commands: engine, read, flush, recover, doctor, torture; each explains itself with -h.`
+Other commands: engine, read, snapshot, readers, flush, recover, doctor, torture; each explains itself with -h.`
 
 func runSuite(ctx context.Context, args []string) error {
 	fs := newFlags("", suiteText)

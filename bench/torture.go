@@ -26,6 +26,7 @@ type tortureCase struct {
 	dir      string
 	acks     string
 	owners   int
+	readers  int // of each log
 	seed     uint64
 	memory   int64
 	duration time.Duration
@@ -41,6 +42,7 @@ func runTorture(ctx context.Context, args []string) error {
 	fs.BoolVar(&c.verify, "verify", false, "prove what is left, and change nothing but what recovery does")
 	fs.IntVar(&c.row.Logs, "logs", 64, "number of names that logs may have")
 	fs.IntVar(&c.owners, "owners", 8, "goroutines; each owns a part of the logs")
+	fs.IntVar(&c.readers, "readers", 1, "tail readers of each log")
 	fs.Uint64Var(&c.seed, "seed", 0, "seed of what is done; 0 draws one")
 	fs.Int64Var(&c.row.WALFile, "walsize", 4<<20, "size of a WAL file, bytes")
 	fs.Int64Var(&c.memory, "memory", 24<<20, "memory budget of the engine, bytes")
@@ -62,7 +64,7 @@ func runTorture(ctx context.Context, args []string) error {
 }
 
 func (c *tortureCase) check() error {
-	if c.dir == "" || c.acks == "" || c.row.Logs < 1 || c.owners < 1 {
+	if c.dir == "" || c.acks == "" || c.row.Logs < 1 || c.owners < 1 || c.readers < 0 {
 		return errors.New("torture needs -dir and -acks, and at least one log and owner")
 	}
 	dir, err := filepath.Abs(c.dir)
@@ -94,6 +96,8 @@ type tortured struct {
 	failed  atomic.Pointer[error]
 	names   map[engine.UID]*tortureLog // never changes
 	maxSize int
+	ended   context.Context // of the readers; ends when the owners have
+	readers sync.WaitGroup  // their goroutines
 }
 
 func (c *tortureCase) run(ctx context.Context, o engine.Options) error {
@@ -107,8 +111,11 @@ func (c *tortureCase) run(ctx context.Context, o engine.Options) error {
 	t := &tortured{names: make(map[engine.UID]*tortureLog), maxSize: int(min(c.row.WALFile/8, 1<<20))}
 	for i := range c.row.Logs {
 		uid := engine.UID(fmt.Sprintf("torture-%04d", i))
-		t.names[uid] = &tortureLog{uid: uid, ready: make(chan struct{}, 1)}
+		t.names[uid] = c.name(t, uid)
 	}
+	var end context.CancelFunc
+	t.ended, end = context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
 	o.Handler = t
 	if t.journal, err = openJournal(c.acks, w.lastOp); err != nil {
 		return err
@@ -121,6 +128,18 @@ func (c *tortureCase) run(ctx context.Context, o engine.Options) error {
 	}
 	fmt.Fprintf(os.Stdout, "torturing, seed %d, backend %s\n", c.seed, t.e.Stats().Backend.Backend)
 	return t.work(ctx, c)
+}
+
+// name makes a name with its readers, none of which is open.
+func (c *tortureCase) name(t *tortured, uid engine.UID) *tortureLog {
+	l := &tortureLog{uid: uid, ready: make(chan struct{}, 1), captures: make(map[uint64]*capture)}
+	for i := range c.readers {
+		x := &tail{t: t, uid: uid, name: fmt.Sprintf("reader-%d", i)}
+		x.over.Store(true)
+		x.durable.Store(&durableCursor{})
+		l.tails = append(l.tails, x)
+	}
+	return l
 }
 
 // begin says what was found and gives every name its state.
@@ -144,9 +163,29 @@ func (t *tortured) begin(w *world) error {
 			if l.log, err = t.e.Log(uid); err != nil {
 				return err
 			}
+			if err := l.resume(m); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// resume goes on with what was committed and read before.
+func (l *tortureLog) resume(m *logModel) error {
+	l.captures = m.captures
+	y := m.lives[l.state.life]
+	if y == nil {
+		return fmt.Errorf("log %s has a life that was never begun", l.uid)
+	}
+	l.committed = y.committed
+	for _, t := range l.tails {
+		t.life = l.state.life
+		if r := y.readers[t.name]; r != nil {
+			t.durable.Store(&durableCursor{at: r.durable, text: r.cursor})
+		}
+	}
+	return l.log.SetCommitted(l.committed)
 }
 
 // work runs the owners and the flusher until the end.
@@ -176,6 +215,7 @@ func (t *tortured) work(ctx context.Context, c *tortureCase) error {
 	t.stop.Store(true)
 	<-ended
 	errs := []error{t.e.Close(context.Background()), t.journal.failed()}
+	t.readers.Wait() // the engine's end is theirs
 	if err := t.failed.Load(); err != nil {
 		errs = append(errs, *err)
 	}

@@ -14,7 +14,7 @@ import (
 // announced before they are begun and answered after they returned:
 //
 //	O                                    the engine was opened; lines S say what was found, then R
-//	S uid relTerm relIndex lastTerm lastIndex hardTerm vote
+//	S uid relTerm relIndex lastTerm lastIndex hardTerm vote snapTerm snapIndex
 //	R
 //	c op uid                             create
 //	a op uid cut prevIndex term sizes    append behind prevIndex, cutting what follows if cut is 1
@@ -22,10 +22,19 @@ import (
 //	r op uid index                       release
 //	h op uid term vote                   hard state
 //	d op uid                             delete
+//	s op uid kind index term size live   capture of a state of so many bytes; live as 1-3,7 or -
+//	p op uid capture                     promotion of the checkpoint that an operation captured
 //	A op uid                             done and durable
 //	D op uid                             done, durable some time later
 //	F op uid                             failed, nothing done
 //	W uid index term hardTerm vote       a Written event
+//
+// What readers do names the life of the log, which is the operation that created it:
+//
+//	m uid life index                     commit index, about to be published
+//	o uid life reader index              a reader was opened behind that entry
+//	v uid life reader index term:crc,…   it got entries, from index on, with payloads of that CRC-32C
+//	k uid life reader cursor             this cursor is durable: it goes on there at the latest
 //
 // A vote is - when empty.
 type journal struct {
@@ -75,13 +84,23 @@ func (j *journal) written(uid engine.UID, last engine.EntryID, hard engine.HardS
 	j.write(fmt.Sprintf("W %s %d %d %d %s .\n", uid, last.Index, last.Term, hard.Term, voteWord(hard.Vote)))
 }
 
+// committed announces a commit index.
+func (j *journal) committed(uid engine.UID, life uint64, i engine.Index) {
+	j.write(fmt.Sprintf("m %s %d %d .\n", uid, life, i))
+}
+
+// reading says what a reader does: o, v or k.
+func (j *journal) reading(kind string, uid engine.UID, life uint64, reader string, rest ...any) {
+	j.write(fmt.Sprintf("%s %s %d %s%s .\n", kind, uid, life, reader, words(rest)))
+}
+
 // opened says what was found.
 func (j *journal) opened(logs map[engine.UID]found) {
 	var b strings.Builder
 	b.WriteString("O .\n")
 	for uid, f := range logs {
-		fmt.Fprintf(&b, "S %s %d %d %d %d %d %s .\n", uid, f.released.Term, f.released.Index,
-			f.last.Term, f.last.Index, f.hard.Term, voteWord(f.hard.Vote))
+		fmt.Fprintf(&b, "S %s %d %d %d %d %d %s %d %d .\n", uid, f.released.Term, f.released.Index,
+			f.last.Term, f.last.Index, f.hard.Term, voteWord(f.hard.Vote), f.snapshot.Term, f.snapshot.Index)
 	}
 	b.WriteString("R .\n")
 	j.write(b.String())

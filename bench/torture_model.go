@@ -21,6 +21,10 @@ type logState struct {
 	released engine.EntryID
 	entries  []modelEntry // from released.Index+1 on
 	hard     engine.HardState
+	life     uint64                      // the operation that created it
+	snapshot engine.EntryID              // the newest, zero for none
+	live     map[engine.Index]modelEntry // what that snapshot keeps; replaced, never modified
+	pending  *pendingSnapshot            // announced behind all else that was applied; nil for none
 }
 
 func (s *logState) last() engine.EntryID {
@@ -58,7 +62,7 @@ func (s *logState) String() string {
 	if !s.exists {
 		return "no log"
 	}
-	return fmt.Sprintf("released %v, last %v, hard state %d %q", s.released, s.last(), s.hard.Term, s.hard.Vote)
+	return fmt.Sprintf("released %v, last %v, hard state %d %q, snapshot %v", s.released, s.last(), s.hard.Term, s.hard.Vote, s.snapshot)
 }
 
 type stepKind uint8
@@ -70,6 +74,7 @@ const (
 	stepTruncate
 	stepRelease
 	stepHard
+	stepSnapshot
 )
 
 // step is a part of an operation that becomes durable as a whole, in the order of the log.
@@ -79,6 +84,7 @@ type step struct {
 	index engine.Index // of an entry, or what to truncate or release to
 	entry modelEntry
 	hard  engine.HardState
+	state *capture // of a snapshot
 }
 
 func (p step) String() string {
@@ -93,6 +99,8 @@ func (p step) String() string {
 		return fmt.Sprintf("truncate to %d", p.index)
 	case stepRelease:
 		return fmt.Sprintf("release %d", p.index)
+	case stepSnapshot:
+		return fmt.Sprintf("snapshot %v", p.state.at)
 	}
 	return fmt.Sprintf("hard state %d %q", p.hard.Term, p.hard.Vote)
 }
@@ -103,7 +111,7 @@ func (s *logState) apply(p *step) error {
 	switch p.kind {
 	case stepCreate:
 		ok = !s.exists
-		*s = logState{exists: true}
+		*s = logState{exists: true, life: p.op}
 	case stepDelete:
 		*s = logState{}
 	case stepEntry:
@@ -114,11 +122,11 @@ func (s *logState) apply(p *step) error {
 			s.entries = s.entries[:p.index-s.released.Index]
 		}
 	case stepRelease:
-		if ok = ok && s.released.Index <= p.index && p.index <= end; ok {
-			id := s.id(p.index)
-			s.entries = s.entries[p.index-s.released.Index:]
-			s.released = id
+		if ok = ok && p.index <= end; ok {
+			s.release(p.index)
 		}
+	case stepSnapshot:
+		ok = ok && p.state.at.Index <= end && s.announce(p.op, p.state)
 	case stepHard:
 		s.hard = p.hard
 	}
@@ -128,14 +136,24 @@ func (s *logState) apply(p *step) error {
 	return nil
 }
 
+// release gives up what is not given up yet up to an index: a snapshot may have come before.
+func (s *logState) release(upTo engine.Index) {
+	if upTo > s.released.Index {
+		id := s.id(upTo)
+		s.entries = s.entries[upTo-s.released.Index:]
+		s.released = id
+	}
+}
+
 // logModel is one name's history: what is certainly durable, and the steps behind it, of which
 // any number from the front may be durable too.
 type logModel struct {
 	sure *logState
 	tail []step
+	facts
 }
 
-func newLogModel() *logModel { return &logModel{sure: &logState{}} }
+func newLogModel() *logModel { return &logModel{sure: &logState{}, facts: newFacts()} }
 
 // advance makes the first n steps certain.
 func (m *logModel) advance(n int) error {
@@ -161,6 +179,9 @@ func (m *logModel) acknowledge(match func(*step) bool) error {
 
 // refused takes back the steps of an operation that failed and changed nothing.
 func (m *logModel) refused(op uint64) {
+	if p := m.sure.pending; p != nil && p.op == op {
+		m.sure.pending = nil
+	}
 	m.tail = slices.DeleteFunc(m.tail, func(p step) bool { return p.op == op })
 }
 
@@ -170,20 +191,21 @@ type found struct {
 	released engine.EntryID
 	last     engine.EntryID
 	hard     engine.HardState
+	snapshot engine.EntryID // the newest, zero for none
 }
 
 func (f found) String() string {
 	if !f.exists {
 		return "no log"
 	}
-	return fmt.Sprintf("released %v, last %v, hard state %d %q", f.released, f.last, f.hard.Term, f.hard.Vote)
+	return fmt.Sprintf("released %v, last %v, hard state %d %q, snapshot %v", f.released, f.last, f.hard.Term, f.hard.Vote, f.snapshot)
 }
 
 func (f found) matches(s *logState) bool {
 	if !f.exists || !s.exists {
 		return f.exists == s.exists
 	}
-	return f.released == s.released && f.last == s.last() && f.hard == s.hard
+	return f.released == s.released && f.last == s.last() && f.hard == s.hard && f.snapshot == s.snapshot
 }
 
 // resolve finds how many steps of the tail became durable, and returns the state then. No
@@ -193,6 +215,11 @@ func (m *logModel) resolve(f found) (*logState, error) {
 	for i := 0; ; i++ {
 		if f.matches(s) {
 			return s, nil
+		}
+		if s.pending != nil {
+			if p := s.clone(); f.matches(p.publish()) {
+				return p, nil
+			}
 		}
 		if i == len(m.tail) {
 			return nil, fmt.Errorf("found %v; certain is %v; then possibly%s", f, m.sure, m.story())
@@ -219,4 +246,7 @@ func (m *logModel) story() string {
 }
 
 // settle takes the state that was found as certain.
-func (m *logModel) settle(s *logState) { m.sure, m.tail = s, nil }
+func (m *logModel) settle(s *logState) {
+	s.pending = nil
+	m.sure, m.tail = s, nil
+}

@@ -71,7 +71,8 @@ func TestResolveUnknownLog(t *testing.T) {
 }
 
 func TestJournalRefusesNonsense(t *testing.T) {
-	for _, line := range []string{"x 1 a .\n", "a 1 a 0 .\n", "t one a 2 .\n", "a 1 a 0 0 1 ten .\n", "S a 1 .\n"} {
+	for _, line := range []string{"x 1 a .\n", "a 1 a 0 .\n", "t one a 2 .\n", "a 1 a 0 0 1 ten .\n", "S a 1 .\n",
+		"c 1 a more .\n", "s 1 a 9 1 1 1 - .\n", "s 1 a 1 1 1 1 4-2 .\n", "p 1 a 7 .\n", "m a 1 1 .\n", "a 1 a 0 0 1 -1 .\n"} {
 		if err := newWorld().read(strings.NewReader("O .\n" + line)); err == nil {
 			t.Errorf("%q was accepted", line)
 		}

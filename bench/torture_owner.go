@@ -25,7 +25,16 @@ type tortureLog struct {
 	after int         // operations since the last that waited
 	open  atomic.Bool // whether Written events say something new
 	ready chan struct{}
+
+	committed engine.Index
+	capture   *ownCapture // running, nil when none is
+	captures  map[uint64]*capture
+	tails     []*tail
+	lastLife  string // a cursor of an earlier life; empty for none
 }
+
+// cuttable is the lowest index that the log may be cut to.
+func (l *tortureLog) cuttable() engine.Index { return max(l.state.released.Index, l.committed) }
 
 // owner works on its logs, one operation at a time.
 type owner struct {
@@ -33,9 +42,11 @@ type owner struct {
 	rng  *rand.Rand
 	logs []*tortureLog
 	buf  []byte
+	late []*latePlan
 }
 
 func (o *owner) run() {
+	defer o.dropPlans()
 	for !o.t.stop.Load() {
 		l := o.logs[o.rng.IntN(len(o.logs))]
 		if err := o.step(l); err != nil {
@@ -49,30 +60,61 @@ func (o *owner) step(l *tortureLog) error {
 	if !l.state.exists {
 		return o.create(l)
 	}
+	o.concluded(l)
+	if err := o.attach(l); err != nil {
+		return err
+	}
 	first, last := l.state.released.Index, l.state.last().Index
-	some := first + engine.Index(o.rng.Uint64N(uint64(last-first)+1)) // released or present
-	if l.state.bytes() > tortureLive {
-		return o.release(l, max(some, first+(last-first)/2))
+	some := o.between(first, last) // released or present
+	if n := l.state.bytes(); n > tortureLive && o.rng.IntN(2) == 0 {
+		if err := o.commit(l); err != nil {
+			return err
+		}
+		return o.release(l, max(some, first+(last-first)/2), n > 2*tortureLive)
 	}
 	switch n := o.rng.IntN(100); {
-	case n < 40:
+	case n < 30:
 		return o.append(l, last, 1+o.rng.IntN(4), 8<<10)
-	case n < 62:
+	case n < 46:
 		return o.append(l, last, 1+o.rng.IntN(64), 1<<10)
-	case n < 64:
+	case n < 48:
 		return o.append(l, last, 1, o.t.maxSize)
-	case n < 69:
-		return o.append(l, some, 1+o.rng.IntN(4), 8<<10)
-	case n < 73:
-		return o.truncate(l, some)
-	case n < 80:
-		return o.release(l, some)
-	case n < 88:
+	case n < 53:
+		return o.append(l, o.between(l.cuttable(), last), 1+o.rng.IntN(4), 8<<10)
+	case n < 57:
+		return o.truncate(l, o.between(l.cuttable(), last))
+	case n < 62:
+		return o.release(l, some, o.rng.IntN(8) == 0)
+	case n < 68:
 		return o.hardState(l)
-	case n < 89:
+	case n < 69:
 		return o.delete(l)
 	}
+	return o.stepOutside(l)
+}
+
+// stepOutside draws an operation of those that do not write entries.
+func (o *owner) stepOutside(l *tortureLog) error {
+	switch n := o.rng.IntN(31); {
+	case n < 12:
+		return o.commit(l)
+	case n < 17:
+		return o.captureState(l)
+	case n < 19:
+		return o.promote(l)
+	case n < 22:
+		return o.plan(l)
+	case n < 25:
+		return o.executePlan()
+	case n < 26:
+		return o.compact(l)
+	}
 	return o.read(l)
+}
+
+// between draws an index of [first, last].
+func (o *owner) between(first, last engine.Index) engine.Index {
+	return first + engine.Index(o.rng.Uint64N(uint64(last-first)+1))
 }
 
 // waits draws whether an operation waits for durability.
@@ -113,8 +155,9 @@ func (o *owner) refused(l *tortureLog, err error) error {
 	case <-l.ready:
 	case <-limit.C:
 	}
+	o.concluded(l)
 	if l.after > 0 || l.state.last().Index > l.state.released.Index {
-		return o.release(l, l.state.last().Index)
+		return o.release(l, l.state.last().Index, true)
 	}
 	return nil
 }
@@ -188,7 +231,7 @@ func (o *owner) create(l *tortureLog) (err error) {
 	} else {
 		l.log, err = o.t.e.Create(l.uid)
 	}
-	return o.done(l, op, waits, err, step{kind: stepCreate})
+	return o.done(l, op, waits, err, step{kind: stepCreate, op: op})
 }
 
 func (o *owner) delete(l *tortureLog) error {
@@ -203,6 +246,9 @@ func (o *owner) delete(l *tortureLog) error {
 			return o.t.journal.failed()
 		}
 	}
+	if err == nil || errors.Is(err, context.DeadlineExceeded) {
+		l.forget()
+	}
 	return o.done(l, op, true, err, step{kind: stepDelete})
 }
 
@@ -212,9 +258,21 @@ func (o *owner) truncate(l *tortureLog, to engine.Index) error {
 	return o.done(l, op, false, l.log.TruncateTo(to), step{kind: stepTruncate, index: to})
 }
 
-func (o *owner) release(l *tortureLog, upTo engine.Index) error {
+// release gives up what the readers' durable cursors have passed, or careless of them all.
+func (o *owner) release(l *tortureLog, upTo engine.Index, careless bool) error {
+	if !careless {
+		upTo = min(upTo, l.passed())
+	}
+	if upTo <= l.state.released.Index {
+		return nil
+	}
 	op := o.t.journal.intent("r", l.uid, upTo)
-	return o.done(l, op, false, l.log.Release(upTo), step{kind: stepRelease, index: upTo})
+	err := l.log.Release(upTo)
+	if errors.Is(err, engine.ErrSnapshotRunning) && l.capture != nil {
+		o.t.journal.answer("F", op, l.uid)
+		return nil
+	}
+	return o.done(l, op, false, err, step{kind: stepRelease, index: upTo})
 }
 
 // hardState raises the term, or votes in the present one.
@@ -236,29 +294,4 @@ func (o *owner) hardState(l *tortureLog) error {
 		return o.done(l, op, false, l.log.SetHardState(h), s)
 	}
 	return o.done(l, op, true, l.log.SetHardStateSync(context.Background(), h), s)
-}
-
-// read compares some entries with what they should be.
-func (o *owner) read(l *tortureLog) error {
-	first, last := l.state.released.Index+1, l.state.last().Index
-	if first > last {
-		return nil
-	}
-	i := first + engine.Index(o.rng.Uint64N(uint64(last-first)+1))
-	if o.rng.IntN(2) == 0 {
-		e, err := l.log.Read(i)
-		if err == nil {
-			err = checkEntry(&o.buf, l.uid, l.state.at(i), e)
-		}
-		return err
-	}
-	for e, err := range l.log.ReadRange(i, min(i+15, last)) {
-		if err == nil {
-			err = checkEntry(&o.buf, l.uid, l.state.at(e.Index), e)
-		}
-		if err != nil {
-			return fmt.Errorf("range from %d: %w", i, err)
-		}
-	}
-	return nil
 }

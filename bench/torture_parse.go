@@ -17,7 +17,7 @@ type world struct {
 	logs   map[engine.UID]*logModel
 	lastOp uint64
 	// Counted for the summary.
-	opens, acks int
+	opens, acks, delivered int
 
 	found map[engine.UID]found // while the S lines are read
 }
@@ -107,18 +107,23 @@ func (w *world) line(text string) error {
 		w.opens++
 		w.found = make(map[engine.UID]found)
 	case "S":
-		w.found[f.uid()] = found{exists: true, released: f.id(), last: f.id(), hard: f.hard()}
+		w.found[f.uid()] = found{exists: true, released: f.id(), last: f.id(), hard: f.hard(), snapshot: f.id()}
 	case "R":
 		err = w.resolve(w.found)
 	case "A", "D", "F":
 		err = w.answer(kind, f.number(), f.uid())
 	case "W":
 		err = w.written(f)
+	case "m", "o", "v", "k":
+		err = w.reading(kind, f)
 	default:
 		err = w.intent(kind, f)
 	}
-	if f.err != nil {
+	switch {
+	case f.err != nil:
 		return f.err
+	case err == nil && len(f.rest) > 0:
+		return errors.New("too many words")
 	}
 	return err
 }
@@ -135,6 +140,9 @@ func (w *world) resolve(logs map[engine.UID]found) error {
 		if err != nil {
 			return fmt.Errorf("log %s: %w", uid, err)
 		}
+		if c := m.committed(s.life); s.exists && c > s.last().Index {
+			return fmt.Errorf("log %s: found %v, and it was committed up to %d", uid, s, c)
+		}
 		m.settle(s)
 	}
 	return nil
@@ -145,7 +153,11 @@ func (w *world) answer(how string, op uint64, uid engine.UID) error {
 	switch how {
 	case "A":
 		w.acks++
-		return m.acknowledge(func(p *step) bool { return p.op == op })
+		err := m.acknowledge(func(p *step) bool { return p.op == op })
+		if p := m.sure.pending; p != nil && p.op == op {
+			m.sure.publish()
+		}
+		return err
 	case "F":
 		m.refused(op)
 	}
@@ -176,29 +188,56 @@ func (w *world) intent(kind string, f *fields) error {
 	}
 	switch kind {
 	case "c":
+		m.begin(op)
 		add(step{kind: stepCreate})
 	case "d":
 		add(step{kind: stepDelete})
 	case "t":
 		add(step{kind: stepTruncate, index: f.index()})
 	case "r":
-		add(step{kind: stepRelease, index: f.index()})
+		i := f.index()
+		m.gone(i)
+		add(step{kind: stepRelease, index: i})
 	case "h":
 		add(step{kind: stepHard, hard: f.hard()})
 	case "a":
-		cut, prev, term := f.number(), f.index(), f.term()
-		if cut == 1 {
-			add(step{kind: stepTruncate, index: prev})
+		return m.append(op, f)
+	case "s":
+		c := &capture{op: op, kind: f.kind(), at: engine.EntryID{Index: f.index(), Term: f.term()}, size: f.size(), live: f.seq()}
+		m.captures[op] = c
+		if c.kind == engine.KindSnapshot {
+			m.gone(c.at.Index)
+			add(step{kind: stepSnapshot, state: c})
 		}
-		for i, size := range strings.Split(f.word(), ",") {
-			n, err := strconv.Atoi(size)
-			if err != nil {
-				return err
-			}
-			add(step{kind: stepEntry, index: prev + 1 + engine.Index(i), entry: modelEntry{term: term, size: n, op: op}})
+	case "p":
+		c := m.captures[f.number()]
+		if c == nil {
+			return errors.New("promotion of what was not captured")
 		}
+		c.promoted = true
+		m.gone(c.at.Index)
+		add(step{kind: stepSnapshot, state: c})
 	default:
 		return errors.New("unknown kind of line")
+	}
+	return nil
+}
+
+// append reads the rest of an announced append.
+func (m *logModel) append(op uint64, f *fields) error {
+	cut, prev, term := f.number(), f.index(), f.term()
+	if cut == 1 {
+		m.tail = append(m.tail, step{kind: stepTruncate, op: op, index: prev})
+	}
+	for i, size := range strings.Split(f.word(), ",") {
+		n, err := strconv.ParseUint(size, 10, 32)
+		if err != nil || n > maxEntry {
+			return fmt.Errorf("size %q: %w", size, err)
+		}
+		e := modelEntry{term: term, size: int(n), op: op}
+		id := engine.EntryID{Term: term, Index: prev + 1 + engine.Index(i)}
+		m.appended[id] = e
+		m.tail = append(m.tail, step{kind: stepEntry, op: op, index: id.Index, entry: e})
 	}
 	return nil
 }
