@@ -42,6 +42,7 @@ type Engine struct {
 	budget    budget
 	waiters   waiterPool
 	readers   readerList
+	slotted   slotList
 	ids       idSource
 	recovery  RecoveryReport
 	stats     engineStats

@@ -10,3 +10,9 @@ func (l *Log) Controls() (queued, durable uint64) {
 	}
 	return l.done, l.done
 }
+
+// CheckSlots is the monitor's look at all slots at some time of the engine's clock, which Now tells.
+func (e *Engine) CheckSlots(now int64) { e.checkSlots(now) }
+
+// Now is the engine's clock, in nanoseconds.
+func (e *Engine) Now() int64 { return e.now() }

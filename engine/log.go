@@ -53,6 +53,9 @@ type Log struct {
 	// from the view that the manifest still lists.
 	capturing, capturingLive, untidy bool
 
+	// slots has what is known of each of durable.claims besides its position, nil when there is none.
+	slots map[string]*slotState
+
 	wal wal.Log
 	id  raftlog.LogID
 	uid UID
@@ -80,20 +83,26 @@ type durableFacts struct {
 	liveSince raftlog.Batch      // the batch that holds the record of that snapshot
 	snapshots []raftlog.Snapshot // ascending; replaced, never modified
 	slots     []raftlog.Slot     // ascending by name; replaced, never modified
-	deleted   bool
+	slotsAsOf raftlog.Batch      // the batch up to which slots is true
+	// claims are the newest positions of slots, durable or not, in a list like slots: what is wanted
+	// is held at once. releasedSince is the batch that holds the record of released.
+	claims        []raftlog.Slot
+	releasedSince raftlog.Batch
+	deleted       bool
 }
 
 // pendingFact is a queued control record. seq is its number among the log's control records.
 type pendingFact struct {
-	seq  uint64
-	kind factKind
-	id   EntryID // of release and snapshot
-	hard HardState
-	held int64 // of truncate: bytes of the tables that were cut off
-	snap Snapshot
-	live *liveSet              // of snap
-	done func(Snapshot, error) // of snap; may be nil
-	slot raftlog.Slot
+	seq    uint64
+	kind   factKind
+	id     EntryID // of release and snapshot
+	hard   HardState
+	held   int64 // of truncate: bytes of the tables that were cut off
+	snap   Snapshot
+	live   *liveSet              // of snap
+	done   func(Snapshot, error) // of snap; may be nil
+	slot   raftlog.Slot
+	change slotChange // of slot
 }
 
 type factKind uint8
