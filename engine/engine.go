@@ -42,6 +42,7 @@ type Engine struct {
 	budget    budget
 	waiters   waiterPool
 	readers   readerList
+	slotted   slotList
 	ids       idSource
 	installs  atomic.Uint64 // installs with live entries so far
 	recovery  RecoveryReport

@@ -35,3 +35,9 @@ func (l *Log) Parked() (listed, counted int) {
 
 // Outside reports whether the log keeps anything for external readers.
 func (l *Log) Outside() bool { return l.external.Load() != nil }
+
+// CheckSlots is the monitor's look at all slots at some time of the engine's clock, which Now tells.
+func (e *Engine) CheckSlots(now int64) { e.checkSlots(now) }
+
+// Now is the engine's clock, in nanoseconds.
+func (e *Engine) Now() int64 { return e.now() }

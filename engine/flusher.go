@@ -316,13 +316,21 @@ func (f *flusher) plan(s *wal.SealedLog, last raftlog.Batch) (t flushTask, neede
 
 // settle takes over what became durable about the log as a whole; asOf is the batch up to which
 // its segments hold the truth. A release with live entries waits until that includes its own
-// record: before, an entry of the same index that was truncated later could pass for a live one. And
-// what follows a reset is not true of the log before.
+// record: before, an entry of the same index that was truncated later could pass for a live one. So
+// does one up to where a slot holds entries, which replay would take for released; what is below
+// them is released. And what follows a reset is not true of the log before.
 func (t *flushTask) settle(facts *durableFacts, asOf raftlog.Batch) {
 	b := &t.base
-	b.Snapshots, b.Slots = facts.snapshots, facts.slots
+	b.Snapshots, b.Slots, b.SlotsAsOf = facts.snapshots, facts.slots, facts.slotsAsOf
+	if len(b.Slots) == 0 {
+		b.SlotsAsOf = 0
+	}
 	if facts.resetAt <= asOf && (facts.live == nil || facts.liveSince <= asOf) {
-		b.Released = later(b.Released, facts.released)
+		released := facts.released
+		if facts.releasedSince > asOf {
+			released = facts.floorID(released)
+		}
+		b.Released = later(b.Released, released)
 	}
 	b.Segments = keepAbove(facts.floor(b.Released.Index), facts.live).segments(b.Segments)
 }

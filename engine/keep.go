@@ -72,9 +72,16 @@ func (l *Log) durableKeep() keep {
 // floor is the last index that neither the machine, which released up to released, nor a slot
 // needs.
 func (d *durableFacts) floor(released Index) Index {
-	for _, s := range d.slots {
-		if !s.Invalid {
-			released = min(released, s.Acked.Index)
+	return d.floorID(EntryID{Index: released}).Index
+}
+
+// floorID is floor with the term of that entry.
+func (d *durableFacts) floorID(released EntryID) EntryID {
+	for _, list := range [...][]raftlog.Slot{d.slots, d.claims} {
+		for _, s := range list {
+			if !s.Invalid && s.Acked.Index < released.Index {
+				released = s.Acked
+			}
 		}
 	}
 	return released

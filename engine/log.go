@@ -56,6 +56,9 @@ type Log struct {
 	capturing, capturingLive, untidy bool
 	minors                           uint32 // minor compactions so far
 
+	// slots has what is known of each of durable.claims besides its position, nil when there is none.
+	slots map[string]*slotState
+
 	wal wal.Log
 	id  raftlog.LogID
 	uid UID
@@ -83,9 +86,14 @@ type durableFacts struct {
 	liveSince raftlog.Batch      // the batch that holds the record of that snapshot
 	snapshots []raftlog.Snapshot // ascending; replaced, never modified
 	slots     []raftlog.Slot     // ascending by name; replaced, never modified
-	deleted   bool
-	resetAt   raftlog.Batch // the batch that holds the record of the newest reset
-	installs  []installed   // oldest first; replaced, never modified
+	resetAt   raftlog.Batch      // the batch that holds the record of the newest reset
+	installs  []installed        // oldest first; replaced, never modified
+	slotsAsOf raftlog.Batch      // the batch up to which slots is true
+	// claims are the newest positions of slots, durable or not, in a list like slots: what is wanted
+	// is held at once. releasedSince is the batch that holds the record of released.
+	claims        []raftlog.Slot
+	releasedSince raftlog.Batch
+	deleted       bool
 }
 
 // pendingFact is a queued control record. seq is its number among the log's control records.
@@ -102,6 +110,7 @@ type pendingFact struct {
 	heals    *brokenLog
 	done     func(Snapshot, error) // of snap; may be nil
 	slot     raftlog.Slot
+	change   slotChange // of slot
 }
 
 type factKind uint8

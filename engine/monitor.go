@@ -47,6 +47,7 @@ type monitor struct {
 	}
 	retryIn int // steps until the next try to write
 	failed  bool
+	looked  int // steps since slots were looked at
 }
 
 func newMonitor(e *Engine) *monitor { return &monitor{e: e} }
@@ -71,6 +72,10 @@ func (m *monitor) Step() {
 		m.e.wal.Roll()
 	}
 	b.relieve()
+	if m.looked++; m.looked >= slotCheckEvery {
+		m.looked = 0
+		m.e.checkSlots(m.e.now())
+	}
 }
 
 // observe works out the health of this moment.

@@ -119,6 +119,13 @@ type Options struct {
 	// all decode those that name them. Default none: states are stored as they are.
 	SnapshotCodecs []SnapshotCodec
 
+	// SlotMaxBytes, SlotMaxAge and SlotMaxIdle bound what a slot may hold, for how long, and for how
+	// long it may be silent while there is something to acknowledge; see SlotInfo. Beyond any of
+	// them it is given up, with EventSlotInvalid. Defaults 64 GiB, 7 days and 3 days; a negative value
+	// removes the bound.
+	SlotMaxBytes            int64
+	SlotMaxAge, SlotMaxIdle time.Duration
+
 	// SlowAfter and StallAfter are how long one submission may take before the engine's health
 	// is slow and stalled. Defaults 500 ms and 5 s.
 	SlowAfter, StallAfter time.Duration
@@ -152,6 +159,9 @@ func (o Options) withDefaults() Options {
 	set(&o.SnapshotBytesPerSecond, 64<<20)
 	set(&o.MinorsPerMajor, 8)
 	set(&o.CompactionBytesPerSecond, 64<<20)
+	set(&o.SlotMaxBytes, 64<<30)
+	set(&o.SlotMaxAge, 7*24*time.Hour)
+	set(&o.SlotMaxIdle, 3*24*time.Hour)
 	set(&o.SlowAfter, 500*time.Millisecond)
 	set(&o.StallAfter, 5*time.Second)
 	if o.Logger == nil {

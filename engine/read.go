@@ -46,7 +46,10 @@ func (l *Log) readSlow(i Index) (e Entry, err error) {
 
 // Term returns the term of the entry at index i, or of the newest released entry. Index 0
 // has term 0. Errors: those of Read.
-func (l *Log) Term(i Index) (term Term, err error) {
+func (l *Log) Term(i Index) (term Term, err error) { return l.termOf(i, false) }
+
+// termOf is Term, with held for who sees what slots hold.
+func (l *Log) termOf(i Index, held bool) (term Term, err error) {
 	if i == 0 {
 		return 0, nil
 	}
@@ -54,7 +57,7 @@ func (l *Log) Term(i Index) (term Term, err error) {
 	if i == v.released.Index {
 		return v.released.Term, nil
 	}
-	err = l.locate(i, func(v *view, n int) (bool, error) {
+	err = l.locateHeld(i, held, func(v *view, n int) (bool, error) {
 		if t := v.at(i); n < 0 && t != nil {
 			found := false
 			term, found = t.Term(i)
@@ -72,12 +75,21 @@ func (l *Log) Term(i Index) (term Term, err error) {
 // it, or -1 for memory. A flush publishes its view before it drops memory, so a table that
 // says no although it held the index means that a newer view is there.
 func (l *Log) locate(i Index, read func(v *view, n int) (bool, error)) error {
+	return l.locateHeld(i, false, read)
+}
+
+// locateHeld is locate, with held for who sees what slots hold.
+func (l *Log) locateHeld(i Index, held bool, read func(v *view, n int) (bool, error)) error {
 	for {
 		v := l.view.Load()
 		if b := l.broken.Load(); b != nil {
 			return b.err
 		}
-		p := v.resolve(i)
+		low := v.released.Index
+		if held {
+			low = v.floor
+		}
+		p := v.resolveAbove(i, low)
 		if p.kind == placeTable {
 			if ok, err := read(v, -1); ok || err != nil {
 				return err

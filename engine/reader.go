@@ -40,7 +40,7 @@ type Reader struct {
 
 // OpenReader opens an external reader of a log. It may read the index of a segment. Errors:
 // ErrNotFound, ErrDeleted, ErrClosed, ErrOptions, ErrOutOfRange (index 0), GapError, LossError,
-// and of a cursor ErrIncarnation and DivergedError.
+// of a cursor ErrIncarnation and DivergedError, and those of FromSlot.
 func (e *Engine) OpenReader(uid UID, from From, o ReaderOptions) (*Reader, error) {
 	o = o.withDefaults()
 	if err := o.validate(); err != nil {
@@ -167,7 +167,10 @@ func (r *Reader) standing(ctx context.Context) error {
 	case Index(r.cut.Load()) != noCut:
 		return r.takeCut()
 	}
-	if released := l.view.Load().released.Index; r.pos.Index < released {
+	if err := r.slotEnd(); err != nil {
+		return err
+	}
+	if r.pos.Index < r.low(l.view.Load()) {
 		return l.gap(r.pos.Index + 1)
 	}
 	return nil
@@ -200,7 +203,7 @@ func (r *Reader) wait(ctx context.Context) error {
 // stirred reports whether there is something to do before waiting.
 func (r *Reader) stirred() bool {
 	return r.closed.Load() || Index(r.cut.Load()) != noCut || r.limit() > r.pos.Index ||
-		r.log.view.Load().released.Index > r.pos.Index
+		r.low(r.log.view.Load()) > r.pos.Index || r.slotEnd() != nil
 }
 
 // takeCut takes note of truncations. What this reader has not delivered does not concern it.
@@ -231,6 +234,9 @@ func (r *Reader) takeCut() error {
 // everything that was committed.
 func (r *Reader) limit() Index {
 	limit := r.log.Committed()
+	if r.slot.Load() != nil {
+		limit = max(limit, r.log.view.Load().released.Index) // the owner has not said yet, after an open
+	}
 	if r.o.Uncommitted {
 		limit = max(limit, r.log.view.Load().durable())
 	}

@@ -64,7 +64,7 @@ func (r *Reader) fill(last Index) (moved bool, err error) {
 	w := &r.window
 	w.begin(r.o.MaxBatchEntries)
 	w.last = r.pos
-	err = r.log.locate(first, func(v *view, n int) (bool, error) {
+	err = r.log.locateHeld(first, r.slot.Load() != nil, func(v *view, n int) (bool, error) {
 		// The note precedes the view: it is there if the view is one that it speaks of.
 		if Index(r.cut.Load()) != noCut {
 			return true, errCut

@@ -14,6 +14,7 @@ type From struct {
 	kind   fromKind
 	index  Index
 	cursor Cursor
+	slot   string
 }
 
 type fromKind uint8
@@ -24,6 +25,7 @@ const (
 	fromNext
 	fromIndex
 	fromCursor
+	fromSlot
 )
 
 // FromFirst begins with the first entry that is not released.
@@ -60,6 +62,8 @@ func (r *Reader) seek(from From) error {
 		err = r.seekBehind(from.index - 1)
 	case fromCursor:
 		return r.seekCursor(from.cursor)
+	case fromSlot:
+		return r.seekSlot(from.slot)
 	}
 	if first := r.o.Range.First; err == nil && r.pos.Index+1 < first {
 		err = r.seekBehind(first - 1)
@@ -70,10 +74,10 @@ func (r *Reader) seek(from From) error {
 
 // seekBehind places the reader behind entry i, whose term is noted if the log has the entry.
 func (r *Reader) seekBehind(i Index) error {
-	if first := r.log.First(); i+1 < first {
+	if r.low(r.log.view.Load()) > i {
 		return r.log.gap(i + 1)
 	}
-	term, err := r.log.Term(i)
+	term, err := r.log.termOf(i, r.slot.Load() != nil)
 	if err != nil && !errors.Is(err, ErrOutOfRange) {
 		return r.log.explain(i, err)
 	}
@@ -170,6 +174,10 @@ func (l *Log) gap(want Index) error {
 func (l *Log) newestSnapshot() EntryID {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.newestSnapshotLocked()
+}
+
+func (l *Log) newestSnapshotLocked() EntryID {
 	for k := len(l.durable.snapshots) - 1; k >= 0; k-- {
 		if s := l.durable.snapshots[k]; s.Kind == KindSnapshot {
 			return s.ID

@@ -22,6 +22,7 @@ type readerState struct {
 	holds    atomic.Int64
 	busy     atomic.Bool // an iteration is running
 	closed   atomic.Bool
+	slot     atomic.Pointer[slotState] // nil unless the reader was opened at a slot
 	// cut is the lowest index to which the log was truncated since the reader looked, noCut for
 	// none, and cutTerm its term. Set under Log.mu, and loaded without.
 	cut     atomic.Uint64
@@ -143,8 +144,10 @@ type ReaderInfo struct {
 	// reader was opened for what was committed before.
 	Behind time.Duration
 	// PinnedBytes is the memory that the reader holds itself or keeps in memtables, as of the running
-	// step. It holds no file between steps and keeps nothing from being released.
+	// step. It holds no file between steps and keeps nothing from being released, but for its slot.
 	PinnedBytes int64
+	// SlotBytes is what its slot keeps; see SlotInfo.HeldBytes.
+	SlotBytes int64
 }
 
 // Readers lists the open external readers, by UID and then by age, the oldest first.
@@ -164,7 +167,12 @@ func (s *readerState) info() ReaderInfo {
 	l, now := s.log, s.log.e.now()
 	i := ReaderInfo{UID: l.uid, Name: s.name, Uncommitted: s.uncommitted, Age: time.Duration(now - s.opened),
 		Iterating: s.busy.Load(), Position: Index(s.position.Load()), PinnedBytes: s.holds.Load()}
-	missing := Range{First: i.Position + 1, Last: l.Committed()}
+	last := l.Committed()
+	if state := s.slot.Load(); state != nil {
+		i.Slot, i.SlotBytes = state.name, l.slotBytes(state)
+		last = max(last, l.view.Load().released.Index)
+	}
+	missing := Range{First: i.Position + 1, Last: last}
 	if missing.Empty() {
 		return i
 	}

@@ -13,11 +13,13 @@ import (
 // replay rebuilds the logs from the manifest and the WAL files. It implements wal.Visitor.
 // Nothing else runs meanwhile, so it changes logs without their locks.
 type replay struct {
-	e      *Engine
-	logs   map[raftlog.LogID]*Log
-	asOf   map[raftlog.LogID]raftlog.Batch
-	report wal.Report
-	began  time.Time
+	e    *Engine
+	logs map[raftlog.LogID]*Log
+	asOf map[raftlog.LogID]raftlog.Batch
+	// slotsAsOf is up to which batch the manifest has the slots of a log.
+	slotsAsOf map[raftlog.LogID]raftlog.Batch
+	report    wal.Report
+	began     time.Time
 
 	// The file being read: what its flush will need.
 	order  []*Log
@@ -45,7 +47,8 @@ type tailRecord struct {
 
 func (e *Engine) recover() (*replay, error) {
 	r := &replay{e: e, logs: make(map[raftlog.LogID]*Log), asOf: make(map[raftlog.LogID]raftlog.Batch),
-		doubts: make(map[*Log]*doubt), healed: make(map[*Log]bool), began: time.Now()}
+		slotsAsOf: make(map[raftlog.LogID]raftlog.Batch),
+		doubts:    make(map[*Log]*doubt), healed: make(map[*Log]bool), began: time.Now()}
 	r.beginFile()
 	for m := range e.manifest.Logs() {
 		r.adopt(m)
@@ -64,6 +67,9 @@ func (e *Engine) recover() (*replay, error) {
 	}
 	r.report = report
 	r.settleSnapshots()
+	if err := r.settleSlots(); err != nil {
+		return nil, err
+	}
 	return r, r.settleDoubts()
 }
 
@@ -76,7 +82,7 @@ func (r *replay) settleSnapshots() {
 				continue
 			}
 			if s.ID.Index <= l.last.Index {
-				r.releaseAll(l, s.ID, l.durable.live, false)
+				r.releaseAll(l, s.ID, l.durable.live, r.report.LastDurable, false)
 			}
 		}
 	}
@@ -86,7 +92,9 @@ func (r *replay) settleSnapshots() {
 func (r *replay) adopt(m manifest.Log) *Log {
 	l := r.e.newLog(m.ID, m.UID)
 	l.hard, l.applied = m.HardState, m.Applied
-	l.durable = durableFacts{hard: m.HardState, released: m.Released, applied: m.Applied, snapshots: m.Snapshots, slots: m.Slots}
+	l.durable = durableFacts{hard: m.HardState, released: m.Released, applied: m.Applied, snapshots: m.Snapshots}
+	l.adoptSlots(m.Slots, m.SlotsAsOf)
+	r.slotsAsOf[m.ID] = m.SlotsAsOf
 	l.durable.live = l.liveOf(m.Snapshots)
 	l.last, l.base = m.Last, m.Last
 	if m.Released.Index > l.last.Index {
@@ -192,10 +200,12 @@ func controlAgain(l *Log, rec *wal.Record) tailRecord {
 		t.fact = pendingFact{kind: factApplied, id: id}
 	case wal.KindDelete:
 		t.fact = pendingFact{kind: factDelete}
-	case wal.KindSnapshot: // the rest of this and the next is filled in when it is applied
+	case wal.KindSnapshot: // the rest of this and the next two is filled in when it is applied
 		t.fact = pendingFact{kind: factSnapshot, id: id}
 	case wal.KindInstall:
 		t.fact = pendingFact{kind: factInstall, id: id}
+	case wal.KindSlot:
+		t.fact = pendingFact{kind: factSlot}
 	}
 	return t
 }
@@ -238,13 +248,15 @@ func (r *replay) control(l *Log, rec *wal.Record) {
 	case wal.KindApplied:
 		l.applied = max(l.applied, rec.Index)
 	case wal.KindRelease:
-		r.release(l, id, rec.Tail)
+		r.release(l, id, rec)
 	case wal.KindTruncate:
 		r.truncate(l, id, rec.Tail)
 	case wal.KindSnapshot:
 		r.snapshot(l, rec)
 	case wal.KindInstall:
 		r.install(l, rec)
+	case wal.KindSlot:
+		r.slot(l, rec)
 	case wal.KindDelete:
 		r.remove(l, rec.Tail)
 	}
@@ -253,15 +265,15 @@ func (r *replay) control(l *Log, rec *wal.Record) {
 	}
 }
 
-func (r *replay) release(l *Log, id EntryID, tail bool) {
+func (r *replay) release(l *Log, id EntryID, rec *wal.Record) {
 	v := l.view.Load()
 	if id.Index > v.released.Index {
-		r.releaseAll(l, id, v.live, tail)
+		r.releaseAll(l, id, v.live, rec.Batch, rec.Tail)
 	}
 }
 
-// releaseAll releases the log up to id but for the live entries.
-func (r *replay) releaseAll(l *Log, id EntryID, live *liveSet, tail bool) {
+// releaseAll releases the log up to id but for the live entries, as a record of that batch says.
+func (r *replay) releaseAll(l *Log, id EntryID, live *liveSet, batch raftlog.Batch, tail bool) {
 	l.setView(l.view.Load().release(id, l.durable.floor(id.Index), live))
 	if id.Index > l.last.Index {
 		l.last = id
@@ -269,7 +281,7 @@ func (r *replay) releaseAll(l *Log, id EntryID, live *liveSet, tail bool) {
 	if tail {
 		return // the tail's entries are still to be read for their second commit
 	}
-	l.durable.released, l.durable.live = id, live
+	l.durable.released, l.durable.releasedSince, l.durable.live = id, batch, live
 	l.dropReleasedLocked()
 	if id.Index > l.base.Index {
 		l.base = id
@@ -292,7 +304,7 @@ func (r *replay) snapshot(l *Log, rec *wal.Record) {
 		l.durable.snapshots, _ = publishSnapshot(l.durable.snapshots, s, r.e.opts.MaxCheckpoints)
 	}
 	if s.Kind == KindSnapshot && s.ID.Index >= l.view.Load().released.Index {
-		r.releaseAll(l, s.ID, live, rec.Tail)
+		r.releaseAll(l, s.ID, live, rec.Batch, rec.Tail)
 	}
 }
 

@@ -210,6 +210,9 @@ func (l *Log) settleSnapshotLocked(f *pendingFact, batch raftlog.Batch) {
 		return
 	}
 	v := l.view.Load()
+	if f.id.Index > l.durable.released.Index {
+		l.durable.releasedSince = batch
+	}
 	l.durable.released, l.durable.live, l.durable.liveSince = later(l.durable.released, f.id), f.live, batch
 	released := later(v.released, f.id)
 	l.cuts++

@@ -125,8 +125,11 @@ const (
 
 // resolve says where index i is. A flush publishes its view before it drops memory: so what is
 // not placeTable holds only if, after resolve, v is still the log's view.
-func (v *view) resolve(i Index) place {
-	if i <= v.released.Index && i > 0 {
+func (v *view) resolve(i Index) place { return v.resolveAbove(i, v.released.Index) }
+
+// resolveAbove is resolve for who sees what lies above low, which is the floor for a slot.
+func (v *view) resolveAbove(i, low Index) place {
+	if i <= low && i > 0 {
 		if live, err := v.live.has(i); err != nil {
 			return place{kind: placeLost}
 		} else if !live {
@@ -209,10 +212,11 @@ func (v *view) prune() (pruned *view, gone int64) {
 }
 
 // release returns the view that begins behind id, keeps what lies above floor for slots, and live.
+// The floor does not fall: what lies below is gone.
 func (v *view) release(id EntryID, floor Index, live *liveSet) *view {
 	n := *v
-	n.released, n.floor, n.live = id, floor, live
-	n.segments = keepAbove(floor, live).segments(v.segments)
+	n.released, n.floor, n.live = id, max(floor, v.floor), live
+	n.segments = keepAbove(n.floor, live).segments(v.segments)
 	return &n
 }
 

@@ -103,7 +103,7 @@ func (l *Log) settleFactLocked(f *pendingFact, batch raftlog.Batch) (deleted boo
 		l.chargeLocked(-f.held)
 	case factRelease:
 		if f.id.Index > l.durable.released.Index {
-			l.durable.released = f.id
+			l.durable.released, l.durable.releasedSince = f.id, batch
 			l.dropReleasedLocked()
 		}
 		if l.untidy {
@@ -114,6 +114,8 @@ func (l *Log) settleFactLocked(f *pendingFact, batch raftlog.Batch) (deleted boo
 		l.settleSnapshotLocked(f, batch)
 	case factInstall:
 		l.settleInstallLocked(f, batch)
+	case factSlot:
+		l.settleSlotLocked(f, batch)
 	case factDelete:
 		l.durable.deleted, deleted = true, true
 	}

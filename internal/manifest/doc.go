@@ -51,7 +51,8 @@
 //	5     damaged  none, or the last good value as in a log record: the log was damaged and
 //	               has been neither put nor deleted since
 //	6, 7  as 2, 5  of a log that holds snapshots or slots. In front: count and snapshots (kind,
-//	               term, index, bytes, live indexes), count and slots (name, term, index, invalid)
+//	               term, index, bytes, live indexes), count and slots (name, term, index, invalid),
+//	               and unless there are none the batch up to which these are true
 //
 // # Recovery
 //

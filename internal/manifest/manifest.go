@@ -40,6 +40,8 @@ type Log struct {
 	// name. The slices are never modified once they were put.
 	Snapshots []raftlog.Snapshot
 	Slots     []raftlog.Slot
+	// SlotsAsOf is the batch up to which Slots is true, which may be above AsOf; 0 without slots.
+	SlotsAsOf raftlog.Batch
 	// Quarantine is nil for a sound log. It is never modified once it was put.
 	Quarantine *Quarantine
 }

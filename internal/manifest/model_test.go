@@ -145,6 +145,9 @@ func (e *editor) log(id raftlog.LogID) Log {
 			Name: fmt.Sprintf("slot-%d", k), Acked: raftlog.EntryID{Term: 1, Index: raftlog.Index(e.rng.IntN(50))}, Invalid: e.rng.IntN(4) == 0,
 		})
 	}
+	if len(l.Slots) > 0 {
+		l.SlotsAsOf = raftlog.Batch(e.rng.IntN(1000))
+	}
 	if e.rng.IntN(6) == 0 {
 		l.Quarantine = &Quarantine{Lost: raftlog.Range{First: first, Last: first + 9}, Reason: "torn"}
 	}

@@ -58,6 +58,9 @@ func (l *Log) validateHeld() error {
 			return fmt.Errorf("%s at %v, %d bytes", s.Kind, s.ID, s.Bytes)
 		}
 	}
+	if len(l.Slots) == 0 && l.SlotsAsOf != 0 {
+		return fmt.Errorf("no slots as of batch %d", l.SlotsAsOf)
+	}
 	for i, s := range l.Slots {
 		if len(s.Name) > raftlog.MaxSlotName || raftlog.UID(s.Name).Validate() != nil || i > 0 && s.Name <= l.Slots[i-1].Name {
 			return fmt.Errorf("slot %q", s.Name)
@@ -108,7 +111,7 @@ func decodeChange(r *frame.Record) (change, error) {
 	switch {
 	case c.kind == kindLog || c.kind == kindDamaged && len(r.Payload) > 0:
 		l := d.log()
-		l.Snapshots, l.Slots = held.Snapshots, held.Slots
+		l.Snapshots, l.Slots, l.SlotsAsOf = held.Snapshots, held.Slots, held.SlotsAsOf
 		l.ID = c.id
 		if d.err == nil {
 			if err := l.validate(); err != nil {
@@ -164,6 +167,9 @@ func appendHeld(b []byte, l *Log) []byte {
 			invalid = 1
 		}
 		b = append(b, invalid)
+	}
+	if len(l.Slots) > 0 {
+		b = binary.AppendUvarint(b, uint64(l.SlotsAsOf))
 	}
 	return b
 }
@@ -295,6 +301,9 @@ func (d *decoder) held() (l Log) {
 		default:
 			d.fail("slot")
 		}
+	}
+	if len(l.Slots) > 0 {
+		l.SlotsAsOf = raftlog.Batch(d.uvarint())
 	}
 	if d.err == nil && !l.holds() {
 		d.fail("nothing held")
