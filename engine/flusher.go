@@ -64,8 +64,9 @@ type flushTask struct {
 	base   manifest.Log // as the manifest has it, already cut
 	before []raftlog.Segment
 	put    manifest.Log
-	last   EntryID // the newest entry of spans
-	skip   bool    // the log is gone
+	last   EntryID       // the newest entry of spans
+	asOf   raftlog.Batch // the last batch of the file
+	skip   bool          // the log is gone
 }
 
 func newFlusher(e *Engine, w *segwriter.Writer) *flusher {
@@ -266,7 +267,7 @@ func (f *flusher) begin(s wal.Sealed) {
 // when it says so already: an earlier try of this file succeeded for this log.
 func (f *flusher) plan(s *wal.SealedLog, last raftlog.Batch) (t flushTask, needed bool) {
 	l := s.Log.Sink().(*Log)
-	t = flushTask{log: l, sealed: s}
+	t = flushTask{log: l, sealed: s, asOf: last}
 	base := f.e.manifestLog(l)
 	l.mu.Lock()
 	facts := l.durable
@@ -327,8 +328,8 @@ func (t *flushTask) task() segwriter.Task {
 	}
 	return segwriter.Task{
 		ID: l.id, UID: l.uid, Segments: t.base.Segments, NextSegment: t.base.NextSegment, Spans: spans,
-		Floor: func() raftlog.Index { return l.durableKeep().floor + 1 },
-		Live:  func() raftlog.Seq { return l.durableKeep().live },
+		Floor: func() raftlog.Index { return l.durableKeep(t.asOf).floor + 1 },
+		Live:  func() raftlog.Seq { return l.durableLive(t.asOf, t.sealed.Spans) },
 		Gone: func() bool {
 			l.mu.Lock()
 			defer l.mu.Unlock()
