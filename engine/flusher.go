@@ -67,8 +67,9 @@ type flushTask struct {
 	base   manifest.Log // as the manifest has it, already cut
 	before []raftlog.Segment
 	put    manifest.Log
-	last   EntryID // the newest entry of spans
-	skip   bool    // the log is gone
+	last   EntryID       // the newest entry of spans
+	asOf   raftlog.Batch // the last batch of the file
+	skip   bool          // the log is gone
 }
 
 func newFlusher(e *Engine, w *segwriter.Writer) *flusher {
@@ -272,7 +273,7 @@ func (f *flusher) begin(s wal.Sealed) {
 			continue
 		}
 		j.tasks = append(j.tasks, t)
-		tasks = append(tasks, t.task(s.Last))
+		tasks = append(tasks, t.task())
 	}
 	j.tasks = append(j.tasks, idle...)
 	if len(tasks) > 0 {
@@ -286,7 +287,7 @@ func (f *flusher) begin(s wal.Sealed) {
 // when it says so already: an earlier try of this file succeeded for this log.
 func (f *flusher) plan(s *wal.SealedLog, last raftlog.Batch) (t flushTask, needed bool) {
 	l := s.Log.Sink().(*Log)
-	t = flushTask{log: l, sealed: s}
+	t = flushTask{log: l, sealed: s, asOf: last}
 	base := f.e.manifestLog(l)
 	l.mu.Lock()
 	facts := l.durable
@@ -347,7 +348,7 @@ func cut(s *wal.SealedLog, base *manifest.Log) {
 	base.Segments = cutSegments(base.Segments, s.Cut)
 }
 
-func (t *flushTask) task(asOf raftlog.Batch) segwriter.Task {
+func (t *flushTask) task() segwriter.Task {
 	l := t.log
 	spans := make([]segwriter.Span, len(t.sealed.Spans))
 	for i, s := range t.sealed.Spans {
@@ -355,11 +356,8 @@ func (t *flushTask) task(asOf raftlog.Batch) segwriter.Task {
 	}
 	return segwriter.Task{
 		ID: l.id, UID: l.uid, Segments: t.base.Segments, NextSegment: max(t.base.NextSegment, l.e.flusher.merger.next[l.id]), Spans: spans,
-		Floor: func() raftlog.Index { return l.durableKeep().floor + 1 },
-		Live:  func() raftlog.Seq { return l.durableKeep().live },
-		// Entries that stand behind the file may have taken the place of those in it, down to the
-		// newest snapshot's record.
-		LiveLater: func() bool { return asOf < l.durableNow().liveSince },
+		Floor: func() raftlog.Index { return l.durableKeep(t.asOf).floor + 1 },
+		Live:  func() raftlog.Seq { return l.durableLive(t.asOf, t.sealed.Spans) },
 		Gone: func() bool {
 			l.mu.Lock()
 			defer l.mu.Unlock()

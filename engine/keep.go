@@ -3,6 +3,7 @@ package engine
 import (
 	"github.com/rawl-db/rawl/internal/raftlog"
 	"github.com/rawl-db/rawl/segwriter"
+	"github.com/rawl-db/rawl/wal"
 )
 
 // keep says which entries of a log are still needed: those above floor, and those in live.
@@ -63,10 +64,43 @@ func (l *Log) durableNow() durableFacts {
 	return l.durable
 }
 
-// durableKeep is keep of what is durable now.
-func (l *Log) durableKeep() keep {
+// durableKeep is keep of what is durable now, for a file up to batch asOf: nothing of it is needed
+// once the log was replaced by a later record.
+func (l *Log) durableKeep(asOf raftlog.Batch) keep {
 	d := l.durableNow()
+	if d.resetAt > asOf {
+		return keep{floor: ^Index(0) - 1}
+	}
 	return d.keep()
+}
+
+// durableLive is the live entries that a file up to batch asOf has to give: those of its spans that no
+// truncation took from their table since. Where one did, the live entry of that index is another.
+func (l *Log) durableLive(asOf raftlog.Batch, spans []wal.Span) raftlog.Seq {
+	all := l.durableKeep(asOf).live
+	l.mu.Lock()
+	v, replaced := l.view.Load(), l.resets > 0
+	l.mu.Unlock()
+	if all.Empty() || replaced { // until that is durable the old log's entries count
+		return all
+	}
+	var live raftlog.Seq
+	for _, s := range spans {
+		live = live.Union(all.Floor(s.First).Limit(min(s.Last, v.answersFrom(s.Source))))
+	}
+	return live
+}
+
+// answersFrom is the last index for which the chain asks a table, 0 when it does not know the table.
+func (v *view) answersFrom(table wal.Source) Index {
+	last := ^Index(0)
+	for _, k := range v.chain {
+		if wal.Source(k.table) == table {
+			return last
+		}
+		last = k.start - 1
+	}
+	return 0
 }
 
 // floor is the last index that neither the machine, which released up to released, nor a slot

@@ -111,10 +111,6 @@ func (j *job) peek() (e raftlog.Entry, crc uint32, ok bool, err error) {
 		if e, crc, ok = s.Source.Get(j.at); ok {
 			return e, crc, true, nil
 		}
-		if missing == j.at && j.at < j.keep.floor && j.task.LiveLater != nil && j.task.LiveLater() {
-			j.at++
-			continue
-		}
 		if missing == j.at {
 			return e, 0, false, fmt.Errorf("%w: index %d of log %d", errMissing, j.at, j.task.ID)
 		}

@@ -40,9 +40,6 @@ type Task struct {
 	// writes may be missing in its Source when one of Segments has it. Indexes outside of
 	// Spans are not looked at. The set is not changed by either side. nil means none.
 	Live func() raftlog.Seq
-	// LiveLater reports whether live indexes may have been written again behind the spans: then one
-	// that its Source lacks is passed over. Read when a Source lacks an entry. nil means never.
-	LiveLater func() bool
 	// Gone reports whether the log is durably deleted; what is left of it is skipped then.
 	// nil means never.
 	Gone func() bool
