@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rawl-db/rawl/fallback"
 	"github.com/rawl-db/rawl/internal/manifest"
 	"github.com/rawl-db/rawl/internal/raftlog"
 	"github.com/rawl-db/rawl/internal/segment"
@@ -25,7 +26,7 @@ const incompleteLine = "backup incomplete\n"
 // when it was called, and some of what came later. Open takes it like any other directory, without a
 // WALDir. Full segments and snapshots are hard links where the file system can: both engines may
 // go on with them, as neither writes them again, unless one is opened with a larger SegmentEntries or
-// SegmentBytes. The rest is copied.
+// SegmentBytes. A linked file is one file: damage of its bytes hits both. The rest is copied.
 //
 // It blocks for reading the write-ahead log and copying files, on the caller's goroutine, and stops nobody's
 // writes; but files that are released meanwhile take up space until it ends. Close waits for it, and it
@@ -43,6 +44,29 @@ func (e *Engine) Backup(ctx context.Context, dir string) error {
 		return fmt.Errorf("engine: backup: %w", err)
 	}
 	return b.finish(b.run(e.dir, e.opts.WALDir))
+}
+
+// Backup copies the directory of an engine that is not running, under its lock; otherwise it is like
+// Engine.Backup. walDir is what Options.WALDir was, or empty. Segments are always copied. Errors besides:
+// ErrInUse, fs.ErrNotExist when dir holds no engine.
+func Backup(ctx context.Context, dir, walDir, to string) error {
+	from, err := fallback.Open(fallback.Options{})
+	if err != nil {
+		return fmt.Errorf("engine: %w", err)
+	}
+	return BackupOn(ctx, from, dir, walDir, to)
+}
+
+// BackupOn is Backup on any file system. It is for tests.
+func BackupOn(ctx context.Context, dev vfs.FS, dir, walDir, to string) error {
+	return lockedOffline(dev, dir, "backup", func() error {
+		b := &backup{ctx: ctx, fs: dev, to: to, linking: true, full: func(raftlog.Segment) bool { return false },
+			stop: func() error { return nil }}
+		if err := b.begin(dir, Options{WALDir: walDir}.walDir(dir)); err != nil {
+			return fmt.Errorf("engine: backup: %w", err)
+		}
+		return b.finish(b.run(dir, walDir))
+	})
 }
 
 func (e *Engine) usableForBackup() error {

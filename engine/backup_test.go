@@ -289,3 +289,25 @@ func TestBackupBeside(t *testing.T) {
 		closeEngine(t, c)
 	}
 }
+
+// TestBackupOffline copies a directory that nobody runs.
+func TestBackupOffline(t *testing.T) {
+	mem := capturedFS(t)
+	want := dumpCaptured(t, mem)
+	if err := engine.BackupOn(t.Context(), mem, "/db", "", "/copy"); err != nil {
+		t.Fatal(err)
+	}
+	copied := backedUp(t, mem)
+	if rep := verify(t, copied); !rep.Sound() || rep.Snapshots != 4 || rep.Live != 5 {
+		t.Fatalf("%+v", rep)
+	}
+	checkEngine(t, copied, want)
+	e := openMemOffline(t, mem)
+	defer closeEngine(t, e)
+	if err := engine.BackupOn(t.Context(), mem, "/db", "", "/other"); !errors.Is(err, engine.ErrInUse) {
+		t.Error(err)
+	}
+	if err := engine.BackupOn(t.Context(), mem, "/nothing", "", "/other"); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+}
