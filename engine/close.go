@@ -40,6 +40,9 @@ func (e *Engine) Close(ctx context.Context) error {
 		return ErrClosed
 	}
 	e.state.Store(stateClosing)
+	if err := e.held.wait(ctx); err != nil {
+		return err
+	}
 	_ = e.snapshots.Close() // it never fails
 	e.happenedEverywhere(happenedEnd)
 	if err := e.stopLoops(ctx); err != nil {

@@ -37,6 +37,7 @@ type Engine struct {
 	// snapshots writes captured states, captures guards their files while they are read.
 	snapshots *snapshotwriter.Writer
 	captures  *fileGuard
+	held      heldBack
 	logs      *registry
 	dying     *registry // deleted logs whose deletion is not durable yet
 	budget    budget

@@ -25,7 +25,7 @@ const (
 const formatLine = "rawl 1\n"
 
 // checkFormat reports whether dir holds an engine. A directory whose making was cut short
-// holds none. Errors: ErrVersion, ErrCorrupt when what is there contradicts itself, those of the
+// holds none. Errors: ErrVersion, ErrIncomplete, ErrCorrupt when what is there contradicts itself, those of the
 // file system.
 func checkFormat(dev vfs.FS, dir, walDir string) (exists bool, err error) {
 	text, err := readSmall(dev, filepath.Join(dir, formatFile))
@@ -39,6 +39,8 @@ func checkFormat(dev vfs.FS, dir, walDir string) (exists bool, err error) {
 	switch {
 	case has && string(text) == formatLine:
 		return true, nil
+	case string(text) == incompleteLine:
+		return false, fmt.Errorf("%w: %s", ErrIncomplete, dir)
 	case bytes.HasPrefix(text, []byte("rawl ")) && bytes.HasSuffix(text, []byte("\n")) && string(text) != formatLine:
 		return false, fmt.Errorf("%w: directory %s is of format %q, this program reads %q", ErrVersion,
 			dir, bytes.TrimSpace(text), formatLine[:len(formatLine)-1])

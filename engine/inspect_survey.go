@@ -223,12 +223,15 @@ func readManifest(from vfs.FS, dir string) (m *manifest.Manifest, r manifest.Rep
 	return m, r, err
 }
 
-// formatDamage reads FORMAT. Errors: fs.ErrNotExist when nothing of an engine is there, ErrVersion.
+// formatDamage reads FORMAT. Errors: fs.ErrNotExist when nothing of an engine is there, ErrVersion,
+// ErrIncomplete.
 func formatDamage(from vfs.FS, dir string) ([]Damage, error) {
 	text, err := readSmall(from, filepath.Join(dir, formatFile))
 	switch {
 	case err == nil && string(text) == formatLine:
 		return nil, nil
+	case err == nil && string(text) == incompleteLine:
+		return nil, fmt.Errorf("%w: %s", ErrIncomplete, dir)
 	case err == nil && isFormat(text):
 		return nil, fmt.Errorf("%w: %s is of format %q, this program reads %q", ErrVersion, dir, text, formatLine)
 	case errors.Is(err, fs.ErrNotExist):

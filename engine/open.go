@@ -227,7 +227,7 @@ func (e *Engine) openWAL(r *replay) error {
 		return fmt.Errorf("engine: %w", err)
 	}
 	e.pool = e.wal.Pool()
-	e.flusher.pooling = e.pool.Return
+	e.flusher.pooling = func(number uint64) { e.held.do(func() { e.pool.Return(number) }) }
 	err = e.pool.Fill()
 	full := noSpace(err)
 	if err != nil && !full {

@@ -152,21 +152,24 @@ func (r *repairer) warn(format string, args ...any) {
 }
 
 // locked runs fn with the engine's lock held.
-func (r *repairer) locked(fn func() error) error {
-	if info, err := r.fs.Stat(r.dir); err != nil {
-		return fmt.Errorf("engine: repair: %w", err)
+func (r *repairer) locked(fn func() error) error { return lockedOffline(r.fs, r.dir, "repair", fn) }
+
+// lockedOffline runs fn with the lock of an engine held; doing says in errors what for.
+func lockedOffline(dev vfs.FS, dir, doing string, fn func() error) error {
+	if info, err := dev.Stat(dir); err != nil {
+		return fmt.Errorf("engine: %s: %w", doing, err)
 	} else if !info.Dir {
-		return fmt.Errorf("engine: repair: %s is no directory", r.dir)
+		return fmt.Errorf("engine: %s: %s is no directory", doing, dir)
 	}
-	if _, err := formatDamage(r.fs, r.dir); err != nil {
+	if _, err := formatDamage(dev, dir); err != nil {
 		return err // before LOCK is made in a directory that is none of ours
 	}
-	lock, err := r.fs.Lock(filepath.Join(r.dir, lockFile))
+	lock, err := dev.Lock(filepath.Join(dir, lockFile))
 	if errors.Is(err, vfs.ErrLocked) {
 		return fmt.Errorf("%w: %w", ErrInUse, err)
 	}
 	if err != nil {
-		return fmt.Errorf("engine: repair: %w", err)
+		return fmt.Errorf("engine: %s: %w", doing, err)
 	}
 	return errors.Join(fn(), lock.Close())
 }

@@ -53,11 +53,13 @@ func (f *flusher) removeRetired() {
 }
 
 // removeFile removes a file or an empty directory. What cannot be removed stays as an orphan for
-// the sweep of the next open.
+// the sweep of the next open. While a backup runs it happens at its end.
 func (f *flusher) removeFile(name string) {
-	if err := f.e.device.fs.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		f.e.opts.Logger.Warn("cannot remove file", "err", err)
-	}
+	f.e.held.do(func() {
+		if err := f.e.device.fs.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			f.e.opts.Logger.Warn("cannot remove file", "err", err)
+		}
+	})
 }
 
 // removeDir removes the directory of a log that is gone with the files in it, those that somebody

@@ -146,11 +146,18 @@ func TestVerifyFiles(t *testing.T) {
 // TestVerifyEveryByte flips bytes of every file, spread so that a run stays short: nothing panics or
 // hangs, entries that are dumped are the right ones, and a log that no damage names is whole.
 func TestVerifyEveryByte(t *testing.T) {
-	mem := soundFS(t)
-	want := make(map[engine.UID][]engine.DumpRecord)
-	for _, uid := range []engine.UID{"a", "b", "c"} {
-		want[uid] = dump(t, mem, uid, engine.DumpOptions{Payload: true})
-	}
+	t.Run("entries", func(t *testing.T) {
+		mem := soundFS(t)
+		verifyEveryByte(t, mem, dumpAll(t, mem), 1)
+	})
+	t.Run("captured states", func(t *testing.T) {
+		mem := capturedFS(t)
+		verifyEveryByte(t, mem, dumpCaptured(t, mem), 3)
+	})
+}
+
+// verifyEveryByte flips bytes, one in rare of what it could.
+func verifyEveryByte(t *testing.T, mem *memfs.FS, want map[engine.UID][]engine.DumpRecord, rare int) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for _, name := range mem.Files() {
 		content, err := mem.ReadFile(name)
@@ -159,12 +166,12 @@ func TestVerifyEveryByte(t *testing.T) {
 		}
 		for at := int64(0); at < int64(len(content)); at++ {
 			// All of the first bytes of a block, where headers are, and a few of the others.
-			odds := 30
+			odds := 30 * rare
 			if at%4096 >= 200 {
-				odds = 300
+				odds = 300 * rare
 			}
 			if at >= 16 && content[at] == 0 {
-				odds = 20000
+				odds = 20000 * rare
 			}
 			if rng.IntN(odds) > 0 {
 				continue
@@ -215,12 +222,18 @@ func checkUnnamed(t *testing.T, mem *memfs.FS, rep engine.VerifyReport, want map
 }
 
 func FuzzVerify(f *testing.F) {
-	sound := soundFS(f)
-	for i := range sound.Files() {
-		f.Add(uint8(i), uint32(100), []byte{1, 2, 3}, uint32(0))
-		f.Add(uint8(i), uint32(4100), []byte{255, 255, 255, 255, 255, 255, 255, 255}, uint32(9000))
+	images := [...]*memfs.FS{soundFS(f), capturedFS(f)}
+	for n, image := range images {
+		for i := range image.Files() {
+			f.Add(n == 1, uint8(i), uint32(100), []byte{1, 2, 3}, uint32(0))
+			f.Add(n == 1, uint8(i), uint32(4100), []byte{255, 255, 255, 255, 255, 255, 255, 255}, uint32(9000))
+		}
 	}
-	f.Fuzz(func(t *testing.T, file uint8, at uint32, data []byte, cut uint32) {
+	f.Fuzz(func(t *testing.T, captured bool, file uint8, at uint32, data []byte, cut uint32) {
+		sound := images[0]
+		if captured {
+			sound = images[1]
+		}
 		mem := sound.Crash(memfs.CrashOptions{Unsynced: memfs.Kept})
 		names := mem.Files() // differ from process to process
 		name := names[int(file)%len(names)]
@@ -245,6 +258,8 @@ func FuzzVerify(f *testing.F) {
 			}
 		}
 		_, _ = engine.RepairOn(mem, "/db", engine.RepairOptions{DryRun: true, AcceptAllLoss: true})
+		rebuilds["all gone"](mem)
+		_, _ = engine.RepairOn(mem, "/db", engine.RepairOptions{DryRun: true})
 	})
 }
 

@@ -28,6 +28,7 @@ type command struct {
 
 	json, payload, yes, all    bool
 	walDir, file, acceptLosses string
+	walDirB, uid               string
 }
 
 const usage = `usage: rawl COMMAND [flags] DIR ...
@@ -39,16 +40,23 @@ const usage = `usage: rawl COMMAND [flags] DIR ...
   verify  DIR                      read and check everything
   recover DIR                      open, recover, flush, close
   repair  DIR                      plan a repair; with -yes do it
+  diff    DIR DIR                  first entry in which two replicas' logs differ
+  pins    DIR                      what holds which bytes
+  readers DIR                      slots of named readers; live readers are known to the
+                                   running engine only
+  backup  DIR TO                   copy a directory that is not in use
 
   -json              one JSON document; dump: one object per line
   -wal DIR           the engine's WALDir, when it is not DIR/wal
   -payload           dump: show payloads, in hexadecimal
   -file NUMBER       dump: number of a WAL file, hexadecimal as in its name
   -yes               repair: write
+  -uid UID           diff: this log only
+  -wal-b DIR         diff: WALDir of the second directory, as -wal
   -accept-loss UIDS  repair: cut these logs (uid,uid) back to their last sound entry
   -all               repair: do that with every quarantined log
 
-exit: 0 sound or done, 1 usage or failure, 10 damaged or quarantined, 11 in use
+exit: 0 sound or done, 1 usage or failure, 10 damaged, quarantined or different, 11 in use
 `
 
 // run executes the tool and returns its exit code.
@@ -63,7 +71,8 @@ func run(args []string, out, errOut io.Writer) int {
 		min, max int
 	}{
 		"ls": {c.ls, 1, 1}, "stat": {c.stat, 1, 1}, "dump": {c.dump, 1, 4}, "verify": {c.verify, 1, 1},
-		"recover": {c.recover, 1, 1}, "repair": {c.repair, 1, 1},
+		"recover": {c.recover, 1, 1}, "repair": {c.repair, 1, 1}, "diff": {c.diff, 2, 2}, "pins": {c.pins, 1, 1},
+		"readers": {c.readers, 1, 1}, "backup": {c.backup, 2, 2},
 	}
 	do, known := commands[args[0]]
 	switch {
@@ -103,6 +112,9 @@ func (c *command) parse(name string, args []string) error {
 	case "dump":
 		f.BoolVar(&c.payload, "payload", false, "")
 		f.StringVar(&c.file, "file", "", "")
+	case "diff":
+		f.StringVar(&c.uid, "uid", "", "")
+		f.StringVar(&c.walDirB, "wal-b", "", "")
 	case "repair":
 		f.BoolVar(&c.yes, "yes", false, "")
 		f.BoolVar(&c.all, "all", false, "")
@@ -126,7 +138,7 @@ func exitCode(err error) int {
 	switch {
 	case errors.Is(err, engine.ErrInUse):
 		return exitInUse
-	case errors.Is(err, engine.ErrCorrupt), errors.Is(err, engine.ErrMissingWAL):
+	case errors.Is(err, engine.ErrCorrupt), errors.Is(err, engine.ErrMissingWAL), errors.Is(err, engine.ErrIncomplete):
 		return exitDamaged
 	}
 	return exitFailure

@@ -18,7 +18,7 @@ var sample = &engine.Inspection{
 	Logs: []engine.LogInfo{
 		{UID: "orders", ID: 1, First: 11, Last: engine.EntryID{Term: 3, Index: 80}, Released: engine.EntryID{Term: 2, Index: 10},
 			HardState: engine.HardState{Term: 4, Vote: "node-2"}, Applied: 70, WALEntries: 16,
-			Segments: []engine.SegmentInfo{{Number: 1, Range: engine.Range{First: 1, Last: 64}, Bytes: 20480}}, Live: 2,
+			Segments: []engine.SegmentInfo{{Number: 1, Range: engine.Range{First: 1, Last: 64}, Bytes: 20480}, {Number: 3, Range: engine.Range{First: 65, Last: 80}, Bytes: 8192}}, Live: 2,
 			Snapshots: []engine.Snapshot{{Kind: engine.KindSnapshot, ID: engine.EntryID{Term: 2, Index: 10}, Bytes: 4321, Live: 2},
 				{Kind: engine.KindCheckpoint, ID: engine.EntryID{Term: 3, Index: 60}, Bytes: 1234}},
 			Slots:       []engine.SlotClaim{{Name: "mirror", Acked: engine.EntryID{Term: 2, Index: 9}}, {Name: "old", Acked: engine.EntryID{Term: 1, Index: 2}, Invalid: true}},
@@ -48,6 +48,21 @@ func TestGolden(t *testing.T) {
 	show("ls.json", writeJSON(&b, logsJSON(sample.Logs)))
 	show("stat.txt", writeStat(&b, sample))
 	show("stat.json", writeJSON(&b, statJSON(sample)))
+
+	show("pins.txt", writePins(&b, allPins(sample)))
+	show("pins.json", writeJSON(&b, allPins(sample)))
+	show("readers.txt", writeReaders(&b, sample.Logs))
+	show("readers.json", writeJSON(&b, readersJSON(sample.Logs)))
+	one := engine.DumpRecord{UID: "orders", ID: 1, Index: 65, Term: 3, Type: 2, Size: 3, CRC: 0xabc, File: "wal/0000000000000005.wal", Offset: 4300}
+	other := one
+	other.Term, other.ID = 4, 7
+	last := engine.EntryID{Term: 4, Index: 80}
+	diffs := []engine.LogDiff{{UID: "carts", InA: true}, {UID: "logs", InB: true},
+		{UID: "orders", InA: true, InB: true, Compared: 50, At: 65, A: one, B: other, LastA: last, LastB: last, Damaged: 1},
+		{UID: "users", InA: true, InB: true, Compared: 3, LastA: engine.EntryID{Term: 1, Index: 3}, LastB: last}}
+	writeDiff(&b, diffs)
+	show("diff.txt", nil)
+	show("diff.json", writeJSON(&b, diffJSON(diffs)))
 
 	verify := engine.VerifyReport{Dir: "/data/db", Use: engine.UseFree, Files: 3, Batches: 82, Torn: 2, ManifestTorn: true, Logs: 2, Segments: 1,
 		Entries: 73, SegmentBytes: 20480, Damage: sample.Damage, Snapshots: 2, SnapshotBytes: 5555, Live: 2,
