@@ -16,7 +16,7 @@ import (
 )
 
 // wantErr reports an error that is not want.
-func wantErr(t *testing.T, what string, err, want error) {
+func wantErr(t testing.TB, what string, err, want error) {
 	t.Helper()
 	if !errors.Is(err, want) {
 		t.Errorf("%s: %v, want %v", what, err, want)

@@ -52,13 +52,58 @@
 // others: those are removed when the last plan lets them go. Plans read segments that were written
 // past the page cache past it, too.
 //
+// # Captured states
+//
+// Capture writes a state of the log's machine to one file, chunk by chunk, on a goroutine of the
+// snapshot pool and at a bounded rate; what to write comes from a callback. Three kinds (Raft thesis
+// §5.1): a snapshot is synced, and when the record of its publication is durable in the WAL the
+// log is released up to it; a checkpoint is neither synced nor does it release anything, and
+// Promote makes it a snapshot later; a recovery checkpoint makes the start after an orderly
+// shutdown short. The order is the safety: file, directory, record, release. Restore opens the
+// newest one that verifies wholly and leaves no gap before the log; damaged ones are set aside.
+// DESIGN.md has a directory for each; one file does the same with one rename, one inode and one sync
+// less, and is linked as one.
+//
+// # Live entries and compaction
+//
+// A snapshot may name entries below it that its machine still needs: they stay readable, in memory
+// or in segments, when the rest is released. Two compactions give space back, both in the
+// background on the flusher's goroutine and both published by one manifest edit. Minor: after each
+// release, segments that hold nothing needed leave the manifest and are unlinked when their last
+// reader and plan let go; nothing is copied. Major: adjacent segments of which less than half is
+// needed are merged into one (Log.Compact, Options.MinorsPerMajor); every checksum is verified on
+// the way, and an entry that does not verify stops it and leaves all as it was.
+//
+// A flush of an earlier file may still hold entries that were truncated and written again under
+// an index that is live now. So the manifest takes a release with live entries over only
+// together with the file that holds its record; until then the WAL has it.
+//
+// # External readers
+//
+// OpenReader attaches a reader to a log, for who is not its owner: shippers, mirrors, indexers. It sees
+// what the owner has committed, as Log.SetCommitted says, or by option everything durable. Entries ends
+// at what there is, Tail waits for more, Batches come with a running checksum. A reader runs on its
+// consumer's goroutine and takes the log in small steps, each on one view and within a byte
+// budget; between them it holds nothing, so that it costs nobody else anything, however slow it is.
+//
+// Who waits parks on the log, looks at its state once more, and sleeps; who changes the state does
+// that first and then looks for sleepers. That is the whole protocol against lost wake-ups, and
+// where nobody waits it costs one atomic load. A truncation leaves a note with each reader of the
+// log before its view is published, so that none takes entries of the new history for a
+// continuation of the old one.
+//
+// A Cursor is a reader's place as text: log, life of the log, and the entry delivered last. What
+// keeps a reader from going on has three types: GapError (released), DivergedError and
+// TruncatedError (another history), LossError (damaged). Watch tells of changes without entries.
+//
 // # Goroutines and ownership
 //
 // An open engine has four goroutines, whatever the number of logs: committer, WAL file
-// pool, flusher, monitor. All methods of Engine may be called by any goroutine. Of a Log,
-// Append, AppendSync, TruncateTo, Release, SetHardState, SetHardStateSync and SetApplied belong
-// to its owner, who decides what the log holds; they are serialised, so that several goroutines
-// may share the role. All else may be called by any goroutine.
+// pool, flusher, monitor; and Options.SnapshotWorkers that write captured states. All methods of Engine may be called by any goroutine. Of a Log,
+// Append, AppendSync, TruncateTo, Release, SetHardState, SetHardStateSync, SetApplied and
+// SetCommitted belong to its owner, who decides what the log holds; they are serialised, so that
+// several goroutines may share the role. All else may be called by any goroutine; a Reader is
+// iterated by one at a time.
 //
 // Handler.Written runs on the committer's goroutine, Handler.Ready on whichever goroutine
 // made room: they must return soon and must not wait for
@@ -104,6 +149,8 @@
 //	<dir>/wal/<n>.wal             all logs interleaved, recycled (wal, internal/frame)
 //	<dir>/wal/calibration         scratch file of BackendAuto; may be removed while closed
 //	<dir>/logs/<id>/<n>.seg       one log's entries (internal/segment)
+//	<dir>/logs/<id>/snapshot-<term>-<index>, checkpoint-…, recovery-…
+//	                              captured states (internal/snapshot)
 //
 // This package writes FORMAT and the scratch file; the bytes of the others are laid down in
 // the packages named. An id names one life of a log and is never used again: a log that is

@@ -43,6 +43,7 @@ type Engine struct {
 	waiters   waiterPool
 	readers   readerList
 	ids       idSource
+	installs  atomic.Uint64 // installs with live entries so far
 	recovery  RecoveryReport
 	stats     engineStats
 

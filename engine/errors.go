@@ -8,6 +8,7 @@ import (
 	"github.com/rawl-db/rawl/internal/raftlog"
 	"github.com/rawl-db/rawl/internal/snapshot"
 	"github.com/rawl-db/rawl/internal/vfs"
+	"github.com/rawl-db/rawl/snapshotwriter"
 	"github.com/rawl-db/rawl/wal"
 )
 
@@ -65,6 +66,19 @@ var (
 	// ErrSnapshotCodec means that a state is encoded by a codec that Options.SnapshotCodecs lacks, or
 	// that a codec failed.
 	ErrSnapshotCodec = snapshot.ErrCodec
+	// ErrSnapshotKind means a recovery checkpoint where a snapshot is installed: it has no live entries.
+	ErrSnapshotKind = snapshotwriter.ErrKind
+	// ErrOtherSnapshot means a chunk of another snapshot than the one that is installed, or another
+	// chunk than the one that was accepted before.
+	ErrOtherSnapshot = snapshotwriter.ErrOtherSnapshot
+	// ErrChunkOrder means a chunk, or a live entry, that is not the next one.
+	ErrChunkOrder = snapshotwriter.ErrOutOfOrder
+	// ErrChunkMissing means that an install ends before all chunks are there.
+	ErrChunkMissing = snapshotwriter.ErrIncomplete
+	// ErrLiveMissing means that an install lacks live entries; see Install.Live.
+	ErrLiveMissing = errors.New("engine: live entries of the snapshot are missing")
+	// ErrInstallEnded means a call on an Install after its end.
+	ErrInstallEnded = errors.New("engine: install has ended")
 	// ErrNoSnapshot means that the log has no captured state from which it goes on without a gap.
 	ErrNoSnapshot = errors.New("engine: no snapshot")
 

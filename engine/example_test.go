@@ -64,8 +64,15 @@ func Example() {
 	// 1/4 two
 }
 
+// openExampleEngine is openExample with the engine.
+func openExampleEngine() (*engine.Log, *engine.Engine, func()) {
+	var e *engine.Engine
+	l, closeAll := openExample(engine.Options{}, func(opened *engine.Engine) { e = opened })
+	return l, e, closeAll
+}
+
 // openExample opens a small engine with one log, and returns what closes and removes it.
-func openExample(o engine.Options) (*engine.Log, func()) {
+func openExample(o engine.Options, opened ...func(*engine.Engine)) (*engine.Log, func()) {
 	dir, err := os.MkdirTemp("", "rawl-example-")
 	if err != nil {
 		log.Fatal(err)
@@ -78,6 +85,9 @@ func openExample(o engine.Options) (*engine.Log, func()) {
 	l, err := e.Create("orders")
 	if err != nil {
 		log.Fatal(err)
+	}
+	for _, hand := range opened {
+		hand(e)
 	}
 	return l, func() {
 		if err := errors.Join(e.Close(context.Background()), os.RemoveAll(dir)); err != nil {

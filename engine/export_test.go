@@ -24,3 +24,14 @@ func (l *Log) Dump() string {
 	m, ok := l.e.manifest.Log(l.id)
 	return s + fmt.Sprintf(" manifest %v %+v\n durable %+v", ok, m, l.durable)
 }
+
+// Parked returns how many goroutines wait for the log, by both of its counts.
+func (l *Log) Parked() (listed, counted int) {
+	x := l.outside()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return len(x.mu.sleepers), int(x.parked.Load())
+}
+
+// Outside reports whether the log keeps anything for external readers.
+func (l *Log) Outside() bool { return l.external.Load() != nil }

@@ -37,10 +37,13 @@ func stickyRun(t *testing.T, k int, fault errorfs.Fault) bool {
 	case health == engine.HealthFailed:
 		w.checkFailed()
 	default:
-		if !w.settle(3000) {
+		if w.settle(3000) {
+			w.lookAtAll()
+		} else if health, _ := w.e.Health(); health == engine.HealthFailed && fault != errorfs.NoSpace {
+			w.checkFailed() // nothing had met the fault before
+		} else {
 			w.fatalf("does not settle: %s", w.unsettled())
 		}
-		w.lookAtAll()
 	}
 	w.fork(memfs.CrashOptions{Unsynced: memfs.Lost}, "lost").check(10)
 	return tripped

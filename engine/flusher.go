@@ -305,6 +305,9 @@ func (f *flusher) plan(s *wal.SealedLog, last raftlog.Batch) (t flushTask, neede
 	base.HardState = manifest.MergeHardState(base.HardState, facts.hard)
 	base.Applied = max(base.Applied, facts.applied)
 	base.Quarantine = l.quarantineNote()
+	if s.Reset {
+		facts.rebase(&base, last)
+	}
 	cut(s, &base)
 	t.base = base
 	t.settle(&facts, last)
@@ -313,11 +316,12 @@ func (f *flusher) plan(s *wal.SealedLog, last raftlog.Batch) (t flushTask, neede
 
 // settle takes over what became durable about the log as a whole; asOf is the batch up to which
 // its segments hold the truth. A release with live entries waits until that includes its own
-// record: before, an entry of the same index that was truncated later could pass for a live one.
+// record: before, an entry of the same index that was truncated later could pass for a live one. And
+// what follows a reset is not true of the log before.
 func (t *flushTask) settle(facts *durableFacts, asOf raftlog.Batch) {
 	b := &t.base
 	b.Snapshots, b.Slots = facts.snapshots, facts.slots
-	if facts.live == nil || facts.liveSince <= asOf {
+	if facts.resetAt <= asOf && (facts.live == nil || facts.liveSince <= asOf) {
 		b.Released = later(b.Released, facts.released)
 	}
 	b.Segments = keepAbove(facts.floor(b.Released.Index), facts.live).segments(b.Segments)
@@ -462,8 +466,9 @@ func (j *flushJob) conclude() {
 func (f *flusher) publish(j *flushJob) {
 	for i := range j.tasks {
 		if t := &j.tasks[i]; !t.skip {
-			t.publish()
+			gone := t.publish()
 			f.removeSegments(t.log.id, t.before, t.put.Segments)
+			f.removeSegments(t.log.id, gone, slices.Concat(t.before, t.put.Segments))
 		}
 	}
 }
@@ -506,11 +511,19 @@ func (t *flushTask) conclude(asOf raftlog.Batch) {
 }
 
 // publish shows the new segments to readers, and then drops the memory they replace: a reader
-// that misses in memory finds the newer view.
-func (t *flushTask) publish() {
+// that misses in memory finds the newer view. It returns segments that nothing refers to any more.
+func (t *flushTask) publish() (gone []raftlog.Segment) {
 	l := t.log
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	gone = l.settleResetsLocked(t.put.AsOf)
+	if !l.overtakenLocked(t.put.AsOf) {
+		t.publishLocked(l)
+	}
+	return gone
+}
+
+func (t *flushTask) publishLocked(l *Log) {
 	v := l.view.Load()
 	if n := len(t.sealed.Spans); n > 0 {
 		if b := v.standing(t.put.Last, t.sealed.Spans[n-1].Source); b.Index > l.base.Index {

@@ -48,7 +48,8 @@ type Inspection struct {
 	ManifestTorn bool
 	WAL          []WALFile
 	Logs         []LogInfo // ascending by UID
-	// Damage is what recovery would meet. Segments are not read: that is for Verify.
+	// Damage is what recovery would meet. Segments are not read, and of captured states only
+	// snapshots are, without their state: that is for Verify.
 	Damage []Damage
 }
 
@@ -77,6 +78,15 @@ type LogInfo struct {
 	HardState      HardState
 	Applied        Index
 	Segments       []SegmentInfo
+	// Snapshots are the captured states, ascending by index. Live counts the released entries that the
+	// newest KindSnapshot keeps; LiveUnknown says that its file cannot be read.
+	Snapshots   []Snapshot
+	Live        uint64
+	LiveUnknown bool
+	// Slots are the claims of named readers as the manifest has them. SlotRecords counts the records in
+	// the write-ahead log that may have moved them since.
+	Slots       []SlotClaim
+	SlotRecords uint64
 	// WALEntries counts the entries that are in the write-ahead log only.
 	WALEntries uint64
 	// Quarantine says why the log serves nothing, nil when it does.
@@ -195,7 +205,8 @@ func (s *survey) inspection() *Inspection {
 
 func (l *surveyLog) info() LogInfo {
 	i := LogInfo{UID: l.uid, ID: uint64(l.id), First: l.released.Index + 1, Last: l.last, Released: l.released,
-		HardState: l.hard, Applied: l.applied, WALEntries: l.walEntries(), Quarantine: l.broken}
+		HardState: l.hard, Applied: l.applied, WALEntries: l.walEntries(), Quarantine: l.broken, Snapshots: l.snapshots, Slots: l.slots, SlotRecords: l.slotRecords,
+		Live: l.liveEntries().Len(), LiveUnknown: l.live != nil && l.live.unknown != nil}
 	for _, s := range l.segments {
 		i.Segments = append(i.Segments, SegmentInfo{Number: s.Number, Range: s.Range, Bytes: s.Bytes})
 	}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"iter"
 	"path/filepath"
+	"slices"
 
 	"github.com/rawl-db/rawl/internal/raftlog"
 	"github.com/rawl-db/rawl/internal/segment"
@@ -38,7 +39,7 @@ type DumpRecord struct {
 	Data []byte
 }
 
-// Dump yields the entries of a log in the range, ascending, as an engine that opened the directory now
+// Dump yields the entries of a log in the range, live ones below a snapshot included, ascending, as an engine that opened the directory now
 // would recover them; the zero Range means all. It takes no lock, writes nothing, and works
 // beside a running engine: then it goes on behind the entries it has yielded, whatever is released,
 // truncated or moved meanwhile. An entry that cannot be had is yielded with an error that
@@ -110,7 +111,11 @@ func (d *dumper) run() error {
 	if d.log == nil {
 		return fmt.Errorf("%w: %s", ErrNotFound, d.uid)
 	}
-	d.rng.First = max(d.rng.First, d.log.released.Index+1)
+	first := d.log.released.Index + 1
+	if live := d.log.liveEntries(); !live.Empty() {
+		first = live.First()
+	}
+	d.rng.First = max(d.rng.First, first)
 	for _, seg := range d.log.segments {
 		seg.Range = seg.Range.Intersect(d.rng)
 		if seg.Range.Empty() {
@@ -144,6 +149,9 @@ func (d *dumper) segment(seg raftlog.Segment) error {
 		return errMoved
 	}
 	file := relative(d.dir, name)
+	if err != nil && !d.hits(seg.Range) {
+		return nil
+	}
 	if err != nil {
 		return d.give(DumpRecord{File: file, Index: seg.Range.Last, Offset: -1},
 			fmt.Errorf("%w: entries %v: %w", ErrCorrupt, seg.Range, err))
@@ -152,6 +160,8 @@ func (d *dumper) segment(seg raftlog.Segment) error {
 	for e, err := range r.Scan(seg.Range) {
 		var damage *segment.CorruptError
 		switch {
+		case errors.As(err, &damage) && !d.hits(damage.Range), err == nil && !d.log.readable(e.Index):
+			continue
 		case errors.As(err, &damage):
 			err = d.give(DumpRecord{File: file, Index: damage.Range.Last, Offset: damage.Offset}, err)
 		case err == nil:
@@ -168,6 +178,11 @@ func (d *dumper) segment(seg raftlog.Segment) error {
 	return nil
 }
 
+// hits reports whether a range holds an entry that the log serves.
+func (d *dumper) hits(r Range) bool {
+	return r.Last > d.log.released.Index || !d.log.liveEntries().Floor(r.First).Limit(r.Last).Empty()
+}
+
 func (d *dumper) copy(b []byte) []byte {
 	if !d.o.Payload {
 		return nil
@@ -177,7 +192,7 @@ func (d *dumper) copy(b []byte) []byte {
 
 // wal yields the entries that are in WAL files, file by file.
 func (d *dumper) wal() error {
-	entries := d.log.entries
+	entries := slices.DeleteFunc(slices.Clone(d.log.entries), func(e walEntry) bool { return !d.log.readable(e.id.Index) })
 	for len(entries) > 0 && entries[0].id.Index < d.rng.First {
 		entries = entries[1:]
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"testing"
 	"time"
@@ -75,14 +76,37 @@ func churn(t *testing.T, ctx context.Context, e *engine.Engine, i int) {
 			err = errors.Join(err, l.Release(l.First()+5))
 		case n%23 == 22:
 			err = errors.Join(err, keep.Release(keep.First()+engine.Index(60)))
+		case n%5 == 4:
+			err = errors.Join(err, captureBeside(keep, n))
 		case n%50 == 49:
 			err = errors.Join(err, e.Delete(context.Background(), uid))
 		}
-		if err != nil && !errors.Is(err, engine.ErrOutOfRange) && !errors.Is(err, engine.ErrBusy) {
+		expected := errors.Is(err, engine.ErrOutOfRange) || errors.Is(err, engine.ErrBusy) || errors.Is(err, engine.ErrSnapshotRunning)
+		if err != nil && !expected {
 			t.Errorf("round %d: %v", n, err)
 			return
 		}
 	}
+}
+
+// captureBeside captures a log at its newest durable entry. Every fourth is a checkpoint.
+func captureBeside(l *engine.Log, n int) error {
+	at := l.LastWritten()
+	c := engine.Capture{Kind: engine.KindSnapshot, At: at, State: func(w io.Writer) error {
+		_, err := fmt.Fprint(w, at)
+		return err
+	}}
+	if n%20 == 19 {
+		c.Kind = engine.KindCheckpoint
+	}
+	for i := l.First(); i <= at.Index; i += 7 {
+		c.Live.Add(i)
+	}
+	err := l.Capture(c)
+	if errors.Is(err, engine.ErrSnapshotRunning) || errors.Is(err, engine.ErrSnapshotOld) || errors.Is(err, engine.ErrOutOfRange) {
+		return nil
+	}
+	return err
 }
 
 func readBeside(t *testing.T, dir string) {

@@ -95,6 +95,7 @@ func (s *survey) walName(number uint64) string {
 // the logs that were set apart earlier.
 func (v *surveyor) finish() {
 	s := v.s
+	v.settleSnapshots()
 	doubted := make([]*surveyLog, 0, len(v.doubts))
 	for l := range v.doubts {
 		doubted = append(doubted, l)
@@ -115,6 +116,7 @@ func (v *surveyor) finish() {
 		}
 	}
 	v.place()
+	v.checkCaptures()
 	for _, l := range s.sorted() {
 		if m, ok := s.manifest.Log(l.id); ok && m.Quarantine != nil {
 			s.note(Damage{File: s.manifestReport.File, Offset: -1, UID: l.uid, ID: uint64(l.id), Lost: m.Quarantine.Lost,

@@ -16,7 +16,7 @@ import (
 // WALRecord is a frame of a WAL file, or a record of the frame before.
 type WALRecord struct {
 	// Kind is "frame", or that of the record: declare, entry, fragment, hard-state, create,
-	// delete, release, truncate, applied, or a number.
+	// delete, release, truncate, applied, snapshot, slot, or a number.
 	Kind string
 	// Offset is where the frame or record begins, in bytes from the start of the file.
 	Offset int64
@@ -176,6 +176,12 @@ func kindName(r *frame.Record) string {
 		return "truncate"
 	case wal.KindApplied:
 		return "applied"
+	case wal.KindSnapshot:
+		return "snapshot"
+	case wal.KindSlot:
+		return "slot"
+	case wal.KindInstall:
+		return "install"
 	}
 	return fmt.Sprint(uint8(r.Kind))
 }

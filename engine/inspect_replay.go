@@ -21,9 +21,17 @@ type surveyLog struct {
 	last     EntryID
 	segments []raftlog.Segment
 	runs     []walRun // ascending, behind the segments
-	broken   *QuarantineError
-	deleted  bool       // what hit it before is no loss: its flush may have been skipped for that
-	entries  []walEntry // of the log that is wanted only, ascending
+	// snapshots are the captured states, and live what the newest snapshot keeps; slots are those of the
+	// manifest, to which slotRecords came since.
+	snapshots   []Snapshot
+	live        *liveSet
+	slots       []SlotClaim
+	slotRecords uint64
+	broken      *QuarantineError
+	deleted     bool       // what hit it before is no loss: its flush may have been skipped for that
+	entries     []walEntry // of the log that is wanted only, ascending
+	// installed are segments of live entries that an installed snapshot brought.
+	installed []raftlog.Segment
 }
 
 // walRun is a stretch of entries of one term in one WAL file.
@@ -77,7 +85,14 @@ func newSurveyor(s *survey, want UID) *surveyor {
 
 func (v *surveyor) adopt(m manifest.Log) *surveyLog {
 	l := &surveyLog{id: m.ID, uid: m.UID, asOf: m.AsOf, hard: m.HardState, applied: m.Applied, released: m.Released,
-		last: m.Last, segments: floorSegments(m.Segments, m.Released.Index)}
+		last: m.Last, snapshots: m.Snapshots, slots: m.Slots}
+	for _, c := range slices.Backward(m.Snapshots) {
+		if c.Kind == KindSnapshot {
+			l.live = v.s.readLive(l.id, c)
+			break
+		}
+	}
+	l.segments = l.keep().segments(m.Segments)
 	if l.released.Index > l.last.Index {
 		l.last = l.released
 	}
@@ -96,9 +111,11 @@ func (l *surveyLog) quarantine(lost Range, reason string) {
 	}
 }
 
-// walEntries counts the entries that no segment holds.
+// walEntries counts the entries that no segment holds, live ones included.
 func (l *surveyLog) walEntries() (n uint64) {
+	live := l.liveEntries()
 	for _, r := range l.runs {
+		n += live.Floor(r.first).Limit(r.last).Len()
 		if r.last > l.released.Index {
 			n += uint64(r.last-max(r.first, l.released.Index+1)) + 1
 		}
@@ -115,7 +132,7 @@ func (v *surveyor) Record(r *wal.Record) error {
 		}
 		return nil
 	}
-	if l == nil || l.broken != nil && r.Kind != wal.KindDelete {
+	if l == nil || l.broken != nil && r.Kind != wal.KindDelete && r.Kind != wal.KindInstall {
 		return nil
 	}
 	id := EntryID{Term: r.Term, Index: r.Index}
@@ -127,9 +144,17 @@ func (v *surveyor) Record(r *wal.Record) error {
 	case wal.KindApplied:
 		l.applied = max(l.applied, r.Index)
 	case wal.KindRelease:
-		l.release(id)
+		if id.Index > l.released.Index {
+			l.releaseTo(id, l.live)
+		}
+	case wal.KindSnapshot:
+		v.published(l, r)
+	case wal.KindSlot:
+		l.slotRecords++
 	case wal.KindTruncate:
 		l.cut(id)
+	case wal.KindInstall:
+		v.install(l, r)
 	case wal.KindDelete:
 		l.deleted = true
 		delete(v.s.logs, l.id)
@@ -138,12 +163,26 @@ func (v *surveyor) Record(r *wal.Record) error {
 	return nil
 }
 
-func (l *surveyLog) release(id EntryID) {
-	if id.Index <= l.released.Index {
+// install replaces the log by an installed snapshot, as replay does.
+func (v *surveyor) install(l *surveyLog, r *wal.Record) {
+	in, err := decodeInstall(r)
+	if err == nil && l.broken != nil && !in.heals {
 		return
 	}
-	l.released = id
-	l.segments = floorSegments(l.segments, id.Index)
+	if err != nil {
+		l.quarantine(lostRange(l.released.Index+1, 0), err.Error())
+		return
+	}
+	l.released, l.last = in.snap.ID, in.snap.ID
+	l.snapshots, l.live = []Snapshot{in.snap}, v.s.readLive(l.id, in.snap)
+	l.segments, l.runs, l.entries, l.broken = in.segments, nil, nil, nil
+	l.installed = append(l.installed, in.segments...)
+}
+
+// releaseTo releases the log up to id but for the live entries.
+func (l *surveyLog) releaseTo(id EntryID, live *liveSet) {
+	l.released, l.live = id, live
+	l.segments = l.keep().segments(l.segments)
 	if id.Index > l.last.Index {
 		l.last = id
 	}

@@ -38,6 +38,8 @@ type survey struct {
 	logs    map[raftlog.LogID]*surveyLog
 	gaps    int // logs whose entries do not follow one another
 	damage  []Damage
+	// unusable are the files of snapshots that were not found or not sound.
+	unusable []string
 }
 
 // takeSurvey reads until what was read belongs together: a WAL file that leaves the manifest
@@ -53,12 +55,14 @@ func takeSurvey(from vfs.FS, dir, walDir string, want UID) (*survey, error) {
 	if err != nil {
 		return nil, err
 	}
+	var unusable []string // one that a newer snapshot replaced meanwhile is not asked for again
 	for range surveyTries {
 		s := &survey{fs: from, dir: dir, walDir: walDir, damage: slices.Clone(format)}
 		settled, err := s.read(want)
-		if err == nil && settled {
+		if err == nil && settled && slices.Equal(unusable, s.unusable) {
 			return s, nil
 		}
+		unusable = s.unusable
 		s.close()
 		if err != nil {
 			return nil, err
@@ -117,7 +121,7 @@ func (s *survey) readWAL(numbers []uint64, want UID) (err error) {
 		return err
 	}
 	for {
-		s.gaps = 0
+		s.gaps, s.unusable = 0, nil
 		v := newSurveyor(s, want)
 		s.wal, err = wal.Recover(wal.RecoverOptions{FS: s.files, Dir: s.walDir, Stream: s.manifest.Stream(),
 			Files: without(numbers, s.missing), Flushed: s.manifest.Flushed(), Skip: v.skip}, v)

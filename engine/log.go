@@ -21,7 +21,8 @@ type Log struct {
 	e *Engine
 	// view is stored under mu and loaded by readers.
 	view atomic.Pointer[view]
-	// broken is why the log serves nothing any more: quarantined or deleted. Set once.
+	// broken is why the log serves nothing any more: quarantined or deleted. Set once; a snapshot that
+	// is installed ends a quarantine.
 	broken atomic.Pointer[brokenLog]
 	// handler replaces Options.Handler for this log when it is set.
 	handler atomic.Pointer[Handler]
@@ -47,8 +48,9 @@ type Log struct {
 	hard     HardState       // newest hard state, durable or not
 	durable  durableFacts    // what the device has
 	applied  Index
+	resets   int  // installed snapshots in controls that replace the log
 	refused  bool // an append met ErrBusy and no Ready was sent since
-	// capturing says that a state of the log is being written or waits for its record to be
+	// capturing says that a state of the log is being written or received, or waits for its record to be
 	// durable, capturingLive that it has live entries; untidy that a release dropped segments
 	// from the view that the manifest still lists.
 	capturing, capturingLive, untidy bool
@@ -82,6 +84,8 @@ type durableFacts struct {
 	snapshots []raftlog.Snapshot // ascending; replaced, never modified
 	slots     []raftlog.Slot     // ascending by name; replaced, never modified
 	deleted   bool
+	resetAt   raftlog.Batch // the batch that holds the record of the newest reset
+	installs  []installed   // oldest first; replaced, never modified
 }
 
 // pendingFact is a queued control record. seq is its number among the log's control records.
@@ -90,11 +94,14 @@ type pendingFact struct {
 	kind factKind
 	id   EntryID // of release and snapshot
 	hard HardState
-	held int64 // of truncate: bytes of the tables that were cut off
+	held int64 // of truncate and install: bytes of the tables that were cut off
 	snap Snapshot
-	live *liveSet              // of snap
-	done func(Snapshot, error) // of snap; may be nil
-	slot raftlog.Slot
+	live *liveSet // of snap
+	// Of install: the segments of the live entries, and the quarantine that it ends.
+	segments []raftlog.Segment
+	heals    *brokenLog
+	done     func(Snapshot, error) // of snap; may be nil
+	slot     raftlog.Slot
 }
 
 type factKind uint8
@@ -108,6 +115,7 @@ const (
 	factDelete
 	factSnapshot
 	factSlot
+	factInstall
 )
 
 func (e *Engine) newLog(id raftlog.LogID, uid UID) *Log {

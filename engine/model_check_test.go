@@ -82,6 +82,9 @@ func (w *world) observe(l *engine.Log) (state, error) {
 // look compares a log that is in use with the model.
 func (w *world) look(l *engine.Log, h *history) {
 	w.t.Helper()
+	if h.installing(l) {
+		return // the snapshot is listed when it is durable
+	}
 	s, err := w.observe(l)
 	if err != nil && w.sticky && tolerable(err) {
 		return

@@ -25,6 +25,7 @@ const (
 	recDelete
 	recSnapshot
 	recCheckpoint
+	recInstall // over a log that does not hold the snapshot's entry
 )
 
 // rec is one fact that a log was asked to keep. seq numbers the control records of a handle; it
@@ -36,10 +37,12 @@ type rec struct {
 	id   engine.EntryID
 	hard engine.HardState
 	live engine.Seq
+	// terms are those of the live entries, of install.
+	terms map[engine.Index]engine.Term
 }
 
 func (r rec) String() string {
-	names := [...]string{"create", "entry", "truncate", "release", "hard", "applied", "delete", "snapshot", "checkpoint"}
+	names := [...]string{"create", "entry", "truncate", "release", "hard", "applied", "delete", "snapshot", "checkpoint", "install"}
 	return fmt.Sprintf("%s life %d seq %d %v %v", names[r.kind], r.life, r.seq, r.id, r.hard)
 }
 
@@ -97,6 +100,8 @@ func (s *state) apply(r rec) {
 		}
 		s.release(r.id)
 		s.live, s.snapshot = live, r.id
+	case recInstall:
+		s.released, s.snapshot, s.terms, s.live = r.id, r.id, nil, maps.Clone(r.terms)
 	case recHard:
 		s.hard = r.hard
 	case recApplied:

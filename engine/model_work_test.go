@@ -89,9 +89,11 @@ func (w *world) act(uid engine.UID) {
 	// Some index from the last released one to the last.
 	i := s.released.Index + engine.Index(w.rng.IntN(len(s.terms)+1))
 	i = max(i, w.logs[l].pending.id.Index) // what is captured is committed
-	switch d := w.rng.IntN(106); {
-	case d >= 104:
+	switch d := w.rng.IntN(108); {
+	case d >= 106:
 		_ = l.Compact(canceled()) // asks for it
+	case d >= 104:
+		w.install(l, h)
 	case d >= 100:
 		w.capture(l, h)
 	case d < 60:

@@ -146,7 +146,7 @@ func (r *Reader) run(ctx context.Context, follow bool, deliver func() bool) erro
 // rest leaves the reader as it is between iterations: it holds no entry.
 func (r *Reader) rest() {
 	r.window.drop()
-	r.holds.Store(0)
+	r.holds.Store(r.window.holds())
 	r.position.Store(uint64(r.pos.Index))
 	r.busy.Store(false)
 	runtime.KeepAlive(r)
@@ -177,7 +177,7 @@ func (r *Reader) standing(ctx context.Context) error {
 // for in vain: that is the error.
 func (r *Reader) wait(ctx context.Context) error {
 	r.window.drop()
-	r.holds.Store(0)
+	r.holds.Store(r.window.holds())
 	x := r.log.outside()
 	x.park(&r.sleeper)
 	if r.stirred() {

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/rawl-db/rawl/engine"
@@ -78,40 +79,53 @@ func BenchmarkReader(b *testing.B) {
 
 // BenchmarkSetCommitted is what an owner pays for publishing its commit index.
 func BenchmarkSetCommitted(b *testing.B) {
-	for _, c := range []struct {
-		name    string
-		readers int
-	}{{"readers=0", 0}, {"readers=1", 1}} {
-		b.Run(c.name, func(b *testing.B) {
-			e, err := engine.OpenParts(nullFS{memfs.New(1)}, "/db", engine.Options{WALFileBytes: 1 << 30, MemoryBytes: 8 << 30})
+	for _, readers := range []int{0, 1} {
+		b.Run(fmt.Sprintf("readers=%d", readers), func(b *testing.B) {
+			e, err := engine.OpenParts(nullFS{memfs.New(1)}, "/db", engine.Options{WALFileBytes: 1 << 30})
 			if err != nil {
 				b.Fatal(err)
-			}
-			l, err := e.Create("a")
-			if err != nil {
-				b.Fatal(err)
-			}
-			const span = 1 << 16
-			es := make([]engine.Entry, span)
-			for k := range es {
-				es[k] = engine.Entry{Index: engine.Index(k + 1), Term: 1}
-			}
-			if err := l.Append(engine.EntryID{}, es); err != nil {
-				b.Fatal(err)
-			}
-			for range c.readers {
-				r, err := e.OpenReader("a", engine.FromFirst(), engine.ReaderOptions{})
-				if err != nil {
-					b.Fatal(err)
-				}
-				defer r.Close()
 			}
 			b.ReportAllocs()
-			for i := engine.Index(1); b.Loop(); i = i%span + 1 {
-				if err := l.SetCommitted(i); err != nil {
-					b.Fatal(err)
+			for done := 0; done < b.N; done += committable {
+				b.StopTimer()
+				l := committableLog(b, e, done)
+				for range readers {
+					r, err := e.OpenReader(l.UID(), engine.FromFirst(), engine.ReaderOptions{})
+					if err != nil {
+						b.Fatal(err)
+					}
+					defer r.Close()
+				}
+				b.StartTimer()
+				for i := 1; i <= min(committable, b.N-done); i++ {
+					if err := l.SetCommitted(engine.Index(i)); err != nil {
+						b.Fatal(err)
+					}
 				}
 			}
 		})
 	}
+}
+
+const committable = 1 << 12
+
+// committableLog is a log of that many entries.
+func committableLog(b *testing.B, e *engine.Engine, n int) *engine.Log {
+	l, err := e.Create(engine.UID(fmt.Sprint(n)))
+	if err != nil {
+		b.Fatal(err)
+	}
+	es := make([]engine.Entry, committable)
+	for k := range es {
+		es[k] = engine.Entry{Index: engine.Index(k + 1), Term: 1}
+	}
+	if err := l.Append(engine.EntryID{}, es); err != nil {
+		b.Fatal(err)
+	}
+	for more, _ := e.Parts()[0].Step(); more; more, _ = e.Parts()[0].Step() {
+	}
+	if err := l.Release(committable - 1); err != nil {
+		b.Fatal(err)
+	}
+	return l
 }

@@ -43,7 +43,7 @@ func (w *window) keep(n int) { w.entries, w.crcs = w.entries[:n], w.crcs[:n] }
 func (w *window) drop() {
 	clear(w.entries[:cap(w.entries)])
 	w.keep(0)
-	w.data = nil
+	w.bytes, w.data = 0, nil
 }
 
 // holds is the memory in use, that of payloads in memtables included.

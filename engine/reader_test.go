@@ -82,7 +82,7 @@ func wantTake(t *testing.T, what string, r *engine.Reader, want []string) {
 }
 
 // wantAs returns the error as the type it must have.
-func wantAs[E error](t *testing.T, what string, err error) (as E) {
+func wantAs[E error](t testing.TB, what string, err error) (as E) {
 	t.Helper()
 	if !errors.As(err, &as) {
 		t.Fatalf("%s: %v, want a %T", what, err, as)

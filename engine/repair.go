@@ -66,9 +66,12 @@ type RepairAction struct {
 //     files and what an older manifest says. Facts that only the manifest held may be
 //     lost: see RepairReport.Warnings. Above all a log's term and vote may be older than they
 //     were; a Raft member should be removed from its cluster and added again.
+//   - Captured states are read wholly; a rebuilt manifest lists those that are sound.
 //   - A quarantined log whose loss is accepted is cut back to its last sound entry that
 //     follows from the first without a gap, and serves again. For that the engine is opened,
 //     flushed and closed first. The log's term and vote may be older than they were, too.
+//     Damaged captured states are set aside. When none is left of a log that needs one, it stays
+//     quarantined until one is installed.
 //
 // It may be repeated; killed at any point it leaves the old state or the new one. The
 // replaced manifest is kept under its name with ".bak" behind it.
@@ -96,6 +99,7 @@ type repairer struct {
 	dir, walDir string
 	o           RepairOptions
 	report      RepairReport
+	bad         []string // captured states that the log they belong to gives up
 }
 
 func (r *repairer) run() error {
@@ -272,7 +276,7 @@ func (r *repairer) planAccept() error {
 		if l.broken == nil {
 			continue
 		}
-		if !r.accepts(l.uid) {
+		if !r.accepts(l.uid) || ofState(l.broken.Lost, l.released.Index) {
 			r.report.Quarantined = append(r.report.Quarantined, l.broken)
 			continue
 		}

@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/rawl-db/rawl/internal/manifest"
 	"github.com/rawl-db/rawl/internal/raftlog"
@@ -52,7 +53,7 @@ func (r *repairer) acceptLosses() error {
 	if err := m.Apply(edit); err != nil {
 		return fmt.Errorf("engine: repair: %w", err)
 	}
-	return nil
+	return r.setAside(r.bad)
 }
 
 // damagedLog is a log whose place in the manifest is damaged, as a quarantined one.
@@ -73,9 +74,7 @@ func (r *repairer) damagedLog(d manifest.Damaged) manifest.Log {
 // acceptLoss returns the log as it will be; false when it stays as it is.
 func (r *repairer) acceptLoss(l manifest.Log) (manifest.Log, bool) {
 	if !r.accepts(l.UID) {
-		if q := l.Quarantine; q != nil {
-			r.report.Quarantined = append(r.report.Quarantined, &QuarantineError{UID: l.UID, Lost: q.Lost, Reason: q.Reason})
-		}
+		r.waits(l)
 		return l, false
 	}
 	if r.o.AcceptAllLoss && l.Quarantine == nil {
@@ -85,48 +84,87 @@ func (r *repairer) acceptLoss(l manifest.Log) (manifest.Log, bool) {
 		var next uint64
 		l.Segments, _, next = r.findSegments(l.ID)
 		l.NextSegment = max(l.NextSegment, next)
-		l.Segments = floorSegments(l.Segments, l.Released.Index)
+		l.Snapshots = r.findCaptures(l.ID).sound
+		l.Segments = r.view(l).keep().segments(l.Segments)
 		if n := len(l.Segments); n > 0 {
 			l.Last.Index = max(l.Last.Index, l.Segments[n-1].Range.Last)
 		}
 	}
 	kept, at, why := r.soundSegments(l)
-	if l.Quarantine == nil && why == nil && at.Index == l.Last.Index {
-		return l, false // nothing is wrong with it
+	captures, bad := r.soundCaptures(l)
+	whole := why == nil && at.Index == l.Last.Index && len(bad) == 0
+	stateLost := l.Quarantine != nil && ofState(l.Quarantine.Lost, l.Released.Index)
+	was := l
+	l.Snapshots = slices.DeleteFunc(captures, func(c Snapshot) bool {
+		return c.ID.Index > max(at.Index, l.Released.Index) // other entries may come in the place of those it covers
+	})
+	switch stateless := (stateLost || len(bad) > 0) && !stateful(l); {
+	case whole && l.Quarantine == nil:
+		return was, false // nothing is wrong with it
+	case whole && stateLost && stateless:
+		r.waits(was)
+		return was, false // nothing but a snapshot helps
+	case stateless:
+		l.Quarantine = stateLoss(l)
+		r.waits(l)
+	default:
+		l.Quarantine = nil
 	}
+	r.bad = append(r.bad, bad...)
+	r.act(lossOf(was, at, why, stateLost, len(bad) > 0))
+	l.Segments, l.Last = kept, at
+	l.Applied = min(l.Applied, at.Index)
+	l.NextSegment = max(l.NextSegment, 1)
+	if l.HardState.Term < at.Term {
+		l.HardState = HardState{Term: at.Term}
+	}
+	r.warn("log %s: its term and vote may be older than they were: term %d", l.UID, l.HardState.Term)
+	return l, true
+}
+
+// waits reports a log that goes on serving nothing.
+func (r *repairer) waits(l manifest.Log) {
+	if q := l.Quarantine; q != nil {
+		r.report.Quarantined = append(r.report.Quarantined, &QuarantineError{UID: l.UID, Lost: q.Lost, Reason: q.Reason})
+	}
+}
+
+// lossOf describes what is given up of a log that goes on behind at.
+func lossOf(l manifest.Log, at EntryID, why error, stateLost, captures bool) RepairAction {
 	a := RepairAction{What: "accept-loss", UID: l.UID, ID: uint64(l.ID), Range: lostRange(l.Released.Index+1, at.Index)}
 	if l.Last.Index > at.Index {
 		a.Lost = lostRange(at.Index+1, l.Last.Index)
 	}
-	if q := l.Quarantine; q != nil {
+	q := l.Quarantine
+	switch {
+	case q != nil && !stateLost:
 		a.Lost.First = at.Index + 1
 		a.Lost.Last = max(a.Lost.Last, q.Lost.Last)
 		if q.Lost.Last == 0 || a.Lost.Last < a.Lost.First {
 			a.Lost.Last = 0
 		}
 		a.Note = q.Reason
-	} else if why != nil {
+	case why != nil:
 		a.Note = why.Error()
+	case captures:
+		a.Note = "a captured state is damaged"
 	}
-	l.Segments, l.Last, l.Quarantine = kept, at, nil
-	l.Applied = min(l.Applied, at.Index)
-	l.NextSegment = max(l.NextSegment, 1)
-	if l.HardState.Term < at.Term {
-		l.HardState = HardState{Term: at.Term}
-	}
-	r.act(a)
-	r.warn("log %s: its term and vote may be older than they were: term %d", l.UID, l.HardState.Term)
-	return l, true
+	return a
 }
 
 // soundSegments returns the segments up to the first damage, the last one cut where it has to
 // be, the last entry in them, and the damage.
 func (r *repairer) soundSegments(l manifest.Log) (kept []raftlog.Segment, at EntryID, why error) {
-	view := &surveyLog{id: l.ID, uid: l.UID, released: l.Released}
+	view := r.view(l)
 	at = l.Released
 	for _, s := range l.Segments {
 		c := checkSegment(r.fs, r.dir, view, s, at)
 		why = c.broken
+		for _, d := range c.damage {
+			if why == nil && !d.Lost.Empty() {
+				r.warn("log %s: entries %v, which its snapshot needs, are damaged: %s", l.UID, d.Lost, d.What)
+			}
+		}
 		if c.fatal != nil {
 			why = c.fatal
 		}

@@ -114,35 +114,6 @@ func (r *repairer) logDirs() ([]raftlog.LogID, error) {
 	return ids, nil
 }
 
-// findSegments lists the segments of a log from its files, with the name that they agree on,
-// and the number for the next one.
-func (r *repairer) findSegments(id raftlog.LogID) (found []raftlog.Segment, uid UID, next uint64) {
-	next = 1
-	names, err := r.fs.List(r.logDir(id))
-	if err != nil {
-		return nil, "", next
-	}
-	for _, name := range names {
-		number, ok := segment.ParseFileName(name)
-		if !ok {
-			continue
-		}
-		next = max(next, number+1)
-		name = filepath.Join(r.logDir(id), name)
-		h, s, err := segment.Survey(r.fs, name)
-		switch {
-		case err != nil || h.ID != id || h.Number != number:
-			r.warn("%s cannot be used: %v, header of segment %d of log %d", relative(r.dir, name), err, h.Number, h.ID)
-			continue
-		case s.Range.Empty():
-			continue
-		}
-		uid = h.UID
-		found = append(cutSegments(found, s.Range.First-1), s)
-	}
-	return found, uid, next
-}
-
 // rebuildLog makes a log's value; false when the log has ended or nothing is left of it.
 func (r *repairer) rebuildLog(t *walTrace, hint manifest.Log, hinted bool) (manifest.Log, bool) {
 	if t.deleted {
@@ -151,19 +122,24 @@ func (r *repairer) rebuildLog(t *walTrace, hint manifest.Log, hinted bool) (mani
 	l := manifest.Log{ID: t.id, UID: t.uid}
 	var named UID
 	l.Segments, named, l.NextSegment = r.findSegments(t.id)
-	l.UID = cmp.Or(l.UID, named, hint.UID)
+	c := r.findCaptures(t.id)
+	l.Snapshots = c.sound
+	l.UID = cmp.Or(l.UID, named, c.uid, hint.UID)
 	if l.UID == "" && l.NextSegment == 1 {
 		return l, false
 	}
 	if hinted {
-		l.HardState, l.Applied, l.Released = hint.HardState, hint.Applied, hint.Released
+		l.HardState, l.Applied, l.Released, l.Slots = hint.HardState, hint.Applied, hint.Released, hint.Slots
 		l.NextSegment = max(l.NextSegment, hint.NextSegment)
-		l.Segments = floorSegments(l.Segments, l.Released.Index)
-		if len(l.Segments) == 0 && t.ends == nil && !t.created {
+		l.Segments = r.view(l).keep().segments(l.Segments)
+		if len(l.Segments) == 0 && len(l.Snapshots) == 0 && t.ends == nil && !t.created {
 			r.warn("log %s may have been deleted since", l.UID)
 		}
 	}
-	r.matchLog(&l, t)
+	r.matchLog(&l, t, c.damaged)
+	if c.damaged && l.Quarantine == nil && !stateful(l) {
+		l.Quarantine = stateLoss(l)
+	}
 	if l.UID == "" {
 		l.UID = namelessUID(l.ID)
 		l.Quarantine = &manifest.Quarantine{Reason: "its name is lost"}
@@ -175,40 +151,4 @@ func (r *repairer) rebuildLog(t *walTrace, hint manifest.Log, hinted bool) (mani
 		r.warn("log %s: its term and vote are lost: term %d, no vote", l.UID, l.HardState.Term)
 	}
 	return l, true
-}
-
-// matchLog finds the log's last entry, from where on it begins, and from which batch on its records count.
-func (r *repairer) matchLog(l *manifest.Log, t *walTrace) {
-	if n := len(l.Segments); n == 0 {
-		if t.follows > l.Released.Index && !t.created {
-			l.Released = EntryID{Index: t.follows}
-		}
-		l.Last = l.Released
-		return
-	}
-	if first := l.Segments[0].Range.First; l.Released.Index+1 < first {
-		l.Released = EntryID{Index: first - 1} // its term is lost
-	}
-	view := &surveyLog{id: l.ID, uid: l.UID, released: l.Released}
-	at := l.Released
-	for _, s := range l.Segments {
-		c := checkSegment(r.fs, r.dir, view, s, at)
-		if c.broken != nil && l.Quarantine == nil {
-			l.Quarantine = &manifest.Quarantine{Lost: lostRange(c.sound.Index+1, 0), Reason: c.broken.Error()}
-		}
-		at = c.last
-	}
-	l.Last = at
-	for _, end := range slices.Backward(t.ends) {
-		if end.last != at {
-			continue
-		}
-		l.AsOf, l.Applied = end.batch, max(l.Applied, end.applied)
-		l.HardState = manifest.MergeHardState(l.HardState, end.hard)
-		if end.released.Index >= l.Released.Index {
-			l.Released = end.released
-			l.Segments = floorSegments(l.Segments, l.Released.Index)
-		}
-		return
-	}
 }

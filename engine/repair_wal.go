@@ -184,12 +184,24 @@ func (w *walTraces) Record(r *wal.Record) error {
 		if id.Index < t.now.last.Index || !t.seen {
 			t.now.last = id
 		}
+	case wal.KindSnapshot:
+		if c, err := decodeSnapshot(r); err == nil && c.Kind == KindSnapshot && id.Index > t.now.last.Index {
+			t.now.last = id // an installed one: the log goes on behind it
+		}
+		return nil
+	case wal.KindSlot:
+		return nil
 	case wal.KindRelease:
 		if id.Index > t.now.released.Index {
 			t.now.released = id
 		}
 		if id.Index > t.now.last.Index {
 			t.now.last = id
+		}
+	case wal.KindInstall:
+		t.now.released, t.now.last = id, id
+		if !t.seen {
+			t.follows = id.Index
 		}
 	case wal.KindHardState:
 		t.hard = true

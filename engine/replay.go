@@ -24,7 +24,10 @@ type replay struct {
 	shares map[*Log]*wal.SealedLog
 	// doubts are losses that may or may not have hit a log: later proof of continuity ends one.
 	doubts map[*Log]*doubt
+	ended  *wal.Loss // the end of the last file cannot be told
 	tail   []tailRecord
+	// healed are quarantined logs that an installed snapshot of the tail will bring back.
+	healed map[*Log]bool
 	lastID raftlog.LogID // of lastLog, which saves look-ups
 	last   *Log
 }
@@ -42,7 +45,7 @@ type tailRecord struct {
 
 func (e *Engine) recover() (*replay, error) {
 	r := &replay{e: e, logs: make(map[raftlog.LogID]*Log), asOf: make(map[raftlog.LogID]raftlog.Batch),
-		doubts: make(map[*Log]*doubt), began: time.Now()}
+		doubts: make(map[*Log]*doubt), healed: make(map[*Log]bool), began: time.Now()}
 	r.beginFile()
 	for m := range e.manifest.Logs() {
 		r.adopt(m)
@@ -158,7 +161,7 @@ func (r *replay) Record(rec *wal.Record) error {
 		return r.create(rec)
 	}
 	l := r.find(rec.ID)
-	if l == nil || l.broken.Load() != nil && rec.Kind != wal.KindDelete && rec.Kind != wal.KindHardState {
+	if l == nil || l.broken.Load() != nil && !r.reaches(l, rec.Kind) {
 		return nil // a log that is not live, or set apart: its votes still count once it is repaired
 	}
 	if rec.Kind == wal.KindEntry {
@@ -189,8 +192,10 @@ func controlAgain(l *Log, rec *wal.Record) tailRecord {
 		t.fact = pendingFact{kind: factApplied, id: id}
 	case wal.KindDelete:
 		t.fact = pendingFact{kind: factDelete}
-	case wal.KindSnapshot:
-		t.fact = pendingFact{kind: factSnapshot, id: id} // the rest is filled in when it is applied
+	case wal.KindSnapshot: // the rest of this and the next is filled in when it is applied
+		t.fact = pendingFact{kind: factSnapshot, id: id}
+	case wal.KindInstall:
+		t.fact = pendingFact{kind: factInstall, id: id}
 	}
 	return t
 }
@@ -206,6 +211,9 @@ func (r *replay) create(rec *wal.Record) error {
 	l := r.e.newLog(rec.ID, uid)
 	r.lastID = 0
 	r.register(l, rec.Tail)
+	if rec.Tail && r.ended != nil {
+		r.doubt(l, *r.ended) // what followed its creation is lost with the rest
+	}
 	if rec.Tail {
 		r.tail = append(r.tail, controlAgain(l, rec))
 	} else {
@@ -235,6 +243,8 @@ func (r *replay) control(l *Log, rec *wal.Record) {
 		r.truncate(l, id, rec.Tail)
 	case wal.KindSnapshot:
 		r.snapshot(l, rec)
+	case wal.KindInstall:
+		r.install(l, rec)
 	case wal.KindDelete:
 		r.remove(l, rec.Tail)
 	}
@@ -380,6 +390,9 @@ func (r *replay) Lost(loss wal.Loss) error {
 		return nil // it may be stale, never wrong
 	}
 	if loss.ID == 0 {
+		if loss.Reason == wal.LostEnd {
+			r.ended = &loss
+		}
 		for _, l := range r.logs {
 			if loss.Except == nil || !loss.Except(l.id) {
 				r.doubt(l, loss)
@@ -427,7 +440,8 @@ type doubt struct {
 }
 
 func (r *replay) doubt(l *Log, loss wal.Loss) {
-	if r.doubts[l] == nil && l.broken.Load() == nil && loss.LastBatch > r.asOf[l.id] {
+	reached := loss.Reason == wal.LostEnd || loss.LastBatch > r.asOf[l.id] // nobody knows how far the end went
+	if reached && r.doubts[l] == nil && l.broken.Load() == nil {
 		r.doubts[l] = &doubt{loss: loss}
 	}
 }

@@ -151,7 +151,7 @@ func (l *Log) concluded(r snapshotwriter.Result, live *liveSet, done func(Snapsh
 	l.mu.Lock()
 	if err == nil {
 		if err = l.usable(); err == nil {
-			err = l.publishLocked(r.Snapshot, live, done)
+			err = l.publishLocked(r.Snapshot, live, true, done)
 		}
 		if err != nil {
 			l.e.captures.retire(l.snapshotPath(r.Snapshot))
@@ -189,11 +189,12 @@ func snapshotError(err error) error {
 	return fmt.Errorf("engine: %w", err)
 }
 
-// publishLocked queues the record that makes a captured state count. done hears when it does.
-func (l *Log) publishLocked(s Snapshot, live *liveSet, done func(Snapshot, error)) error {
+// publishLocked queues the record that makes a captured state count. done hears when it does. A lazy
+// record rides with the next batch.
+func (l *Log) publishLocked(s Snapshot, live *liveSet, lazy bool, done func(Snapshot, error)) error {
 	return l.controlLocked(
 		pendingFact{kind: factSnapshot, id: s.ID, snap: s, live: live, done: done},
-		wal.Control{Kind: wal.KindSnapshot, Index: s.ID.Index, Term: s.ID.Term, Payload: appendSnapshot(nil, s), Lazy: true})
+		wal.Control{Kind: wal.KindSnapshot, Index: s.ID.Index, Term: s.ID.Term, Payload: appendSnapshot(nil, s), Lazy: lazy})
 }
 
 // settleSnapshotLocked makes a published state count: its record is durable.

@@ -99,19 +99,25 @@ func (s *sweeper) sweep(name string) {
 // manifest knows of the log. What this program does not know is left alone.
 func (l *Log) leftover(m manifest.Log, name string) bool {
 	if n, ok := segment.ParseFileName(name); ok {
-		return !listed(m, n)
+		return !listed(m, n) && !l.ownsInstalled(n)
 	}
-	kind, id, partial, ok := snapshot.ParseFileName(name)
+	kind, id, stage, ok := snapshot.ParseName(name)
 	if !ok {
 		return false
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if partial {
+	switch stage {
+	case snapshot.Finished:
+	case snapshot.Receiving:
+		return !l.capturing && !l.mayResumeLocked(id)
+	default:
 		return !l.capturing
 	}
 	known := func(s Snapshot) bool { return s.Kind == kind && s.ID == id }
-	published := func(f pendingFact) bool { return f.kind == factSnapshot && known(f.snap) }
+	published := func(f pendingFact) bool {
+		return (f.kind == factSnapshot || f.kind == factInstall) && known(f.snap)
+	}
 	return !l.capturing && !slices.ContainsFunc(l.durable.snapshots, known) && !slices.ContainsFunc(l.controls, published)
 }
 

@@ -91,7 +91,9 @@ func (f *flusher) tidyUp(logs []*Log) error {
 	}
 	for k, l := range tidied {
 		l.mu.Lock()
-		l.setView(l.view.Load().withSegments(edit.Put[k].Segments))
+		if !l.overtakenLocked(edit.Put[k].AsOf) {
+			l.setView(l.view.Load().withSegments(edit.Put[k].Segments))
+		}
 		l.mu.Unlock()
 		f.removeSegments(l.id, before[k], edit.Put[k].Segments)
 	}

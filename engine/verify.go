@@ -27,7 +27,7 @@ type VerifyProgress struct {
 	// Logs of AllLogs are verified; Log is the newest of them, empty before the first.
 	Logs, AllLogs int
 	Log           UID
-	// Bytes of payloads in segments were verified, and Damage counts what was found so far.
+	// Bytes of segments and captured states were verified, and Damage counts what was found so far.
 	Bytes  int64
 	Damage int
 }
@@ -39,10 +39,17 @@ type VerifyReport struct {
 	// Files of the write-ahead log hold Batches; Torn of them were cut, see Inspection.
 	Files, Batches, Torn int
 	ManifestTorn         bool
-	// Logs hold Entries, in Segments of SegmentBytes committed bytes and in the write-ahead log.
+	// Logs hold Entries, in Segments of SegmentBytes committed bytes and in the write-ahead log; Live of
+	// them are below a snapshot, which needs them.
 	Logs, Segments int
-	Entries        uint64
+	Entries, Live  uint64
 	SegmentBytes   int64
+	// Snapshots counts the sound captured states of all kinds, SnapshotBytes their files' lengths.
+	Snapshots     int
+	SnapshotBytes int64
+	// Passed are checkpoints that do not verify. They are never synced, so a power cut may leave one so;
+	// nothing of a log is lost with it, a start passes it over.
+	Passed []Damage
 	// Damage is everything that does not verify, the first 10,000 places of it.
 	Damage []Damage
 	// Orphans are files that nothing refers to, left by a crash; an engine that opens the directory removes
@@ -54,8 +61,8 @@ type VerifyReport struct {
 func (r *VerifyReport) Sound() bool { return len(r.Damage) == 0 }
 
 // Verify reads and checks everything: FORMAT, the manifest, every frame and record of the
-// WAL files, every chunk and payload of the segments, and that the entries of each log follow
-// one another. It takes no lock and writes nothing, and works beside the engine that owns the
+// WAL files, every chunk and payload of the segments that counts, every captured state, and that the
+// entries of each log follow one another and the live ones below its snapshot are there. It takes no lock and writes nothing, and works beside the engine that owns the
 // directory: what that one changes meanwhile is no damage. It reads all of the data that is in
 // use, on the caller's goroutine but for the WAL.
 //
@@ -109,13 +116,16 @@ func (v *verifier) run() error {
 
 func (v *verifier) progress(n, all int, uid UID) {
 	if v.o.Progress != nil {
-		v.o.Progress(VerifyProgress{Logs: n, AllLogs: all, Log: uid, Bytes: v.r.SegmentBytes, Damage: len(v.s.damage)})
+		v.o.Progress(VerifyProgress{Logs: n, AllLogs: all, Log: uid, Bytes: v.r.SegmentBytes + v.r.SnapshotBytes, Damage: len(v.s.damage)})
 	}
 }
 
-// log verifies a log's segments one after the other, and that nothing is missing between them
-// and before what the write-ahead log holds.
+// log verifies a log's captured states and its segments one after the other, and that nothing is
+// missing between them and before what the write-ahead log holds.
 func (v *verifier) log(l *surveyLog) error {
+	if err := v.captures(l); err != nil {
+		return err
+	}
 	at := l.released
 	for _, seg := range l.segments {
 		c := checkSegment(v.s.fs, v.s.dir, l, seg, at)
@@ -131,8 +141,10 @@ func (v *verifier) log(l *surveyLog) error {
 		v.r.Segments++
 		v.r.SegmentBytes += seg.Bytes
 		v.r.Entries += c.entries
+		v.r.Live += c.live
 		at = c.last
 	}
+	v.live(l)
 	for _, r := range l.runs {
 		if r.last <= l.released.Index {
 			continue
@@ -173,31 +185,38 @@ func (v *verifier) listed(id raftlog.LogID, number uint64) bool {
 // segmentCheck is what checkSegment found.
 type segmentCheck struct {
 	damage  []Damage
-	entries uint64
+	entries uint64 // sound ones, live ones included
+	live    uint64
 	sound   EntryID // the last entry before the first damage
 	last    EntryID // the last entry that should be there, its term as far as known
-	broken  error   // the first damage
+	broken  error   // the first damage above what is released
 	end     int64   // where the first chunk begins whose entries are unknown, 0 for none
 	fatal   error
 }
 
-// checkSegment reads what counts of a segment, which has to follow entry at.
+// checkSegment reads what counts of a segment, which has to follow entry at, and the released entries that
+// are still needed.
 func checkSegment(from vfs.FS, dir string, l *surveyLog, seg raftlog.Segment, at EntryID) segmentCheck {
 	name := filepath.Join(dir, logsDir, segment.DirName(l.id), segment.FileName(seg.Number))
 	file := relative(dir, name)
-	if seg.Range.First <= l.released.Index {
-		seg.Range.First = l.released.Index + 1
-	}
-	c := segmentCheck{sound: at, last: EntryID{Term: at.Term, Index: seg.Range.Last}}
+	below := l.claimed().Floor(seg.Range.First).Limit(seg.Range.Last)
+	above := seg.Range.Intersect(lostRange(l.released.Index+1, ^Index(0)))
+	c := segmentCheck{sound: at, last: at}
 	bad := func(offset int64, lost Range, err error) {
 		c.damage = append(c.damage, l.damage(file, offset, lost, err.Error()))
-		if c.broken == nil {
+		if c.broken == nil && lost.Last > l.released.Index {
 			c.broken = err
 		}
 	}
-	if seg.Range.First != at.Index+1 {
-		bad(-1, lostRange(at.Index+1, max(seg.Range.First, 1)-1), fmt.Errorf("segment begins with %d, %d is missing", seg.Range.First, at.Index+1))
-		at = EntryID{Term: at.Term, Index: seg.Range.First - 1}
+	if !above.Empty() {
+		c.last.Index = above.Last
+		if above.First != at.Index+1 {
+			bad(-1, lostRange(at.Index+1, max(above.First, 1)-1), fmt.Errorf("segment begins with %d, %d is missing", above.First, at.Index+1))
+			at = EntryID{Term: at.Term, Index: above.First - 1}
+		}
+	}
+	if above.Empty() && below.Empty() {
+		return c
 	}
 	r, err := openSegment(from, name, l.id, seg)
 	if errors.Is(err, fs.ErrPermission) {
@@ -205,34 +224,51 @@ func checkSegment(from vfs.FS, dir string, l *surveyLog, seg raftlog.Segment, at
 		return c
 	}
 	if err != nil {
-		bad(-1, seg.Range, fmt.Errorf("segment cannot be read: %w", err))
+		lost := above
+		if !below.Empty() {
+			lost = lostRange(below.First(), max(below.Last(), above.Last))
+		}
+		bad(-1, lost, fmt.Errorf("segment cannot be read: %w", err))
 		return c
 	}
 	defer r.Close()
 	if err := r.HeaderErr(); err != nil {
 		c.damage = append(c.damage, l.damage(file, 0, Range{}, fmt.Sprintf("header block, which hits no entry: %v", err)))
 	}
-	c.scan(r, seg, at, bad)
+	if !below.Empty() {
+		c.scanBelow(r, below, l, bad)
+	}
+	if !above.Empty() {
+		c.scan(r, above, at, bad)
+	}
 	return c
 }
 
 // openSegment opens a segment file whose directory is one, not a link to another.
 func openSegment(from vfs.FS, name string, id raftlog.LogID, seg raftlog.Segment) (*segment.Reader, error) {
-	for _, dir := range []string{filepath.Dir(filepath.Dir(name)), filepath.Dir(name)} {
-		info, err := from.Stat(dir)
-		if err != nil {
-			return nil, err
-		}
-		if !info.Dir {
-			return nil, fmt.Errorf("%w: %s is no directory", ErrCorrupt, dir)
-		}
+	if err := checkPlace(from, name); err != nil {
+		return nil, err
 	}
 	return segment.Open(from, name, id, seg, segment.ReadOptions{Direct: true})
 }
 
-// scan reads the entries.
-func (c *segmentCheck) scan(r *segment.Reader, seg raftlog.Segment, at EntryID, bad func(int64, Range, error)) {
-	for e, err := range r.Scan(seg.Range) {
+// checkPlace refuses a file of a log whose directory is none, but a link to another.
+func checkPlace(from vfs.FS, name string) error {
+	for _, dir := range []string{filepath.Dir(filepath.Dir(name)), filepath.Dir(name)} {
+		info, err := from.Stat(dir)
+		if err != nil {
+			return err
+		}
+		if !info.Dir {
+			return fmt.Errorf("%w: %s is no directory", ErrCorrupt, dir)
+		}
+	}
+	return nil
+}
+
+// scan reads the entries above what is released.
+func (c *segmentCheck) scan(r *segment.Reader, rng Range, at EntryID, bad func(int64, Range, error)) {
+	for e, err := range r.Scan(rng) {
 		var damage *segment.CorruptError
 		switch {
 		case errors.As(err, &damage):
@@ -246,7 +282,7 @@ func (c *segmentCheck) scan(r *segment.Reader, seg raftlog.Segment, at EntryID, 
 			at.Index = damage.Range.Last
 			continue
 		case err != nil:
-			bad(-1, lostRange(at.Index+1, seg.Range.Last), err)
+			bad(-1, lostRange(at.Index+1, rng.Last), err)
 			return
 		case e.Index != at.Index+1:
 			bad(-1, lostRange(at.Index+1, e.Index-1), errHole)
@@ -260,8 +296,8 @@ func (c *segmentCheck) scan(r *segment.Reader, seg raftlog.Segment, at EntryID, 
 		}
 	}
 	c.last.Term = at.Term
-	if at.Index < seg.Range.Last {
-		bad(-1, lostRange(at.Index+1, seg.Range.Last), errHole)
+	if at.Index < rng.Last {
+		bad(-1, lostRange(at.Index+1, rng.Last), errHole)
 	}
 }
 

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 
+	"github.com/rawl-db/rawl/internal/raftlog"
 	"github.com/rawl-db/rawl/internal/segment"
+	"github.com/rawl-db/rawl/internal/snapshot"
 )
 
 // orphans lists the files below logs/ that the manifest does not name, and reports what has a
@@ -49,10 +52,29 @@ func (v *verifier) orphansOf(root, name string) error {
 		return fmt.Errorf("engine: verify: %w", err)
 	}
 	l, known := v.s.manifest.Log(id)
+	var captured []Snapshot
+	if s := v.s.logs[id]; s != nil {
+		captured = s.snapshots
+	}
 	for _, file := range files {
-		if n, ok := segment.ParseFileName(file); !known || !ok || !listed(l, n) {
+		if listedCapture(captured, file) {
+			continue
+		}
+		if n, ok := segment.ParseFileName(file); !ok || !(known && listed(l, n)) && !v.installed(id, n) {
 			v.r.Orphans = append(v.r.Orphans, relative(v.s.dir, filepath.Join(dir, file)))
 		}
 	}
 	return nil
+}
+
+// installed reports whether an installed snapshot brought the segment.
+func (v *verifier) installed(id raftlog.LogID, number uint64) bool {
+	l := v.s.logs[id]
+	return l != nil && slices.ContainsFunc(l.installed, func(s raftlog.Segment) bool { return s.Number == number })
+}
+
+// listedCapture reports whether a file is that of a captured state in the list.
+func listedCapture(list []Snapshot, file string) bool {
+	kind, id, partial, ok := snapshot.ParseFileName(file)
+	return ok && !partial && slices.ContainsFunc(list, func(c Snapshot) bool { return c.Kind == kind && c.ID == id })
 }

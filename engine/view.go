@@ -53,8 +53,12 @@ func (v *view) at(i Index) *memtable.Table {
 }
 
 // runOnDisk returns the indexes from i to at most last that no table holds, given that none holds
-// i: a table gives up its entries from the front. They end where another table answers.
+// i: a table gives up its entries from the front. They end where another table answers. A live entry
+// stands alone.
 func (v *view) runOnDisk(i, last Index) Range {
+	if i <= v.released.Index {
+		return Range{First: i, Last: i}
+	}
 	if t := v.at(i); t != nil {
 		last = min(last, max(t.First()-1, i))
 	}
@@ -67,7 +71,7 @@ func (v *view) last() Index {
 		return t.Last()
 	}
 	if n := len(v.segments); n > 0 {
-		return v.segments[n-1].Range.Last
+		return max(v.segments[n-1].Range.Last, v.released.Index)
 	}
 	return v.released.Index
 }
@@ -166,15 +170,18 @@ func (v *view) push(t *memtable.Table, prev EntryID) *view {
 }
 
 // standing returns what the log still holds of last, the newest entry of table that a flush
-// wrote: itself, or the entry at which a later truncation cut below it.
+// wrote: itself, or the entry at which later truncations cut below it. Of several that are not
+// durable yet the newest may have cut an entry of another: that one is not on the device.
 func (v *view) standing(last EntryID, table wal.Source) EntryID {
+	cut := false
 	for _, l := range v.chain {
-		if l.start <= last.Index {
-			if wal.Source(l.table) == table {
-				return last
-			}
-			return l.prev
+		switch {
+		case l.start > last.Index:
+			continue
+		case wal.Source(l.table) == table, cut && l.table.Durable() >= last.Index:
+			return last
 		}
+		last, cut = l.prev, true
 	}
 	return last
 }

@@ -75,7 +75,7 @@ func (l *Log) settleLocked(batch raftlog.Batch, controls uint64) (deleted bool, 
 	for n < len(l.controls) && l.controls[n].seq <= controls {
 		f := &l.controls[n]
 		deleted = l.settleFactLocked(f, batch) || deleted
-		if f.kind == factSnapshot {
+		if f.kind == factSnapshot || f.kind == factInstall {
 			published = append(published, *f)
 		}
 		n++
@@ -112,6 +112,8 @@ func (l *Log) settleFactLocked(f *pendingFact, batch raftlog.Batch) (deleted boo
 		}
 	case factSnapshot:
 		l.settleSnapshotLocked(f, batch)
+	case factInstall:
+		l.settleInstallLocked(f, batch)
 	case factDelete:
 		l.durable.deleted, deleted = true, true
 	}

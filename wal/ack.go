@@ -15,8 +15,11 @@ func (w *WAL) acknowledge() {
 		s := &f.logs[it.log.slot]
 		switch {
 		case it.op.src == nil:
-			if it.op.kind == KindTruncate {
+			switch it.op.kind {
+			case KindTruncate:
 				s.cut(it.op.first, raftlog.Term(it.op.last))
+			case KindInstall:
+				s.reset()
 			}
 		case it.to == 0 || it.done:
 			s.put(&it.op)

@@ -145,3 +145,8 @@ func (s *SealedLog) cut(last raftlog.Index, term raftlog.Term) {
 		s.Spans = s.Spans[:n-1]
 	}
 }
+
+// reset notes that nothing written before counts.
+func (s *SealedLog) reset() {
+	*s = SealedLog{Log: s.Log, Controls: s.Controls, Reset: true}
+}

@@ -33,6 +33,10 @@ const (
 	// KindSlot is the position of a named reader: Index and Term of the last entry that it needs no
 	// longer. The payload belongs to the engine.
 	KindSlot frame.Kind = 10
+	// KindInstall says that a state of another member took the place of the whole log, which goes on
+	// behind Index and Term: nothing of the log that was written before counts any more. The payload
+	// belongs to the engine.
+	KindInstall frame.Kind = 11
 	// KindApplied is the last applied index. It may be skipped by who does not know it.
 	KindApplied frame.Kind = frame.Optional | 8
 )

@@ -172,7 +172,7 @@ func (p *recReplay) understand(rec *frame.Record) (bool, error) {
 		if rec.Flags&^(FlagFragment|FlagFirst|FlagLast) == 0 {
 			return true, nil
 		}
-	case KindHardState, KindCreate, KindDelete, KindRelease, KindTruncate, KindApplied, KindSnapshot, KindSlot:
+	case KindHardState, KindCreate, KindDelete, KindRelease, KindTruncate, KindApplied, KindSnapshot, KindSlot, KindInstall:
 		return true, nil
 	default:
 		if !rec.Kind.MustUnderstand() {

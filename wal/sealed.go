@@ -31,6 +31,9 @@ type SealedLog struct {
 	Cut     raftlog.Index
 	CutTerm raftlog.Term
 	HasCut  bool
+	// Reset says that the file holds a KindInstall: what earlier files hold of the log does not count,
+	// and Spans, Last and Cut tell of what came behind the last such record.
+	Reset bool
 	// Controls is the number of the log's control records that are durable, in all files.
 	Controls uint64
 }

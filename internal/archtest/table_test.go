@@ -69,6 +69,7 @@ var table = []arrows{
 	{from: "fio"},
 	{from: "bench", to: slices.Concat(public, []string{"fio"})},
 	{from: "engine/cmd/*", to: public},
+	{from: "engine/examples/*", to: public},
 	{from: "raft/examples/*", to: public},
 	{from: "internal/sim", to: slices.Concat(public, beneath, forTests)},
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -21,7 +22,7 @@ func (c *command) ls() (int, error) {
 	if c.json {
 		return code, writeJSON(c.out, logsJSON(in.Logs))
 	}
-	if err := writeLogs(c.out, in.Logs); err != nil {
+	if err := errors.Join(writeLogs(c.out, in.Logs), writeSnapshots(c.out, in.Logs), writeSlots(c.out, in.Logs)); err != nil {
 		return 0, err
 	}
 	writeDamage(c.err, in.Damage)
@@ -77,7 +78,12 @@ type jsonLog struct {
 	Vote         string          `json:"vote,omitempty"`
 	Applied      uint64          `json:"applied"`
 	WALEntries   uint64          `json:"wal_entries"`
+	Live         uint64          `json:"live,omitempty"`
+	LiveUnknown  bool            `json:"live_unknown,omitempty"`
 	Segments     []jsonSegment   `json:"segments"`
+	Snapshots    []jsonSnapshot  `json:"snapshots,omitempty"`
+	Slots        []jsonSlot      `json:"slots,omitempty"`
+	SlotRecords  uint64          `json:"slot_records,omitempty"`
 	Quarantine   *jsonQuarantine `json:"quarantine,omitempty"`
 }
 
@@ -94,6 +100,7 @@ func logsJSON(logs []engine.LogInfo) []jsonLog {
 		j := jsonLog{UID: string(l.UID), ID: l.ID, First: uint64(l.First), Last: uint64(l.Last.Index), LastTerm: uint64(l.Last.Term),
 			Released: uint64(l.Released.Index), ReleasedTerm: uint64(l.Released.Term), Term: uint64(l.HardState.Term),
 			Vote: l.HardState.Vote, Applied: uint64(l.Applied), WALEntries: l.WALEntries, Segments: []jsonSegment{},
+			Live: l.Live, LiveUnknown: l.LiveUnknown, Snapshots: snapshotsJSON(l.Snapshots), Slots: slotsJSON(l), SlotRecords: l.SlotRecords,
 			Quarantine: quarantineJSON(l.Quarantine)}
 		for _, s := range l.Segments {
 			j.Segments = append(j.Segments, jsonSegment{s.Number, uint64(s.Range.First), uint64(s.Range.Last), s.Bytes})

@@ -18,7 +18,11 @@ var sample = &engine.Inspection{
 	Logs: []engine.LogInfo{
 		{UID: "orders", ID: 1, First: 11, Last: engine.EntryID{Term: 3, Index: 80}, Released: engine.EntryID{Term: 2, Index: 10},
 			HardState: engine.HardState{Term: 4, Vote: "node-2"}, Applied: 70, WALEntries: 16,
-			Segments: []engine.SegmentInfo{{Number: 1, Range: engine.Range{First: 1, Last: 64}, Bytes: 20480}}},
+			Segments: []engine.SegmentInfo{{Number: 1, Range: engine.Range{First: 1, Last: 64}, Bytes: 20480}}, Live: 2,
+			Snapshots: []engine.Snapshot{{Kind: engine.KindSnapshot, ID: engine.EntryID{Term: 2, Index: 10}, Bytes: 4321, Live: 2},
+				{Kind: engine.KindCheckpoint, ID: engine.EntryID{Term: 3, Index: 60}, Bytes: 1234}},
+			Slots:       []engine.SlotClaim{{Name: "mirror", Acked: engine.EntryID{Term: 2, Index: 9}}, {Name: "old", Acked: engine.EntryID{Term: 1, Index: 2}, Invalid: true}},
+			SlotRecords: 3},
 		{UID: "users", ID: 9, First: 1, Last: engine.EntryID{Term: 1, Index: 3}, HardState: engine.HardState{Term: 1, Vote: "a b"},
 			Quarantine: &engine.QuarantineError{UID: "users", Lost: engine.Range{First: 4}, Reason: "lost: payload, in batch 60"}},
 	},
@@ -39,12 +43,16 @@ func TestGolden(t *testing.T) {
 		b.Reset()
 	}
 	show("ls.txt", writeLogs(&b, sample.Logs))
+	show("captures.txt", writeSnapshots(&b, sample.Logs))
+	show("slots.txt", writeSlots(&b, sample.Logs))
 	show("ls.json", writeJSON(&b, logsJSON(sample.Logs)))
 	show("stat.txt", writeStat(&b, sample))
 	show("stat.json", writeJSON(&b, statJSON(sample)))
 
 	verify := engine.VerifyReport{Dir: "/data/db", Use: engine.UseFree, Files: 3, Batches: 82, Torn: 2, ManifestTorn: true, Logs: 2, Segments: 1,
-		Entries: 73, SegmentBytes: 20480, Damage: sample.Damage, Orphans: []string{"logs/0000000000000004/0000000000000001.seg"}}
+		Entries: 73, SegmentBytes: 20480, Damage: sample.Damage, Snapshots: 2, SnapshotBytes: 5555, Live: 2,
+		Passed:  []engine.Damage{{File: "logs/0000000000000001/checkpoint-0000000000000003-000000000000003c", Offset: 4096, UID: "orders", ID: 1, What: "checkpoint at 3/60: chunk 0: checksum"}},
+		Orphans: []string{"logs/0000000000000004/0000000000000001.seg"}}
 	writeVerify(&b, verify)
 	show("verify.txt", nil)
 	show("verify.json", writeJSON(&b, verifyJSON(verify)))

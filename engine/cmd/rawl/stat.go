@@ -23,8 +23,9 @@ func (c *command) stat() (int, error) {
 // totals are sums over an inspection.
 type totals struct {
 	segments, quarantined, service, prepared int
-	segmentBytes, walBytes                   int64
-	walEntries, oldest                       uint64
+	snapshots, checkpoints, slots            int
+	segmentBytes, walBytes, snapshotBytes    int64
+	walEntries, oldest, live                 uint64
 }
 
 func sum(in *engine.Inspection) (t totals) {
@@ -32,6 +33,16 @@ func sum(in *engine.Inspection) (t totals) {
 		t.segments += len(l.Segments)
 		t.segmentBytes += segmentBytes(l)
 		t.walEntries += l.WALEntries
+		t.live += l.Live
+		t.slots += len(l.Slots)
+		for _, s := range l.Snapshots {
+			t.snapshotBytes += s.Bytes
+			if s.Kind == engine.KindSnapshot {
+				t.snapshots++
+			} else {
+				t.checkpoints++
+			}
+		}
 		if l.Quarantine != nil {
 			t.quarantined++
 		}
@@ -67,6 +78,8 @@ func writeStat(w io.Writer, in *engine.Inspection) error {
 		{"manifest", in.Manifest},
 		{"logs", fmt.Sprintf("%d, %d quarantined", len(in.Logs), t.quarantined)},
 		{"segments", fmt.Sprintf("%d, %s", t.segments, size(t.segmentBytes))},
+		{"states", fmt.Sprintf("%d snapshots, %d checkpoints, %s, %d live entries", t.snapshots, t.checkpoints, size(t.snapshotBytes), t.live)},
+		{"slots", fmt.Sprint(t.slots)},
 		{"wal", fmt.Sprintf("%s, %d files in service, %d prepared", size(t.walBytes), t.service, t.prepared)},
 		{"wal backlog", fmt.Sprintf("%d entries, oldest file %s", t.walEntries, oldest)},
 		{"batches", fmt.Sprintf("flushed to %d, last %d", in.Flushed, in.LastBatch)},
@@ -114,6 +127,11 @@ type jsonStat struct {
 	Quarantined  int           `json:"quarantined"`
 	Segments     int           `json:"segments"`
 	SegmentBytes int64         `json:"segment_bytes"`
+	Snapshots    int           `json:"snapshots"`
+	Checkpoints  int           `json:"checkpoints"`
+	StateBytes   int64         `json:"state_bytes"`
+	Live         uint64        `json:"live_entries"`
+	Slots        int           `json:"slots"`
 	WALBytes     int64         `json:"wal_bytes"`
 	WALEntries   uint64        `json:"wal_entries"`
 	Flushed      uint64        `json:"flushed_batch"`
@@ -138,7 +156,8 @@ func statJSON(in *engine.Inspection) jsonStat {
 	t := sum(in)
 	j := jsonStat{Dir: in.Dir, WALDir: in.WALDir, Use: string(in.Use), Format: in.Format, Stream: fmt.Sprintf("%016x", in.Stream),
 		Manifest: in.Manifest, ManifestTorn: in.ManifestTorn, Logs: len(in.Logs), Quarantined: t.quarantined, Segments: t.segments,
-		SegmentBytes: t.segmentBytes, WALBytes: t.walBytes, WALEntries: t.walEntries, Flushed: in.Flushed, LastBatch: in.LastBatch,
+		SegmentBytes: t.segmentBytes, Snapshots: t.snapshots, Checkpoints: t.checkpoints, StateBytes: t.snapshotBytes, Live: t.live,
+		Slots: t.slots, WALBytes: t.walBytes, WALEntries: t.walEntries, Flushed: in.Flushed, LastBatch: in.LastBatch,
 		Tail: in.Tail, Torn: in.Torn, WAL: []jsonWALFile{}, Damage: damageJSON(in.Damage)}
 	for _, f := range in.WAL {
 		j.WAL = append(j.WAL, jsonWALFile{fmt.Sprintf("%016x", f.Number), f.State, f.Bytes, f.Batches, f.First, f.Last, f.Logs})

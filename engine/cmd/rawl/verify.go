@@ -27,6 +27,9 @@ func (c *command) verify() (int, error) {
 
 func writeVerify(w io.Writer, r engine.VerifyReport) {
 	writeDamage(w, r.Damage)
+	for _, d := range r.Passed {
+		fmt.Fprintf(w, "passed over: %v\n", d)
+	}
 	for _, name := range r.Orphans {
 		fmt.Fprintf(w, "unused: %s\n", name)
 	}
@@ -40,8 +43,8 @@ func writeVerify(w io.Writer, r engine.VerifyReport) {
 	if !r.Sound() {
 		verdict = fmt.Sprintf("damaged in %d places", len(r.Damage))
 	}
-	fmt.Fprintf(w, "%s: %d logs, %d entries, %d segments (%s), %d WAL files with %d batches\n", verdict, r.Logs, r.Entries,
-		r.Segments, size(r.SegmentBytes), r.Files, r.Batches)
+	fmt.Fprintf(w, "%s: %d logs, %d entries, %d segments (%s), %d captured states (%s), %d live entries, %d WAL files with %d batches\n",
+		verdict, r.Logs, r.Entries, r.Segments, size(r.SegmentBytes), r.Snapshots, size(r.SnapshotBytes), r.Live, r.Files, r.Batches)
 }
 
 type jsonVerify struct {
@@ -52,16 +55,20 @@ type jsonVerify struct {
 	Entries      uint64       `json:"entries"`
 	Segments     int          `json:"segments"`
 	SegmentBytes int64        `json:"segment_bytes"`
+	Snapshots    int          `json:"snapshots"`
+	StateBytes   int64        `json:"state_bytes"`
+	Live         uint64       `json:"live_entries"`
 	WALFiles     int          `json:"wal_files"`
 	Batches      int          `json:"batches"`
 	Torn         int          `json:"torn_batches"`
 	ManifestTorn bool         `json:"manifest_torn"`
 	Damage       []jsonDamage `json:"damage"`
+	Passed       []jsonDamage `json:"passed_over,omitempty"`
 	Orphans      []string     `json:"unused,omitempty"`
 }
 
 func verifyJSON(r engine.VerifyReport) jsonVerify {
 	return jsonVerify{Dir: r.Dir, Use: string(r.Use), Sound: r.Sound(), Logs: r.Logs, Entries: r.Entries, Segments: r.Segments,
-		SegmentBytes: r.SegmentBytes, WALFiles: r.Files, Batches: r.Batches, Torn: r.Torn, ManifestTorn: r.ManifestTorn,
+		SegmentBytes: r.SegmentBytes, Snapshots: r.Snapshots, StateBytes: r.SnapshotBytes, Live: r.Live, Passed: damageJSON(r.Passed), WALFiles: r.Files, Batches: r.Batches, Torn: r.Torn, ManifestTorn: r.ManifestTorn,
 		Damage: damageJSON(r.Damage), Orphans: r.Orphans}
 }
