@@ -16,9 +16,12 @@ import (
 )
 
 const tortureText = `Works on many logs, at random and as hard as it can, until it is killed, stopped or -duration is
-over, and writes every intent and every acknowledgement to the file -acks. With -verify it opens
-the directory instead and proves, from that file, that every acknowledged fact is there, that
-nothing is invented and that order holds. A directory can be tortured again and again.`
+over, and writes every intent and every acknowledgement to the file -acks, and all that the logs'
+tail readers get. With -verify it opens the directory instead and proves, from that file, that every
+acknowledged fact is there, that nothing is invented and that order holds; that captured states hold
+what was captured and their live entries can be read; and that every committed entry reached, or
+can still reach, every tail reader, in order, without gaps but for what was released, with equal
+bytes, and repeated only behind its last durable cursor. A directory can be tortured again and again.`
 
 // tortureCase is what one run of bench torture does.
 type tortureCase struct {

@@ -106,10 +106,16 @@ func (w *world) line(text string) error {
 	case "O":
 		w.opens++
 		w.found = make(map[engine.UID]found)
-	case "S":
+	case "S", "R":
+		if w.found == nil {
+			return errors.New("not behind an opening")
+		}
+		if kind == "R" {
+			err = w.resolve(w.found)
+			w.found = nil
+			break
+		}
 		w.found[f.uid()] = found{exists: true, released: f.id(), last: f.id(), hard: f.hard(), snapshot: f.id()}
-	case "R":
-		err = w.resolve(w.found)
 	case "A", "D", "F":
 		err = w.answer(kind, f.number(), f.uid())
 	case "W":
