@@ -35,3 +35,6 @@ func (l *Log) Parked() (listed, counted int) {
 
 // Outside reports whether the log keeps anything for external readers.
 func (l *Log) Outside() bool { return l.external.Load() != nil }
+
+// Dir is the directory of the log's files.
+func (l *Log) Dir() string { return l.e.logDir(l.id) }

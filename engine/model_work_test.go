@@ -92,6 +92,8 @@ func (w *world) act(uid engine.UID) {
 	switch d := w.rng.IntN(106); {
 	case d >= 104:
 		_ = l.Compact(canceled()) // asks for it
+	case d >= 100 && w.rng.IntN(4) == 0:
+		w.promote(l, h)
 	case d >= 100:
 		w.capture(l, h)
 	case d < 60:
