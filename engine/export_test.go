@@ -41,3 +41,6 @@ func (e *Engine) CheckSlots(now int64) { e.checkSlots(now) }
 
 // Now is the engine's clock, in nanoseconds.
 func (e *Engine) Now() int64 { return e.now() }
+
+// Dir is the directory of the log's files.
+func (l *Log) Dir() string { return l.e.logDir(l.id) }

@@ -30,6 +30,7 @@ func stickyRun(t *testing.T, k int, fault errorfs.Fault) bool {
 		w.open()
 		w.recovered()
 	}
+	w.step("commit") // it may only now come upon what failed beside it
 	w.step("monitor")
 	switch health, cause := w.e.Health(); {
 	case health == engine.HealthFailed && fault == errorfs.NoSpace:

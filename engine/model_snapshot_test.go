@@ -42,6 +42,13 @@ func (w *world) capture(l *engine.Log, h *history) {
 			r.live.Add(i)
 		}
 	}
+	w.beginCapture(l, h, kind, r)
+}
+
+// beginCapture begins the capture whose record r will be.
+func (w *world) beginCapture(l *engine.Log, h *history, kind engine.SnapshotKind, r rec) {
+	w.t.Helper()
+	at := w.logs[l]
 	err := l.Capture(engine.Capture{
 		Kind: kind, At: r.id, Context: []byte(r.id.String()), Live: r.live,
 		State: func(to io.Writer) error {
@@ -56,6 +63,42 @@ func (w *world) capture(l *engine.Log, h *history) {
 	if w.did(err) {
 		at.pending = r
 	}
+}
+
+// promote begins to make a checkpoint of the log a snapshot, one that the owner may take for one:
+// what it covers is still in the log, and what it needs was not let go.
+func (w *world) promote(l *engine.Log, h *history) {
+	w.t.Helper()
+	at := w.logs[l]
+	if at.pending.id.Index != 0 {
+		return
+	}
+	s := &h.now
+	for _, c := range l.Snapshots() {
+		r, known := h.checkpoints[c.ID]
+		if c.Kind != engine.KindCheckpoint || !known || r.life != s.life || !s.covers(r) || w.rng.IntN(2) == 0 {
+			continue
+		}
+		r.kind = recSnapshot
+		err := l.Promote(c.ID.Index, func(engine.Snapshot, error) { at.pending = rec{} })
+		if !errors.Is(err, engine.ErrSnapshotRunning) && w.did(err) {
+			at.pending = r
+		}
+		return
+	}
+}
+
+// covers reports whether the captured state r may be the log's newest snapshot.
+func (s *state) covers(r rec) bool {
+	if r.id.Index <= s.released.Index || r.id.Index > s.last().Index || s.at(r.id.Index) != r.id {
+		return false
+	}
+	for i := range r.live.All() {
+		if _, live := s.live[i]; i <= s.released.Index && !live {
+			return false
+		}
+	}
+	return true
 }
 
 // captured runs one capture and notes the record that it queued.

@@ -144,18 +144,26 @@ type history struct {
 	lives int
 	term  engine.Term // no higher one was ever used
 	now   state
+	// checkpoints were captured; the engine says which of them are left.
+	checkpoints map[engine.EntryID]rec
 }
 
 func (h *history) clone() *history {
 	c := *h
 	c.recs = slices.Clip(h.recs)
-	c.now = h.now.clone()
+	c.now, c.checkpoints = h.now.clone(), maps.Clone(h.checkpoints)
 	return &c
 }
 
 func (h *history) add(r rec) {
 	h.recs = append(h.recs, r)
 	h.now.apply(r)
+	switch {
+	case r.kind == recCreate:
+		h.checkpoints = map[engine.EntryID]rec{}
+	case r.kind == recCheckpoint:
+		h.checkpoints[r.id] = r
+	}
 }
 
 // visible is the state without what a snapshot does whose record is not durable yet: it comes

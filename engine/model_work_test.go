@@ -94,6 +94,8 @@ func (w *world) act(uid engine.UID) {
 		_ = l.Compact(canceled()) // asks for it
 	case d >= 104:
 		w.install(l, h)
+	case d >= 100 && w.rng.IntN(4) == 0:
+		w.promote(l, h)
 	case d >= 100:
 		w.capture(l, h)
 	case d < 60:

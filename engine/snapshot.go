@@ -133,11 +133,7 @@ func (w *livingWriter) Write(b []byte) (int, error) {
 
 // promoted goes on when a checkpoint has become a snapshot, or could not.
 func (l *Log) promoted(c *Capture, r snapshotwriter.Result) {
-	live := (*liveSet)(nil)
-	if r.Err == nil {
-		live = l.readLive(r.Snapshot)
-	}
-	l.concluded(r, live, c.Done)
+	l.concluded(r, newLiveSet(r.Live), c.Done)
 }
 
 // captured goes on when the file is there, or the attempt failed.

@@ -43,6 +43,8 @@ type Job struct {
 type Result struct {
 	// Snapshot describes the file; zero when Err is not nil.
 	Snapshot raftlog.Snapshot
+	// Live are the live entries of a promoted checkpoint.
+	Live raftlog.Seq
 	// Err is nil, or why nothing was published: *StateError, ErrCodec, ErrMeta, ErrClosed, ErrBusy,
 	// ErrExists, ErrPoisoned, *CorruptError, the error of the context, or that of the file system.
 	Err error

@@ -15,29 +15,37 @@ import (
 // ErrExists, ErrBusy, ErrClosed, ErrPoisoned, those of the file system. After a failed sync the
 // checkpoint is gone; after any other error it is still there.
 func (w *Writer) Promote(log raftlog.LogID, id raftlog.EntryID) (raftlog.Snapshot, error) {
-	return w.promote(log, id, w.ended)
+	r := w.promote(log, id, w.ended)
+	return r.Snapshot, r.Err
 }
 
-func (w *Writer) promote(log raftlog.LogID, id raftlog.EntryID, stopped func() error) (raftlog.Snapshot, error) {
+// promote takes the live entries from the file that it verified: to read them again once it has its
+// new name could fail.
+func (w *Writer) promote(log raftlog.LogID, id raftlog.EntryID, stopped func() error) (r Result) {
+	r.Snapshot, r.Live, r.Err = w.rename(log, id, stopped)
+	return r
+}
+
+func (w *Writer) rename(log raftlog.LogID, id raftlog.EntryID, stopped func() error) (s raftlog.Snapshot, live raftlog.Seq, err error) {
 	from, to := w.Path(log, raftlog.KindCheckpoint, id), w.Path(log, raftlog.KindSnapshot, id)
 	for _, path := range []string{from, to} {
 		if err := w.claim(path); err != nil {
-			return raftlog.Snapshot{}, err
+			return raftlog.Snapshot{}, live, err
 		}
 		defer w.release(path)
 	}
 	if w.isPoisoned(from) {
-		return raftlog.Snapshot{}, fmt.Errorf("%w: %s", ErrPoisoned, from)
+		return raftlog.Snapshot{}, live, fmt.Errorf("%w: %s", ErrPoisoned, from)
 	}
 	if err := w.absent(to); err != nil {
-		return raftlog.Snapshot{}, err
+		return raftlog.Snapshot{}, live, err
 	}
-	s, err := w.verify(from, log, stopped)
+	s, live, err = w.verifyLive(from, log, stopped)
 	if err != nil {
-		return raftlog.Snapshot{}, err
+		return raftlog.Snapshot{}, live, err
 	}
 	if err := w.syncFile(from); err != nil {
-		return raftlog.Snapshot{}, err
+		return raftlog.Snapshot{}, live, err
 	}
 	err = w.o.FS.Rename(from, to)
 	if err == nil {
@@ -45,21 +53,27 @@ func (w *Writer) promote(log raftlog.LogID, id raftlog.EntryID, stopped func() e
 	}
 	if err != nil {
 		_ = w.o.FS.Rename(to, from) // it is the checkpoint it was, or a snapshot that nobody refers to
-		return raftlog.Snapshot{}, err
+		return raftlog.Snapshot{}, live, err
 	}
 	s.Kind = raftlog.KindSnapshot
-	return s, nil
+	return s, live, nil
 }
 
 // verify reads a finished or received file and checks all of it.
 func (w *Writer) verify(path string, log raftlog.LogID, stopped func() error) (raftlog.Snapshot, error) {
+	s, _, err := w.verifyLive(path, log, stopped)
+	return s, err
+}
+
+// verifyLive is verify, and returns the live entries, too.
+func (w *Writer) verifyLive(path string, log raftlog.LogID, stopped func() error) (s raftlog.Snapshot, live raftlog.Seq, err error) {
 	r, err := snapshot.Open(w.o.FS, path, log)
 	if err != nil {
-		return raftlog.Snapshot{}, err
+		return raftlog.Snapshot{}, live, err
 	}
 	defer r.Close()
 	err = r.VerifyPaced(context.Background(), func(n int) error { return w.pace(n, stopped) })
-	return r.Snapshot(), err
+	return r.Snapshot(), r.Meta().Live, err
 }
 
 // syncFile syncs a checkpoint. One whose sync failed is removed, and refused if that fails too.

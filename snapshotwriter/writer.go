@@ -124,7 +124,7 @@ func (w *Writer) run(j *Job) {
 	var res Result
 	stopped := func() error { return errors.Join(w.ended(), j.ended()) }
 	if j.Promote {
-		res.Snapshot, res.Err = w.promote(j.Meta.Log, j.Meta.ID, stopped)
+		res = w.promote(j.Meta.Log, j.Meta.ID, stopped)
 	} else {
 		res.Snapshot, res.Err = w.write(j, stopped)
 	}
