@@ -203,14 +203,18 @@ func (w *world) examineLog(h *history, d wound) bool {
 	l, err := w.e.Log(h.uid)
 	var got state
 	if err == nil {
-		got, err = observe(l, w.largest())
+		got, err = observe(w.e, l, w.largest())
 	}
 	switch {
+	case errors.Is(err, engine.ErrNotFound) && d.any && w.e.Stats().Recovery.Damage > 0: // nothing else names it
+		return false
 	case errors.Is(err, engine.ErrNotFound):
 	case may && errors.Is(err, engine.ErrQuarantined) && (h.now.exists || d.any): // what was cut off may hold the deletion
 		return true
 	case may && (d.segment || d.capture) && errors.Is(err, engine.ErrCorrupt):
-		if bad := w.readSingly(l, h); bad == 0 && d.segment {
+		var loss *engine.LossError // what only a slot's reader sees
+		held := errors.As(err, &loss) && loss.Lost.First <= h.now.released.Index
+		if bad := w.readSingly(l, h); bad == 0 && d.segment && !held {
 			w.fatalf("log %s: a range fails, single reads do not: %v", h.uid, err)
 		}
 		return true
