@@ -124,22 +124,21 @@ func (l *Log) settleFactLocked(f *pendingFact, batch raftlog.Batch) (deleted boo
 // them. Live ones stay, beside the others.
 func (l *Log) dropReleasedLocked() {
 	k := l.durable.keep()
-	above := ^Index(0) // the next newer table answers from here on
 	for _, link := range l.view.Load().chain {
 		if link.start <= k.floor {
-			l.moveLiveLocked(link.table, k, above)
+			l.moveLiveLocked(link.table, k)
 			l.dropMemoryLocked(link.table, k.floor)
 		}
-		above = link.start
 	}
 }
 
 // moveLiveLocked puts the live entries of a table where its release does not reach them, and drops
-// those that are live no more.
-func (l *Log) moveLiveLocked(t *memtable.Table, k keep, above Index) {
+// those that are live no more. What a truncation cut from the table is moved too: a file that was
+// sealed before the truncation still asks for it.
+func (l *Log) moveLiveLocked(t *memtable.Table, k keep) {
 	before := t.Bytes()
 	t.ReleaseSparse(func(i Index) bool { return i <= k.floor && !k.live.Contains(i) })
-	if last := min(t.Last(), k.floor, above-1); t.First() <= last {
+	if last := min(t.Last(), k.floor); t.First() <= last {
 		var live []Entry
 		for i := range k.live.Floor(t.First()).Limit(last).All() {
 			if e, _, ok := t.Get(i); ok {
