@@ -239,8 +239,11 @@ func (c *compactor) publish() (pause time.Duration) {
 			return 0
 		}
 		c.before = m.Segments
+		l.mu.Lock()
+		overtaken := l.overtakenLocked(m.AsOf)
+		l.mu.Unlock()
 		spliced, ok := segwriter.Splice(m.Segments, c.groups[0], c.made.Segment)
-		if !ok { // the log went on in the meantime
+		if !ok || overtaken { // the log went on in the meantime
 			c.run.Abort()
 			c.run, c.edit = nil, nil
 			c.groups = c.groups[1:]
@@ -255,7 +258,9 @@ func (c *compactor) publish() (pause time.Duration) {
 	f.recovered()
 	after := c.edit.Put[0].Segments
 	l.mu.Lock()
-	l.setView(l.view.Load().withSegments(after))
+	if !l.overtakenLocked(c.edit.Put[0].AsOf) {
+		l.setView(l.view.Load().withSegments(after))
+	}
 	l.mu.Unlock()
 	l.happened(happenedSegments)
 	f.removeSegments(l.id, c.before, after)

@@ -203,14 +203,18 @@ func (w *world) examineLog(h *history, d wound) bool {
 	l, err := w.e.Log(h.uid)
 	var got state
 	if err == nil {
-		got, err = observe(l, w.largest())
+		got, err = observe(w.e, l, w.largest())
 	}
 	switch {
+	case errors.Is(err, engine.ErrNotFound) && d.any && w.e.Stats().Recovery.Damage > 0: // nothing else names it
+		return false
 	case errors.Is(err, engine.ErrNotFound):
 	case may && errors.Is(err, engine.ErrQuarantined) && (h.now.exists || d.any): // what was cut off may hold the deletion
 		return true
 	case may && (d.segment || d.capture) && errors.Is(err, engine.ErrCorrupt):
-		if bad := w.readSingly(l, h); bad == 0 && d.segment {
+		var loss *engine.LossError // what only a slot's reader sees
+		held := errors.As(err, &loss) && loss.Lost.First <= h.now.released.Index
+		if bad := w.readSingly(l, h); bad == 0 && d.segment && !held {
 			w.fatalf("log %s: a range fails, single reads do not: %v", h.uid, err)
 		}
 		return true
@@ -226,6 +230,20 @@ func (w *world) examineLog(h *history, d wound) bool {
 	return false
 }
 
+// ending is the newest state that the log had with that last entry, and the present one when it
+// had none.
+func (h *history) ending(last engine.EntryID) state {
+	var s state
+	found := h.now
+	for i := range h.recs {
+		s.apply(h.recs[i])
+		if s.exists && s.last() == last {
+			found = s.clone()
+		}
+	}
+	return found
+}
+
 // equalButReleased reports whether got holds all that s does, and entries that s released: the
 // record of that is gone with what was damaged.
 func (s *state) equalButReleased(got state) bool {
@@ -233,18 +251,20 @@ func (s *state) equalButReleased(got state) bool {
 		return false
 	}
 	got.release(s.released)
+	got.slots, got.held = s.slots, s.held // an acknowledgement may be gone likewise
 	return s.equal(&got)
 }
 
 // readSingly checks that each entry of a damaged log is right or an error, and counts errors.
 func (w *world) readSingly(l *engine.Log, h *history) (bad int) {
 	w.t.Helper()
-	want := maps.Clone(h.now.live)
+	now := h.ending(l.Last())
+	want := maps.Clone(now.live)
 	if want == nil {
 		want = map[engine.Index]engine.Term{}
 	}
-	for i := l.First(); i <= l.Last().Index; i++ {
-		want[i] = h.now.at(i).Term
+	for i := max(l.First(), now.released.Index+1); i <= l.Last().Index; i++ {
+		want[i] = now.at(i).Term
 	}
 	for i, term := range want {
 		e, err := l.Read(i)
@@ -255,7 +275,7 @@ func (w *world) readSingly(l *engine.Log, h *history) (bad int) {
 			bad++
 			continue
 		}
-		if life, err := checkEntry(h.uid, e, w.largest()); err != nil || life > 0 && life != h.now.life || e.Index != i || e.Term != term {
+		if life, err := checkEntry(h.uid, e, w.largest()); err != nil || life > 0 && life != now.life || e.Index != i || e.Term != term {
 			w.fatalf("log %s: entry %v of life %d, want %d/%d: %v", h.uid, e.ID(), life, term, i, err)
 		}
 	}

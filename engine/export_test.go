@@ -44,3 +44,14 @@ func (e *Engine) Now() int64 { return e.now() }
 
 // Dir is the directory of the log's files.
 func (l *Log) Dir() string { return l.e.logDir(l.id) }
+
+// GiveUpSlot does to a slot what exceeding a bound does.
+func (l *Log) GiveUpSlot(name string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s, err := l.slotLocked(name)
+	if err == nil && l.giveUpSlotLocked(s, "for the test") == nil {
+		err = ErrBusy
+	}
+	return err
+}

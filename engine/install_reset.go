@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"slices"
+
 	"github.com/rawl-db/rawl/internal/manifest"
 	"github.com/rawl-db/rawl/internal/raftlog"
 	"github.com/rawl-db/rawl/memtable"
@@ -56,8 +58,18 @@ func (l *Log) settleInstallLocked(f *pendingFact, batch raftlog.Batch) {
 // reset takes over that a reset is durable.
 func (d *durableFacts) reset(batch raftlog.Batch, s Snapshot, live *liveSet, segments []raftlog.Segment) {
 	d.snapshots = []raftlog.Snapshot{s}
-	d.released, d.live, d.liveSince, d.resetAt = s.ID, live, batch, batch
+	d.released, d.releasedSince, d.live, d.liveSince, d.resetAt = s.ID, batch, live, batch, batch
+	d.slots, d.claims = passedOver(d.slots, s.ID), passedOver(d.claims, s.ID)
 	d.installs = append(d.installs[:len(d.installs):len(d.installs)], installed{batch: batch, id: s.ID, segments: segments})
+}
+
+// passedOver gives up the slots that wanted entries below a snapshot which replaces the log.
+func passedOver(slots []raftlog.Slot, at EntryID) []raftlog.Slot {
+	out := slices.Clone(slots)
+	for k := range out {
+		out[k].Invalid = out[k].Invalid || out[k].Acked.Index < at.Index
+	}
+	return out
 }
 
 // overtakenLocked reports whether what was true as of a batch is of a log that was replaced since.

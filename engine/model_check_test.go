@@ -9,7 +9,7 @@ import (
 )
 
 // observe reads all of a log by every way there is.
-func observe(l *engine.Log, largest int) (state, error) {
+func observe(e *engine.Engine, l *engine.Log, largest int) (state, error) {
 	s := state{exists: true, hard: l.HardState(), applied: l.Applied()}
 	first, last := l.First(), l.Last()
 	var err error
@@ -45,6 +45,12 @@ func observe(l *engine.Log, largest int) (state, error) {
 	if err := observeSnapshots(l, &s, largest); err != nil {
 		return s, err
 	}
+	open := func(from engine.From) (*engine.Reader, error) {
+		return e.OpenReader(l.UID(), from, engine.ReaderOptions{})
+	}
+	if err := observeSlots(l, open, &s, largest); err != nil {
+		return s, err
+	}
 	return s, checkEdges(l, first, last.Index)
 }
 
@@ -72,9 +78,9 @@ func checkEdges(l *engine.Log, first, last engine.Index) error {
 
 // observe is the function of that name, twice when a fault hits the first time.
 func (w *world) observe(l *engine.Log) (state, error) {
-	s, err := observe(l, w.largest())
+	s, err := observe(w.e, l, w.largest())
 	if err != nil && w.faulty && tolerable(err) {
-		s, err = observe(l, w.largest())
+		s, err = observe(w.e, l, w.largest())
 	}
 	return s, err
 }

@@ -94,7 +94,7 @@ func (w *world) choose(l *engine.Log, h *history) (rec, bool) {
 // install brings another member's snapshot to the log.
 func (w *world) install(l *engine.Log, h *history) {
 	w.t.Helper()
-	if w.logs[l].pending.id.Index != 0 || h.installing(l) {
+	if w.logs[l].pending.id.Index != 0 || h.installing(l) || len(h.now.slots) > 0 {
 		return
 	}
 	r, ok := w.choose(l, h)

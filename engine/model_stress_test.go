@@ -279,7 +279,7 @@ func TestConcurrentUse(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := observe(h, s.largest); err != nil || !l.now.equal(&got) {
+		if got, err := observe(s.e, h, s.largest); err != nil || !l.now.equal(&got) {
 			t.Errorf("log %s: %v, is\n %v, want\n %v", l.uid, err, got, l.now)
 		}
 	}

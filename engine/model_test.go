@@ -26,6 +26,10 @@ const (
 	recSnapshot
 	recCheckpoint
 	recInstall // over a log that does not hold the snapshot's entry
+	recSlotCreate
+	recSlotAck
+	recSlotDrop
+	recSlotGiveUp
 )
 
 // rec is one fact that a log was asked to keep. seq numbers the control records of a handle; it
@@ -39,11 +43,13 @@ type rec struct {
 	live engine.Seq
 	// terms are those of the live entries, of install.
 	terms map[engine.Index]engine.Term
+	slot  string
 }
 
 func (r rec) String() string {
-	names := [...]string{"create", "entry", "truncate", "release", "hard", "applied", "delete", "snapshot", "checkpoint", "install"}
-	return fmt.Sprintf("%s life %d seq %d %v %v", names[r.kind], r.life, r.seq, r.id, r.hard)
+	names := [...]string{"create", "entry", "truncate", "release", "hard", "applied", "delete", "snapshot", "checkpoint", "install",
+		"create slot", "ack slot", "drop slot", "give up slot"}
+	return fmt.Sprintf("%s life %d seq %d %v %v %s", names[r.kind], r.life, r.seq, r.id, r.hard, r.slot)
 }
 
 // state is all that can be observed of a UID.
@@ -56,6 +62,8 @@ type state struct {
 	applied  engine.Index
 	snapshot engine.EntryID               // the newest
 	live     map[engine.Index]engine.Term // entries up to released that are still there
+	slots    map[string]slotPlace
+	held     map[engine.Index]engine.Term // entries up to released that slots keep
 }
 
 func (s *state) last() engine.EntryID {
@@ -76,6 +84,7 @@ func (s *state) at(i engine.Index) engine.EntryID {
 func (s *state) clone() state {
 	c := *s
 	c.terms, c.live = slices.Clone(s.terms), maps.Clone(s.live)
+	c.slots, c.held = maps.Clone(s.slots), maps.Clone(s.held)
 	return c
 }
 
@@ -108,11 +117,15 @@ func (s *state) apply(r rec) {
 		s.applied = r.id.Index
 	case recDelete:
 		*s = state{}
+	case recSlotCreate, recSlotAck, recSlotDrop, recSlotGiveUp:
+		s.applySlot(r)
 	}
 }
 
 func (s *state) release(id engine.EntryID) {
 	if id.Index > s.released.Index {
+		s.hold(id.Index)
+		defer s.pruneHeld()
 		s.terms = s.terms[id.Index-s.released.Index:]
 		s.released = id
 	}
@@ -124,15 +137,15 @@ func (s *state) equal(got *state) bool {
 		return s.exists == got.exists
 	}
 	return s.released == got.released && s.hard == got.hard && s.applied == got.applied &&
-		s.snapshot == got.snapshot && maps.Equal(s.live, got.live) && slices.Equal(s.terms, got.terms) && (got.life == 0 || got.life == s.life)
+		s.snapshot == got.snapshot && maps.Equal(s.live, got.live) && maps.Equal(s.slots, got.slots) && maps.Equal(s.held, got.held) && slices.Equal(s.terms, got.terms) && (got.life == 0 || got.life == s.life)
 }
 
 func (s state) String() string {
 	if !s.exists {
 		return "none"
 	}
-	return fmt.Sprintf("life %d after %v to %v hard %v applied %d snapshot %v live %v terms %v",
-		s.life, s.released, s.last(), s.hard, s.applied, s.snapshot, s.live, s.terms)
+	return fmt.Sprintf("life %d after %v to %v hard %v applied %d snapshot %v live %v slots %v held %v terms %v",
+		s.life, s.released, s.last(), s.hard, s.applied, s.snapshot, s.live, s.slots, s.held, s.terms)
 }
 
 // history is what one UID was asked to keep, in order, over all its lives. After a power cut

@@ -88,12 +88,15 @@ func (w *world) act(uid engine.UID) {
 	s := &h.now
 	// Some index from the last released one to the last.
 	i := s.released.Index + engine.Index(w.rng.IntN(len(s.terms)+1))
-	i = max(i, w.logs[l].pending.id.Index) // what is captured is committed
-	switch d := w.rng.IntN(108); {
-	case d >= 106:
+	released := i
+	i = max(i, w.logs[l].pending.id.Index, l.Committed(), s.acked()) // what is captured is committed
+	switch d := w.rng.IntN(118); {
+	case d >= 116:
 		_ = l.Compact(canceled()) // asks for it
-	case d >= 104:
+	case d >= 114:
 		w.install(l, h)
+	case d >= 104:
+		w.slot(l, h)
 	case d >= 100 && w.rng.IntN(4) == 0:
 		w.promote(l, h)
 	case d >= 100:
@@ -107,7 +110,7 @@ func (w *world) act(uid engine.UID) {
 	case d < 74:
 		w.truncate(l, h, s.at(i))
 	case d < 82:
-		w.release(l, h, s.at(i))
+		w.release(l, h, s.at(released))
 	case d < 89:
 		w.setHard(l, h)
 	case d < 95:

@@ -151,6 +151,9 @@ func (w *world) did(err error) bool {
 // Written implements engine.Handler: it is where the model learns what was acknowledged.
 func (w *world) Written(ev engine.Written) {
 	at := w.logs[ev.Log]
+	if at == nil && w.full {
+		at = w.dying(ev.Log)
+	}
 	if at == nil {
 		w.fatalf("written event of an unknown log %s", ev.Log.UID())
 	}
@@ -163,6 +166,20 @@ func (w *world) Written(ev engine.Written) {
 	if ev.Last.Index > s.last().Index || ev.Last.Index >= s.released.Index && s.at(ev.Last.Index) != ev.Last {
 		w.fatalf("log %s: last written %v, log is %v", at.h.uid, ev.Last, s)
 	}
+}
+
+// dying is the handle of a log whose deletion an open on a full disk found and has still to commit:
+// Logs does not list it. Its life is -1 when the deletion was acknowledged before.
+func (w *world) dying(l *engine.Log) *handle {
+	h := w.hist[l.UID()]
+	at := &handle{h: h, life: -1}
+	for _, r := range h.recs[h.acked:] {
+		if r.kind == recDelete && at.life < 0 {
+			at.life = r.life
+		}
+	}
+	w.logs[l] = at
+	return at
 }
 
 // Ready implements engine.Handler.
@@ -205,6 +222,9 @@ func (w *world) unsettled() string {
 		s += fmt.Sprintf(" %s %v %v", p.Name, more, pause)
 	}
 	for _, uid := range w.uids {
+		if l, err := w.e.Log(uid); err == nil {
+			s += fmt.Sprintf("\nlog %s: %+v %+v %+v", uid, l.Stats(), l.Slots(), l.Snapshots())
+		}
 		if h := w.hist[uid]; h.acked < len(h.recs) {
 			s += fmt.Sprintf("\nlog %s: %d of %d acknowledged\n%s", uid, h.acked, len(h.recs), h.tail())
 		}

@@ -81,8 +81,8 @@ func (r *replay) settleSnapshots() {
 			if s.Kind != KindSnapshot || s.ID.Index <= l.view.Load().released.Index || l.broken.Load() != nil {
 				continue
 			}
-			if s.ID.Index <= l.last.Index {
-				r.releaseAll(l, s.ID, l.durable.live, r.report.LastDurable, false)
+			if live := l.readLive(s); s.ID.Index <= l.last.Index && (live == nil || live.unknown == nil) {
+				r.releaseAll(l, s.ID, live, r.report.LastDurable, false)
 			}
 		}
 	}
@@ -300,10 +300,15 @@ func (r *replay) snapshot(l *Log, rec *wal.Record) {
 		f := &r.tail[len(r.tail)-1].fact
 		f.snap, f.live = s, live
 	} else {
-		l.durable.liveSince = rec.Batch
 		l.durable.snapshots, _ = publishSnapshot(l.durable.snapshots, s, r.e.opts.MaxCheckpoints)
 	}
-	if s.Kind == KindSnapshot && s.ID.Index >= l.view.Load().released.Index {
+	// A file that cannot be read may have left with a newer snapshot, whose record comes. Else
+	// nothing is given up on a guess.
+	known := live == nil || live.unknown == nil
+	if s.Kind == KindSnapshot && known && s.ID.Index >= l.view.Load().released.Index {
+		if !rec.Tail {
+			l.durable.liveSince = rec.Batch
+		}
 		r.releaseAll(l, s.ID, live, rec.Batch, rec.Tail)
 	}
 }

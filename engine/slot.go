@@ -210,11 +210,16 @@ func (l *Log) DropSlot(name string) error {
 	return nil
 }
 
-// slotLocked returns the newest position of a slot.
+// slotLocked returns the newest position of a slot that is to be changed.
 func (l *Log) slotLocked(name string) (raftlog.Slot, error) {
 	if err := l.usable(); err != nil {
 		return raftlog.Slot{}, err
 	}
+	return l.claimOfLocked(name)
+}
+
+// claimOfLocked is slotLocked for who reads: a failed engine still serves that.
+func (l *Log) claimOfLocked(name string) (raftlog.Slot, error) {
 	s, ok := findSlot(l.durable.claims, name)
 	if !ok {
 		return s, fmt.Errorf("%w: %s of log %s", ErrNoSlot, shortName(name), l.uid)

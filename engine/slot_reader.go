@@ -13,7 +13,7 @@ func FromSlot(name string) From { return From{kind: fromSlot, slot: name} }
 func (r *Reader) seekSlot(name string) error {
 	l := r.log
 	l.mu.Lock()
-	s, err := l.slotLocked(name)
+	s, err := l.claimOfLocked(name)
 	state := l.slots[name]
 	if err == nil && state.ended.Load() != nil {
 		err = *state.ended.Load()

@@ -355,3 +355,24 @@ func testSlotBound(t *testing.T, bound func(*engine.Options)) {
 	slotOK(t, l.DropSlot("s"))
 	slotOK(t, l.CreateSlot("s", 30))
 }
+
+// TestSlotPins: what keeps bytes is listed while it does.
+func TestSlotPins(t *testing.T) {
+	d, l := slotLog(t, memfs.New(1), slotOptions(), 40)
+	slotOK(t, l.CreateSlot("s", 4))
+	slotOK(t, l.Release(30))
+	d.flush(t)
+	p, err := l.PlanRange(31, 40, engine.PlanOptions{})
+	slotOK(t, err)
+	kinds := map[engine.PinKind]engine.Pin{}
+	for _, pin := range d.Pins() {
+		kinds[pin.Kind] = pin
+	}
+	slotEqual(t, engine.Range{First: 5, Last: 30}, kinds[engine.PinSlot].Range)
+	slotTrue(t, kinds[engine.PinSlot].Bytes > 0 && kinds[engine.PinPlan].Bytes > 0)
+	p.Close()
+	slotOK(t, l.DropSlot("s"))
+	d.step("idle")
+	d.drain(t, "commit", "pool", "flush")
+	slotEqual(t, 0, len(l.Pins()))
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/rawl-db/rawl/internal/raftlog"
 	"github.com/rawl-db/rawl/internal/snapshot"
@@ -133,7 +134,22 @@ func (w *livingWriter) Write(b []byte) (int, error) {
 
 // promoted goes on when a checkpoint has become a snapshot, or could not.
 func (l *Log) promoted(c *Capture, r snapshotwriter.Result) {
+	if r.Err == nil {
+		l.mu.Lock()
+		if r.Err = l.checkLiveLocked(r.Live); r.Err != nil { // a release has passed over them
+			l.forgetCaptureLocked(Snapshot{Kind: KindCheckpoint, ID: c.At})
+			l.e.captures.retire(l.snapshotPath(r.Snapshot))
+		}
+		l.mu.Unlock()
+	}
 	l.concluded(r, newLiveSet(r.Live), c.Done)
+}
+
+// forgetCaptureLocked takes a captured state off the list.
+func (l *Log) forgetCaptureLocked(s Snapshot) {
+	l.durable.snapshots = slices.DeleteFunc(slices.Clone(l.durable.snapshots), func(have Snapshot) bool {
+		return have.Kind == s.Kind && have.ID == s.ID
+	})
 }
 
 // captured goes on when the file is there, or the attempt failed.

@@ -11,7 +11,6 @@ import (
 
 	"github.com/rawl-db/rawl/internal/frame"
 	"github.com/rawl-db/rawl/internal/manifest"
-	"github.com/rawl-db/rawl/internal/raftlog"
 	"github.com/rawl-db/rawl/internal/snapshot"
 )
 
@@ -171,13 +170,7 @@ func (l *Log) newestContiguous() (Snapshot, bool) {
 // setAside takes a damaged state off the list and keeps its bytes under another name.
 func (l *Log) setAside(s Snapshot, cause error) {
 	l.mu.Lock()
-	var kept []raftlog.Snapshot
-	for _, have := range l.durable.snapshots {
-		if have != s {
-			kept = append(kept, have)
-		}
-	}
-	l.durable.snapshots = kept
+	l.forgetCaptureLocked(s)
 	l.mu.Unlock()
 	l.e.flusher.tidy(l)
 	path := l.snapshotPath(s)
