@@ -330,7 +330,7 @@ func liveBytes(b []byte) int64 {
 func TestEveryPrefix(t *testing.T) {
 	for _, closed := range []bool{true, false} {
 		t.Run(fmt.Sprintf("closed=%v", closed), func(t *testing.T) {
-			p := newPatient(t, 4, closed)
+			p := newPatient(t, 7, closed)
 			rng := rand.New(rand.NewPCG(2+2**firstSeed, uint64(*scale)))
 			n := 0
 			for _, name := range p.mem.Files() {

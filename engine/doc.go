@@ -170,8 +170,24 @@
 //
 // When acknowledged bytes of a log do not verify, that log is set apart: its calls return a
 // QuarantineError, which names the lost indexes and the reason, across restarts, until it is
-// deleted or repaired. All other logs are served. Nothing is cut off silently, and a damaged
+// deleted or repaired, or a snapshot is installed over it. All other logs are served. Nothing is cut off silently, and a damaged
 // log is never taken for a shorter one.
+//
+// # Snapshots of other members
+//
+// Log.Install accepts a snapshot in chunks. Its file is durable before anything counts. When the log
+// holds the snapshot's entry, what follows that entry is what the sender has, and the snapshot is published like a
+// captured one. Else one record in the write-ahead log, wal.KindInstall, replaces the whole log: a crash
+// finds the old log or the new one, never an old one that was cut already and has lost what it
+// acknowledged. The log goes on behind the snapshot's entry; nothing written before counts.
+//
+// Entries below the snapshot that its machine still needs are written to segment files of their own before
+// that record, which names them, the log's own among them. So the record is
+// small whatever they weigh, they cost no memory, and no entry record of the WAL has a predecessor that is not there.
+// These files are numbered from 1<<63 on, so that the flush numbers its own without
+// asking; files that no record came to name are swept after the next open. The manifest takes the new list when the
+// WAL file of the record is flushed; the flush of files before goes to the manifest and no longer to
+// readers.
 //
 // # Health
 //

@@ -1,6 +1,10 @@
 package engine
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/rawl-db/rawl/wal"
+)
 
 // Controls returns how many control records of the log were queued since the engine was opened,
 // and how many of them are durable.
@@ -54,4 +58,19 @@ func (l *Log) GiveUpSlot(name string) error {
 		err = ErrBusy
 	}
 	return err
+}
+
+// DecodeInstall decodes the payload of a wal.KindInstall record for a snapshot at id, and encodes it again.
+func DecodeInstall(payload []byte, id EntryID) (again []byte, segments []Segment, err error) {
+	in, err := decodeInstall(&wal.Record{Index: id.Index, Term: id.Term, Payload: payload})
+	if err != nil {
+		return nil, nil, err
+	}
+	again, err = appendInstall(nil, in)
+	return again, in.segments, err
+}
+
+// EncodeInstall is the payload for a snapshot of that length with live entries in segments.
+func EncodeInstall(s Snapshot, segments []Segment, heals bool) ([]byte, error) {
+	return appendInstall(nil, &installation{snap: s, segments: segments, heals: heals})
 }

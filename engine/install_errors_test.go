@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"runtime"
 	"testing"
@@ -286,3 +287,42 @@ func TestBootstrap(t *testing.T) {
 }
 
 func noState(io.Writer) error { return nil }
+
+// TestInstallBesideReaders reads a log while it is replaced: every read has the bytes of the old log or of the
+// new one, or says that the entry is released.
+func TestInstallBesideReaders(t *testing.T) {
+	s := ship(t, 30, always(2), 10, 5, 9, 28)
+	e, l := receiverLog(t, memfs.New(1), 60, true)
+	defer closeEngine(t, e)
+	stop, failed := make(chan struct{}), make(chan error, 4)
+	for range cap(failed) {
+		go func() {
+			for i := engine.Index(1); ; i = i%70 + 1 {
+				got, err := l.Read(i)
+				want := string(fmt.Appendf(nil, "%d/%d", got.Term, i))
+				if err == nil && (string(got.Data) != want || got.Term > 3) {
+					failed <- fmt.Errorf("entry %v is %q", got.ID(), got.Data)
+					return
+				}
+				if err != nil && !errors.Is(err, engine.ErrCompacted) && !errors.Is(err, engine.ErrOutOfRange) {
+					failed <- err
+					return
+				}
+				select {
+				case <-stop:
+					failed <- nil
+					return
+				default:
+				}
+			}
+		}()
+	}
+	wantErr(t, "install", s.install(t.Context(), l), nil)
+	wantErr(t, "append", l.AppendSync(t.Context(), s.id, entries(s.id, 3, 30)), nil)
+	wantErr(t, "flush", e.Flush(t.Context()), nil)
+	close(stop)
+	for range cap(failed) {
+		wantErr(t, "reader", <-failed, nil)
+	}
+	s.checkInstalled(t, l, engine.EntryID{Term: 3, Index: 60})
+}
