@@ -311,3 +311,31 @@ func TestBackupOffline(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestBackupElsewhere copies an engine whose write-ahead log lies elsewhere: the copy's does not.
+func TestBackupElsewhere(t *testing.T) {
+	mem := memfs.New(1)
+	o := offlineOptions
+	o.WALDir = "/fast/wal"
+	e, err := engine.OpenOn(mem, "/db", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := e.CreateSync(t.Context(), "a")
+	if err == nil {
+		err = l.AppendSync(t.Context(), l.Last(), entries(l.Last(), 1, 7))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Backup(t.Context(), "/fast/wal/copy"); !errors.Is(err, engine.ErrOptions) {
+		t.Error(err)
+	}
+	if err := e.Backup(t.Context(), "/copy"); err != nil {
+		t.Fatal(err)
+	}
+	closeEngine(t, e)
+	if rep := verify(t, backedUp(t, mem)); !rep.Sound() || rep.Entries != 7 {
+		t.Errorf("%+v", rep)
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/rawl-db/rawl/engine"
+	"github.com/rawl-db/rawl/internal/manifest"
 	"github.com/rawl-db/rawl/internal/vfs/memfs"
 )
 
@@ -227,5 +228,41 @@ func TestVerifySnapshotGone(t *testing.T) {
 	}
 	if rep := verify(t, mem); len(rep.Orphans) != 2 {
 		t.Fatal(rep.Orphans)
+	}
+}
+
+// TestInspectSlots gives log "a" a slot that holds what its snapshot released.
+func TestInspectSlots(t *testing.T) {
+	mem := capturedFS(t)
+	m, _, err := manifest.Open(mem, "/db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, ok := m.Log(1)
+	if !ok {
+		t.Fatal("log a is not in the manifest")
+	}
+	a.Slots = []engine.SlotClaim{{Name: "gone", Acked: engine.EntryID{Term: 1, Index: 1}, Invalid: true}, {Name: "mirror", Acked: engine.EntryID{Term: 1, Index: 9}}}
+	if err := errors.Join(m.Apply(manifest.Edit{Put: []manifest.Log{a}}), m.Close()); err != nil {
+		t.Fatal(err)
+	}
+	in := inspect(t, mem).Logs[0]
+	if len(in.Slots) != 2 || in.Slots[1].Name != "mirror" || in.SlotRecords != 0 {
+		t.Errorf("%+v", in)
+	}
+	first := dump(t, mem, "a", engine.DumpOptions{})[0]
+	b, err := mem.ReadFile("/db/" + first.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		entry string
+		hits  bool
+	}{{"1/4", false}, {"1/12", true}} {
+		restore := flipAt(t, mem, first.File, int64(strings.Index(string(b), tc.entry)))
+		if rep := verify(t, mem); rep.Sound() == tc.hits {
+			t.Errorf("entry %s: %v", tc.entry, rep.Damage)
+		}
+		restore()
 	}
 }

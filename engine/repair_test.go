@@ -295,6 +295,12 @@ func TestRepairCut(t *testing.T) {
 			rebuilds["all zeroed, FORMAT gone"](mem)
 			return mem, want
 		},
+		"rebuild captured": func() (*memfs.FS, map[engine.UID][]engine.DumpRecord) {
+			mem := capturedFS(t)
+			want := dumpCaptured(t, mem)
+			rebuilds["all gone"](mem)
+			return mem, want
+		},
 		"accept": func() (*memfs.FS, map[engine.UID][]engine.DumpRecord) { return quarantined(t, false) },
 	}
 	o := engine.RepairOptions{AcceptAllLoss: true}
