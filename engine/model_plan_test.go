@@ -17,8 +17,7 @@ type promise struct {
 // promise plans to read those indexes.
 func (w *world) promise(l *engine.Log, h *history, indexes iter.Seq[engine.Index], o engine.PlanOptions) (p promise, ok bool) {
 	w.t.Helper()
-	_, durable := l.Controls()
-	s := h.visible(h.now.life, durable)
+	s := h.seen(l)
 	var err error
 	if p.plan, err = l.Plan(indexes, o); !w.did(err) {
 		return p, false
@@ -28,6 +27,12 @@ func (w *world) promise(l *engine.Log, h *history, indexes iter.Seq[engine.Index
 		p.want = append(p.want, s.planned(i))
 	}
 	return p, true
+}
+
+// seen is what readers of the log are shown now.
+func (h *history) seen(l *engine.Log) state {
+	_, durable := l.Controls()
+	return h.visible(h.now.life, durable)
 }
 
 // planned is what a plan must yield for one index.
@@ -57,6 +62,9 @@ func (w *world) keeps(p promise) {
 		}
 		x := p.want[k]
 		k++
+		if w.saw != nil {
+			w.saw(e, err)
+		}
 		if err != nil && x.err == nil && w.faulty && tolerable(err) {
 			continue
 		}

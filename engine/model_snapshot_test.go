@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -170,6 +171,11 @@ func observeSnapshot(l *engine.Log, r *engine.SnapshotReader, info engine.Snapsh
 		e, err := l.Read(i)
 		if err != nil {
 			return fmt.Errorf("live entry %d: %w", i, err)
+		}
+		for same, err := range l.ReadRange(i, i) {
+			if err != nil || same.ID() != e.ID() || !bytes.Equal(same.Data, e.Data) {
+				return fmt.Errorf("live entry %v in a range: %v, %w", e.ID(), same.ID(), err)
+			}
 		}
 		life, err := checkEntry(l.UID(), e, largest)
 		if err != nil || s.life > 0 && life > 0 && life != s.life {

@@ -34,7 +34,8 @@ type world struct {
 	t     testing.TB
 	what  string
 	mem   *memfs.FS
-	fs    vfs.FS // mem, or what makes it fail
+	fs    vfs.FS // mem, or what makes it fail, or a real disk
+	dir   string // of the engine
 	o     engine.Options
 	e     *engine.Engine
 	parts []engine.Part
@@ -48,6 +49,8 @@ type world struct {
 	sticky bool
 	// full: the disk may be full. An open succeeds all the same, and may leave its tail uncommitted.
 	full bool
+	// saw, when it is not nil, is told of each entry that a plan or an external reader yields.
+	saw func(engine.Entry, error)
 }
 
 // handle is one life of a log in one opening of the engine.
@@ -59,7 +62,7 @@ type handle struct {
 
 func newWorld(t testing.TB, seed uint64, o engine.Options) *world {
 	w := &world{
-		t: t, what: fmt.Sprintf("seed %d", seed), mem: memfs.New(seed), o: o,
+		t: t, what: fmt.Sprintf("seed %d", seed), mem: memfs.New(seed), dir: "/db", o: o,
 		rng: rand.New(rand.NewPCG(seed, 77)), hist: map[engine.UID]*history{},
 	}
 	w.fs = w.mem
@@ -74,7 +77,7 @@ func newWorld(t testing.TB, seed uint64, o engine.Options) *world {
 // fork is the world on an image of its disk.
 func (w *world) fork(o memfs.CrashOptions, what string) *world {
 	c := &world{
-		t: w.t, what: w.what + ", " + what, mem: w.mem.Crash(o), o: w.o, uids: w.uids,
+		t: w.t, what: w.what + ", " + what, mem: w.mem.Crash(o), dir: w.dir, o: w.o, uids: w.uids, saw: w.saw,
 		rng: rand.New(rand.NewPCG(o.Seed, 78)), hist: map[engine.UID]*history{}, full: w.full,
 	}
 	c.fs = c.mem
@@ -97,7 +100,7 @@ func (w *world) open() error {
 	o := w.o
 	o.Handler = w
 	w.logs = map[*engine.Log]*handle{}
-	e, err := engine.OpenParts(w.fs, "/db", o)
+	e, err := engine.OpenParts(w.fs, w.dir, o)
 	if err != nil {
 		if !w.faulty || w.full || !tolerable(err) {
 			w.fatalf("open: %v", err)

@@ -8,6 +8,7 @@ import (
 	"github.com/rawl-db/rawl/internal/frame"
 	"github.com/rawl-db/rawl/internal/raftlog"
 	"github.com/rawl-db/rawl/internal/segment"
+	"github.com/rawl-db/rawl/memtable"
 	"github.com/rawl-db/rawl/readplan"
 )
 
@@ -205,9 +206,31 @@ func (l *Log) yieldTable(v *view, i, last Index, yield func(Entry, error) bool) 
 			ok = yield(e, nil)
 			return ok
 		})
+		if next == i && ok {
+			var e [1]Entry
+			if fillTable(link.table, i, e[:], nil) == 1 {
+				return i + 1, yield(e[0], nil)
+			}
+		}
 		return next, ok
 	}
 	return i, true
+}
+
+// fillTable is Table.Fill, and finds an entry that outlived its neighbours, too: that comes alone.
+func fillTable(t *memtable.Table, i Index, entries []Entry, crcs []uint32) int {
+	if n := t.Fill(i, entries, crcs); n > 0 || len(entries) == 0 {
+		return n
+	}
+	e, crc, ok := t.Get(i)
+	if !ok {
+		return 0
+	}
+	entries[0] = e
+	if crcs != nil {
+		crcs[0] = crc
+	}
+	return 1
 }
 
 func yieldSegment(r *segment.Reader, rng Range, yield func(Entry, error) bool) (next Index, ok bool, err error) {

@@ -101,7 +101,7 @@ func (b *batcher) planned(i Index) (next Index) {
 
 func (b *batcher) table(t *memtable.Table, i, last Index) (next Index) {
 	for i <= last && !b.stopped {
-		n := t.Fill(i, b.entries[:min(Index(len(b.entries)), last-i+1)], nil)
+		n := fillTable(t, i, b.entries[:min(Index(len(b.entries)), last-i+1)], nil)
 		if n == 0 {
 			break
 		}

@@ -165,7 +165,9 @@ func (r *Reader) standing(ctx context.Context) error {
 	case l.broken.Load() != nil:
 		return l.explain(r.pos.Index+1, l.broken.Load().err)
 	case Index(r.cut.Load()) != noCut:
-		return r.takeCut()
+		if err := r.takeCut(); err != nil {
+			return err
+		}
 	}
 	if err := r.slotEnd(); err != nil {
 		return err

@@ -111,7 +111,7 @@ func (r *Reader) fillMemory(v *view, first, last Index) (found bool, err error) 
 		if room := uint64(last-first) + 1; uint64(n) > room {
 			n = int(room)
 		}
-		n = link.table.Fill(first, w.entries[:n], w.crcs[:n])
+		n = fillTable(link.table, first, w.entries[:n], w.crcs[:n])
 		w.keep(w.affordable(n))
 		if n == 0 {
 			return false, nil
