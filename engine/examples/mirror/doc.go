@@ -28,9 +28,12 @@
 // incarnation). That, and the running checksum, stand in a file per log, as text, see place.go. A
 // file that is behind the log is caught up by reading the log.
 //
+// When the source has released what comes next, the log restarts from its newest snapshot: the target
+// installs it, says so in its log, and goes on behind it. The running checksum begins anew there.
+//
 // # What ends a log's mirror
 //
-//	engine.GapError       the source has released what comes next
+//	engine.GapError       the source has released what comes next, and has no snapshot of it
 //	engine.DivergedError  the histories differ, or the source has lost what was sent
 //	RefusedError          the source can not serve this log, for another reason
 //	ErrChecksum           the bytes that came are not those that the source has read
@@ -59,6 +62,9 @@
 //	                    term (8), type (1), length (4) and payload
 //	6 end      source   nothing; there is no more for now, asked for with -once
 //	7 refused  source   JSON of RefusedError
+//	8 header   source   what the transfer of a snapshot begins with (engine.SnapshotReader.Header)
+//	9 chunk    source   number (4), seed (8) and hash (8) of the chunk's sum, and its data
+//	10 live    source   an entry below the snapshot, as a batch of one without checksum
 //
 // # Ownership
 //

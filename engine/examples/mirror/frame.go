@@ -20,6 +20,9 @@ const (
 	kindBatch
 	kindEnd
 	kindRefused
+	kindHeader
+	kindChunk
+	kindLive
 )
 
 const (

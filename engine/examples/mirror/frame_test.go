@@ -34,7 +34,7 @@ func golden(t testing.TB, name string) []byte {
 // The bytes of a frame and its batch are those of version 1.
 func TestFrameGolden(t *testing.T) {
 	want := golden(t, "batch-v1.bin")
-	if got := appendBatch(nil, sampleBatch()); !bytes.Equal(got, want) {
+	if got := appendBatch(nil, kindBatch, sampleBatch()); !bytes.Equal(got, want) {
 		t.Fatalf("%x\n%x", got, want)
 	}
 	k, body, err := frameOf(want)
@@ -152,7 +152,8 @@ func FuzzFrame(f *testing.F) {
 
 // FuzzBody does without the checksum that keeps a fuzzer out.
 func FuzzBody(f *testing.F) {
-	for _, b := range [][]byte{golden(f, "batch-v1.bin"), appendJSON(nil, kindFollow, appendHello(nil), request{UID: "a", Checksum: 1})} {
+	for _, b := range [][]byte{golden(f, "batch-v1.bin"), appendJSON(nil, kindFollow, appendHello(nil), request{UID: "a", Checksum: 1}),
+		appendChunk(nil, 1, []byte("data"), engine.ChunkSum{})} {
 		k, body, err := frameOf(b)
 		if err != nil {
 			f.Fatal(err)
@@ -164,14 +165,19 @@ func FuzzBody(f *testing.F) {
 
 func fuzzBody(t *testing.T, k kind, body []byte) {
 	switch k {
-	case kindBatch:
+	case kindBatch, kindLive:
 		entries, sum, err := parseBatch(body, nil)
 		if err != nil {
 			return
 		}
-		again := appendBatch(nil, &engine.Batch{First: entries[0].ID(), Entries: entries, Checksum: sum})
+		again := appendBatch(nil, kindBatch, &engine.Batch{First: entries[0].ID(), Entries: entries, Checksum: sum})
 		if !bytes.Equal(again[frameHeaderBytes+1:], body) {
 			t.Fatal("decoding then encoding changed the batch")
+		}
+	case kindChunk:
+		n, data, sum, err := parseChunk(body)
+		if err == nil && !bytes.Equal(appendChunk(nil, n, data, sum)[frameHeaderBytes+1:], body) {
+			t.Fatal("decoding then encoding changed the chunk")
 		}
 	case kindLogs:
 		_, _ = parseLogs(body)

@@ -51,7 +51,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	}
 	if err := s.open(ctx, side); err != nil {
 		fmt.Fprintln(errOut, "mirror:", err)
-		for _, final := range []error{engine.ErrDiverged, engine.ErrCompacted, ErrChecksum, ErrPlace} {
+		for _, final := range []error{engine.ErrDiverged, engine.ErrCommitted, engine.ErrCompacted, ErrChecksum, ErrPlace} {
 			if errors.Is(err, final) {
 				return exitUnmirrored
 			}

@@ -41,6 +41,8 @@ type request struct {
 	Cursor *engine.Cursor `json:",omitempty"`
 	// Checksum is the running checksum up to there.
 	Checksum uint64
+	// Restart asks for the newest snapshot before the entries behind it; Cursor and Checksum are not set then.
+	Restart bool `json:",omitempty"`
 	// Once asks for what is committed now, and an end.
 	Once bool `json:",omitempty"`
 }
@@ -119,9 +121,9 @@ const (
 	entryHeaderBytes = 8 + 1 + 4
 )
 
-// appendBatch appends a frame with a batch, which has all entries from its first on.
-func appendBatch(b []byte, batch *engine.Batch) []byte {
-	return appendFrame(b, kindBatch, func(b []byte) []byte {
+// appendBatch appends a frame of kindBatch or kindLive with a batch, which has all entries from its first on.
+func appendBatch(b []byte, k kind, batch *engine.Batch) []byte {
+	return appendFrame(b, k, func(b []byte) []byte {
 		b = binary.LittleEndian.AppendUint64(b, uint64(batch.First.Index))
 		b = binary.LittleEndian.AppendUint64(b, batch.Checksum)
 		b = binary.LittleEndian.AppendUint32(b, uint32(len(batch.Entries)))

@@ -18,6 +18,8 @@ type mirrored struct {
 	// saved is the index in the file.
 	saved   engine.Index
 	entries []engine.Entry // memory of a batch
+	// install is the snapshot that is being received, nil for none.
+	install *engine.Install
 }
 
 // open finds out where the log stands: by its own entries, and by its file for what these do not tell.
@@ -48,6 +50,14 @@ func (m *mirrored) catchUp() error {
 	if !m.known && last.Index > 0 {
 		return fmt.Errorf("%w: the log ends at %v, there is no file", ErrPlace, last)
 	}
+	if first := m.l.First(); from.Index+1 < first { // a snapshot was installed, and the file not written yet
+		term, err := m.l.Term(first - 1)
+		if err != nil {
+			return err
+		}
+		from = engine.EntryID{Term: term, Index: first - 1}
+		m.at.checksum, m.at.cursor.At = 0, from
+	}
 	term, err := m.l.Term(from.Index)
 	if err != nil && !errors.Is(err, engine.ErrOutOfRange) {
 		return err
@@ -72,9 +82,11 @@ func (m *mirrored) catchUp() error {
 func (m *mirrored) take(ctx context.Context, k kind, body []byte) error {
 	switch k {
 	case kindPlace:
-		return m.begin(body)
+		return m.begin(ctx, body)
 	case kindBatch:
 		return m.append(ctx, body)
+	case kindHeader, kindChunk, kindLive:
+		return m.restart(k, body)
 	case kindRefused:
 		var r RefusedError
 		if err := parseJSON(body, &r); err != nil {
@@ -85,12 +97,16 @@ func (m *mirrored) take(ctx context.Context, k kind, body []byte) error {
 	return broken(k, nil)
 }
 
-// begin makes sure that the batches will begin where the log ends. The first time it learns which life of
-// the source's log is mirrored, and makes that durable before there is any entry.
-func (m *mirrored) begin(body []byte) error {
+// begin makes sure that the batches will begin where the log ends, which a snapshot that was received puts
+// behind its entry first. The first time it learns which life of the source's log is mirrored, and makes that durable
+// before there is any entry.
+func (m *mirrored) begin(ctx context.Context, body []byte) error {
 	c, err := parseCursor(body)
 	if err != nil {
 		return broken(kindPlace, err)
+	}
+	if m.install != nil {
+		return m.jump(ctx, c)
 	}
 	if m.known && c != m.at.cursor || c.UID != m.l.UID() || c.At != m.at.cursor.At {
 		return broken(kindPlace, fmt.Errorf("%w: place %v, asked for %v", ErrFrame, c, m.at.cursor))
@@ -100,6 +116,36 @@ func (m *mirrored) begin(body []byte) error {
 	}
 	m.at.cursor, m.known = c, true
 	return m.places.save(m.at)
+}
+
+// jump makes the log what the snapshot says: it goes on behind the snapshot's entry, and its running
+// checksum begins there. c is the place of the batches that follow.
+func (m *mirrored) jump(ctx context.Context, c engine.Cursor) error {
+	at := m.at.cursor
+	if c.UID != m.l.UID() || c.At != m.install.Info().ID || m.known && c.Incarnation != at.Incarnation {
+		return broken(kindPlace, fmt.Errorf("%w: place %v behind a snapshot at %v, mirrored so far is %v", ErrFrame, c, m.install.Info().ID, at))
+	}
+	if at.At.Term > c.At.Term { // terms never fall
+		return &engine.DivergedError{Cursor: at, Last: c.At, Snapshot: c.At}
+	}
+	if !m.known {
+		if err := m.places.save(place{cursor: engine.Cursor{UID: c.UID, Incarnation: c.Incarnation}}); err != nil {
+			return err
+		}
+	}
+	if _, err := m.install.Finish(ctx); err != nil {
+		return err
+	}
+	m.at, m.known, m.install = place{cursor: c}, true, nil
+	return m.save()
+}
+
+// interrupt ends a connection's part of an install. What was received of it stays for the next one.
+func (m *mirrored) interrupt() {
+	if m.install != nil {
+		_ = m.install.Close() // what it could not remove goes when the engine is opened again
+		m.install = nil
+	}
 }
 
 // append writes a batch behind the log's last entry and waits until it is durable.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"os"
 	"testing"
@@ -52,45 +51,20 @@ func TestResumes(t *testing.T) {
 	})
 }
 
-// What a source has released names the snapshot to restart from, if there is one.
+// What a source has released without a snapshot is reported, with its indexes, and the other logs go on.
 func TestGap(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		l := fill(t, w.source, "released", 10, 1)
 		if err := l.Release(4); err != nil {
 			t.Fatal(err)
 		}
-		l = fill(t, w.source, "captured", 10, 2)
-		done := make(chan error)
-		at := engine.EntryID{Term: 2, Index: 7}
-		err := l.Capture(engine.Capture{Kind: engine.KindSnapshot, At: at,
-			State: func(w io.Writer) error { _, err := w.Write([]byte("state")); return err },
-			Done:  func(_ engine.Snapshot, err error) { done <- err }})
-		if err == nil {
-			err = <-done
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
 		fill(t, w.source, "whole", 10, 1)
-		found := make(map[engine.UID]engine.GapError)
-		err = w.mirror(t.Context())
-		for _, err := range err.(interface{ Unwrap() []error }).Unwrap()[0].(interface{ Unwrap() []error }).Unwrap() {
-			var gap *engine.GapError
-			if !errors.As(err, &gap) || !errors.Is(err, engine.ErrCompacted) {
-				t.Fatal(err)
-			}
-			found[gap.UID] = *gap
+		err := w.mirror(t.Context())
+		var gap *engine.GapError
+		if !errors.As(err, &gap) || !errors.Is(err, engine.ErrCompacted) || *gap != (engine.GapError{UID: "released", Want: 1, First: 5}) {
+			t.Fatalf("%v, %+v", err, gap)
 		}
-		want := map[engine.UID]engine.GapError{
-			"released": {UID: "released", Want: 1, First: 5},
-			"captured": {UID: "captured", Want: 1, First: 8, Snapshot: at},
-		}
-		for uid, gap := range want {
-			if found[uid] != gap {
-				t.Errorf("log %s: %+v, want %+v", uid, found[uid], gap)
-			}
-		}
-		w.wantMirrored(t, "whole") // the others go on
+		w.wantMirrored(t, "whole")
 	})
 }
 
@@ -165,12 +139,14 @@ func (w *world) replaceSource(t *testing.T, n uint64, term engine.Term) {
 	fill(t, w.source, "a", n, term)
 }
 
+var spoils = map[string]func(b []byte, at int) []byte{
+	"flipped": func(b []byte, at int) []byte { b[at] ^= 0x10; return b },
+	"cut":     func(b []byte, at int) []byte { return b[:at] },
+}
+
 // Whatever byte of a connection is damaged or missing, the target ends with the source's entries.
 func TestSpoiltConnection(t *testing.T) {
-	for name, spoil := range map[string]func(b []byte, at int) []byte{
-		"flipped": func(b []byte, at int) []byte { b[at] ^= 0x10; return b },
-		"cut":     func(b []byte, at int) []byte { return b[:at] },
-	} {
+	for name, spoil := range spoils {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
 				for round := range 40 {
@@ -196,11 +172,15 @@ func TestSpoiltConnection(t *testing.T) {
 // spoiltConn changes what is written, at one byte of one write, and ends then.
 type spoiltConn struct {
 	net.Conn
+	skip  int // writes before
 	at    int
 	spoil func([]byte, int) []byte
 }
 
 func (c *spoiltConn) Write(b []byte) (int, error) {
+	if c.skip--; c.skip >= 0 {
+		return c.Conn.Write(b)
+	}
 	if _, err := c.Conn.Write(c.spoil(append([]byte(nil), b...), c.at%len(b))); err != nil {
 		return 0, err
 	}
@@ -270,7 +250,7 @@ func TestChecksumDiffers(t *testing.T) {
 		if err := m.take(t.Context(), kindPlace, []byte(at.String())); err != nil {
 			t.Fatal(err)
 		}
-		_, body, err := frameOf(appendBatch(nil, sampleBatch()))
+		_, body, err := frameOf(appendBatch(nil, kindBatch, sampleBatch()))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -118,13 +118,9 @@ func (s *source) watched(ctx context.Context, cancel func(), conn net.Conn, req 
 // follow sends what comes behind the request's place, until ctx ends, or to the end of what is
 // committed.
 func (s *source) follow(ctx context.Context, conn net.Conn, req *request) error {
-	from := engine.AtIndex(1)
-	if req.Cursor != nil {
-		from = engine.AtCursor(*req.Cursor)
-	}
-	r, err := s.e.OpenReader(req.UID, from, engine.ReaderOptions{Name: "mirror", Checksum: req.Checksum})
+	r, err := s.open(conn, req)
 	if err != nil {
-		return refuse(conn, err)
+		return err
 	}
 	defer r.Close()
 	place := r.Cursor().String()
@@ -143,12 +139,41 @@ func (s *source) follow(ctx context.Context, conn net.Conn, req *request) error 
 		if err != nil {
 			return refuse(conn, err)
 		}
-		buf = appendBatch(buf[:0], &batch)
+		buf = appendBatch(buf[:0], kindBatch, &batch)
 		if err := send(conn, buf); err != nil {
 			return err
 		}
 	}
 	return send(conn, appendFrame(buf[:0], kindEnd, func(b []byte) []byte { return b }))
+}
+
+// open opens the reader that a request asks for, and sends a snapshot first if it asks for that. After an
+// error the target was told.
+func (s *source) open(conn net.Conn, req *request) (*engine.Reader, error) {
+	o := engine.ReaderOptions{Name: "mirror", Checksum: req.Checksum}
+	if !req.Restart {
+		from := engine.AtIndex(1)
+		if req.Cursor != nil {
+			from = engine.AtCursor(*req.Cursor)
+		}
+		r, err := s.e.OpenReader(req.UID, from, o)
+		if err != nil {
+			return nil, refuse(conn, err)
+		}
+		return r, nil
+	}
+	snapshot, r, err := s.e.Bootstrap(req.UID, o)
+	if err != nil {
+		return nil, refuse(conn, err)
+	}
+	if snapshot == nil {
+		return r, nil
+	}
+	if err := errors.Join(s.sendSnapshot(conn, req.UID, snapshot), snapshot.Close()); err != nil {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
 }
 
 // refuse tells the target why there is nothing more, and returns that.

@@ -134,7 +134,18 @@ func (t *target) session(ctx context.Context, uid engine.UID) error {
 	if m.known {
 		req.Cursor = &m.at.cursor
 	}
-	err = t.ask(ctx, appendJSON(nil, kindFollow, appendHello(nil), req), func(r *frameReader) error {
+	err = t.follow(ctx, m, req)
+	if canRestart(err) {
+		t.log.Warn("log restarts from a snapshot", "uid", string(uid), "behind", m.at.cursor.At.String(), "why", err)
+		err = t.follow(ctx, m, request{UID: uid, Once: t.once, Restart: true})
+	}
+	return errors.Join(err, m.save())
+}
+
+// follow sends a request and takes what comes.
+func (t *target) follow(ctx context.Context, m *mirrored, req request) error {
+	defer m.interrupt()
+	return t.ask(ctx, appendJSON(nil, kindFollow, appendHello(nil), req), func(r *frameReader) error {
 		for {
 			k, body, err := r.next()
 			if err != nil {
@@ -148,5 +159,4 @@ func (t *target) session(ctx context.Context, uid engine.UID) error {
 			}
 		}
 	})
-	return errors.Join(err, m.save())
 }
