@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"sync"
 
 	"github.com/rawl-db/rawl/engine"
@@ -17,6 +18,8 @@ type demo struct {
 	e       *engine.Engine
 	logs    int
 	entries uint64 // in each log at the end, 0 for no end
+	// snapshot is after how many entries of a log a snapshot is taken, 0 for never.
+	snapshot uint64
 }
 
 // commitRecovered says that all of what Open has found is committed: it is durable. Without an owner to say
@@ -89,8 +92,27 @@ func (d *demo) fill(ctx context.Context, l *engine.Log) error {
 		if err := l.SetCommitted(last.Index); err != nil {
 			return err
 		}
+		if err := d.capture(l, last); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// capture has a snapshot taken at the last entry when it is time: the engine writes it beside what comes next,
+// and releases the log below. The state of a machine that only counts is the number of its entries.
+func (d *demo) capture(l *engine.Log, last engine.EntryID) error {
+	if d.snapshot == 0 || uint64(last.Index-l.First()) < d.snapshot {
+		return nil
+	}
+	err := l.Capture(engine.Capture{Kind: engine.KindSnapshot, At: last, State: func(w io.Writer) error {
+		_, err := fmt.Fprintln(w, last.Index)
+		return err
+	}})
+	if errors.Is(err, engine.ErrSnapshotRunning) || errors.Is(err, engine.ErrBusy) {
+		return nil // next time
+	}
+	return err
 }
 
 // demoEntry is an entry that no other index, term or log has.

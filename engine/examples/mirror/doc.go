@@ -1,7 +1,7 @@
 // Command mirror ships the logs of one engine to another, in another process and maybe on
 // another site. Both sides may be killed at any time; the target goes on where it is.
 //
-//	mirror source -dir DIR -listen ADDR [-write [-entries N] [-logs N]] [-walfile BYTES]
+//	mirror source -dir DIR -listen ADDR [-write [-entries N] [-logs N] [-snapshot N]] [-walfile BYTES]
 //	mirror target -dir DIR -connect ADDR [-cursors DIR] [-once] [-walfile BYTES]
 //
 // Try it with two shells:
@@ -11,8 +11,9 @@
 //
 // ADDR is host:port, or unix: and a path. There is no authentication and no encryption: use it on
 // networks that you trust. A source serves the logs it has when a target asks; with -write it also
-// appends demo entries to its own logs, one after the other, until each has N. A target follows for
-// ever, or with -once until it has what is committed at that moment. SIGINT and SIGTERM end both.
+// appends demo entries to its own logs until each has N, and with -snapshot lets go of those below a
+// snapshot now and then. A target follows for ever, or with -once until it has what is committed at
+// that moment; it lets go of nothing by itself. SIGINT and SIGTERM end both.
 // Exit codes: 0 done, 1 wrong usage or failure, 10 a log can not be mirrored (standard error says which).
 //
 // # How it works

@@ -35,7 +35,7 @@ type settings struct {
 	dir, address, cursors string
 	write, once           bool
 	logs                  int
-	entries               uint64
+	entries, snapshot     uint64
 	walFile               int64
 	out                   io.Writer
 	log                   *slog.Logger
@@ -79,6 +79,7 @@ func (s *settings) parse(args []string, errOut io.Writer) (side func(context.Con
 		f.StringVar(&s.address, "listen", "", "host:port or unix:path")
 		f.BoolVar(&s.write, "write", false, "append demo entries")
 		f.IntVar(&s.logs, "logs", 3, "with -write: number of logs")
+		f.Uint64Var(&s.snapshot, "snapshot", 0, "with -write: take a snapshot after so many entries, 0 for never")
 		f.Uint64Var(&s.entries, "entries", 0, "with -write: length of each log, 0 for no end")
 	case "target":
 		side = s.target
@@ -114,7 +115,7 @@ func (s *settings) source(ctx context.Context, e *engine.Engine) error {
 	if err := commitRecovered(e); err != nil {
 		return err
 	}
-	d := demo{e: e, logs: s.logs, entries: s.entries}
+	d := demo{e: e, logs: s.logs, entries: s.entries, snapshot: s.snapshot}
 	if !s.write {
 		d.logs = 0
 	}

@@ -114,14 +114,14 @@ func TestDivergence(t *testing.T) {
 					t.Fatal(err)
 				}
 				before := fill(t, w.target, "a", 0, 0)
-				last, sum := before.Last(), digest(t, before)
+				last, sum := before.Last(), digest(t, before, 1)
 				c.change(t, w)
 				err := w.mirror(t.Context())
 				var refused *RefusedError
 				if c.want != nil && !errors.Is(err, c.want) || c.want == nil && !errors.As(err, &refused) {
 					t.Fatalf("%v, want %v", err, c.want)
 				}
-				if l, err := w.target.Log("a"); err == nil && (l.Last() != last && l.Last().Index != 0 || l.Last().Index != 0 && digest(t, l) != sum) {
+				if l, err := w.target.Log("a"); err == nil && (l.Last() != last && l.Last().Index != 0 || l.Last().Index != 0 && digest(t, l, 1) != sum) {
 					t.Fatalf("the target's log was changed: it ends at %v", l.Last())
 				}
 			})
