@@ -19,7 +19,7 @@ import (
 	"github.com/rawl-db/rawl/engine"
 )
 
-// killsVar asks for more kills than the few of an ordinary run: RAWL_KILLS=20 go test ./engine/examples/mirror
+// killsVar asks for more kills in each test than the few of an ordinary run: RAWL_KILLS=20 go test ./engine/examples/mirror
 const killsVar = "RAWL_KILLS"
 
 // TestProgram builds the program and runs both sides as processes.
@@ -42,7 +42,7 @@ func testKill(t *testing.T, w *killWorld, flags ...string) {
 		if err != nil {
 			t.Fatalf("%s: %v", killsVar, err)
 		}
-		kills = (n + 1) / 2
+		kills = n
 	}
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
