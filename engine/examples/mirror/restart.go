@@ -77,10 +77,11 @@ func parseChunk(body []byte) (n int, data []byte, sum engine.ChunkSum, err error
 	return int(number), body[chunkHeaderBytes:], sum, nil
 }
 
-// canRestart reports whether err is a gap that a snapshot bridges.
+// canRestart reports whether err is a gap that a snapshot bridges: nothing between that and the log's
+// first entry is gone.
 func canRestart(err error) bool {
 	var gap *engine.GapError
-	return errors.As(err, &gap) && gap.Snapshot.Index != 0
+	return errors.As(err, &gap) && gap.Snapshot.Index != 0 && gap.Snapshot.Index+1 >= gap.First
 }
 
 // restart does what a frame of a snapshot says. Chunks that an interrupted attempt left are there still: what

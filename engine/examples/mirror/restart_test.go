@@ -137,6 +137,45 @@ func TestRestartInterrupted(t *testing.T) {
 	}
 }
 
+// A source that lets go of what comes next while a snapshot travels sends the next one.
+func TestRestartOvertaken(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		l := fill(t, w.source, "a", 20, 1)
+		capture(t, l, 15)
+		connections := 0
+		w.pipe.spoil = func(c net.Conn) net.Conn {
+			if connections++; connections != 3 {
+				return c
+			}
+			return &hookedConn{Conn: c, skip: 2, hook: func() {
+				fill(t, w.source, "a", 30, 2)
+				capture(t, l, 40)
+			}}
+		}
+		if err := w.mirror(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.wantRestarted(t, "a")
+		if connections != 5 {
+			t.Fatalf("%d connections", connections)
+		}
+	})
+}
+
+// hookedConn calls hook before one of its writes.
+type hookedConn struct {
+	net.Conn
+	skip int
+	hook func()
+}
+
+func (c *hookedConn) Write(b []byte) (int, error) {
+	if c.skip--; c.skip == 0 {
+		c.hook()
+	}
+	return c.Conn.Write(b)
+}
+
 // A snapshot of an older term than what was mirrored is another history.
 func TestRestartDiverges(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {

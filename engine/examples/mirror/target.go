@@ -74,7 +74,7 @@ func (t *target) persist(ctx context.Context, try func() error) error {
 			return context.Cause(ctx)
 		case ctx.Err() != nil:
 			return nil
-		case !errors.Is(err, errBroken) && !errors.Is(err, engine.ErrBusy) && !errors.Is(err, engine.ErrReadOnly):
+		case !mends(err):
 			return err
 		}
 		t.log.Debug("again", "err", err)
@@ -83,6 +83,12 @@ func (t *target) persist(ctx context.Context, try func() error) error {
 		case <-ctx.Done():
 		}
 	}
+}
+
+// mends reports whether it helps to try again. A gap that is met once more, because the source takes
+// snapshots faster than they travel, is bridged by the next one.
+func mends(err error) bool {
+	return errors.Is(err, errBroken) || errors.Is(err, engine.ErrBusy) || errors.Is(err, engine.ErrReadOnly) || canRestart(err)
 }
 
 // ask connects, sends a request and calls answer with what comes. ctx closes the connection.
