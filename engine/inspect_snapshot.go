@@ -122,10 +122,22 @@ func (v *surveyor) checkCaptures() {
 				_ = r.Close() // it was only read
 				continue
 			}
+			if errors.Is(err, fs.ErrNotExist) && s.hasNewer(l, c) {
+				continue // its owner removed it; the record of the newer one is in a batch not proven yet
+			}
 			s.unusable = append(s.unusable, capturePath(s.dir, l.id, c))
 			s.note(s.captureDamage(l, c, err))
 		}
 	}
+}
+
+// hasNewer reports whether the directory of the log holds a newer snapshot, listed or not.
+func (s *survey) hasNewer(l *surveyLog, c Snapshot) bool {
+	names, _ := s.fs.List(filepath.Dir(capturePath(s.dir, l.id, c))) // what cannot be listed holds none
+	return slices.ContainsFunc(names, func(name string) bool {
+		kind, id, partial, ok := snapshot.ParseFileName(name)
+		return ok && !partial && kind == KindSnapshot && id.Index > c.ID.Index
+	})
 }
 
 // keep says what of the log is still needed, like durableFacts.keep.

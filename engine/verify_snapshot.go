@@ -23,7 +23,7 @@ func (v *verifier) captures(l *surveyLog) error {
 			v.r.SnapshotBytes += c.Bytes
 		case errors.Is(err, fs.ErrPermission):
 			return fmt.Errorf("engine: verify: %w", err)
-		case v.replaced(l, c):
+		case v.replaced(l, c), errors.Is(err, fs.ErrNotExist) && v.s.hasNewer(l, c):
 		case c.Kind == KindSnapshot:
 			v.s.note(v.s.captureDamage(l, c, err))
 		case len(v.r.Passed) < maxListed:
