@@ -7,6 +7,5 @@ require (
 	github.com/cespare/xxhash/v2 v2.3.0
 	github.com/pawelgaczynski/giouring v0.0.0-20230826085535-69588b89acb9
 	golang.org/x/sys v0.49.0
+	pgregory.net/rapid v1.3.0
 )
-
-require pgregory.net/rapid v1.3.0

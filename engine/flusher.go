@@ -64,8 +64,8 @@ type flushJob struct {
 type flushTask struct {
 	log    *Log
 	sealed *wal.SealedLog
-	base   manifest.Log // as the manifest has it, already cut
-	before []raftlog.Segment
+	base   manifest.Log      // as the manifest has it, already cut
+	before []raftlog.Segment // files that are there, listed by the manifest or made by this flush
 	put    manifest.Log
 	last   EntryID       // the newest entry of spans
 	asOf   raftlog.Batch // the last batch of the file
@@ -453,6 +453,7 @@ func (j *flushJob) conclude() {
 			}
 			t.skip = t.skip || r.Gone
 			t.base.Segments, t.base.NextSegment = r.Segments, r.NextSegment
+			t.wrote(r.Segments)
 			t.settleAgain(j.file.Last)
 		}
 		if t.skip = t.skip || t.log.isDeleted(); t.skip {
@@ -466,6 +467,18 @@ func (j *flushJob) conclude() {
 		edit.DropWAL, edit.Flushed = []uint64{j.file.Number}, j.file.Last
 	}
 	j.edit = edit
+}
+
+// wrote adds what the flush itself has made to the files that are removed when nothing needs them: a
+// release may have overtaken it.
+func (t *flushTask) wrote(made []raftlog.Segment) {
+	all := slices.Clip(t.before)
+	for _, s := range made {
+		if !slices.ContainsFunc(t.before, func(b raftlog.Segment) bool { return b.Number == s.Number }) {
+			all = append(all, s)
+		}
+	}
+	t.before = all
 }
 
 // publish follows the manifest: views, memory, files.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/rawl-db/rawl/engine"
@@ -33,7 +35,7 @@ func (w *world) capture(l *engine.Log, h *history) {
 	if w.rng.IntN(4) == 0 {
 		r.kind, kind = recCheckpoint, engine.KindCheckpoint
 	}
-	for i := range h.now.live {
+	for _, i := range slices.Sorted(maps.Keys(h.now.live)) {
 		if w.rng.IntN(2) == 0 {
 			r.live.Add(i)
 		}

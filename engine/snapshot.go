@@ -218,6 +218,7 @@ func (l *Log) settleSnapshotLocked(f *pendingFact, batch raftlog.Batch) {
 	}
 	l.capturing, l.capturingLive = false, false
 	if f.snap.Kind != KindSnapshot {
+		l.e.flusher.signal() // a sweep may wait for the end of the capture
 		l.happened(happenedSnapshot)
 		return
 	}

@@ -19,6 +19,7 @@ type sweeper struct {
 	allowed bool // set before the flusher's loop starts: the manifest as it was read is on the device
 	listed  bool
 	dirs    []string
+	later   []string // directories of logs whose state was being captured
 	removed int
 	// keep are the damaged logs: what is left of them is what a repair works with.
 	keep map[raftlog.LogID]bool
@@ -50,9 +51,14 @@ func (s *sweeper) step() bool {
 			s.keep[d.ID] = true
 		}
 	}
+	if len(s.dirs) == 0 {
+		s.dirs, s.later = s.later, nil
+	}
 	n := min(sweepDirs, len(s.dirs))
 	for _, name := range s.dirs[:n] {
-		s.sweep(name)
+		if !s.sweep(name) {
+			s.later = append(s.later, name)
+		}
 	}
 	s.dirs = s.dirs[n:]
 	if len(s.dirs) == 0 && s.removed > 0 {
@@ -62,10 +68,12 @@ func (s *sweeper) step() bool {
 	return len(s.dirs) > 0
 }
 
-func (s *sweeper) sweep(name string) {
+// sweep returns false when the directory has to be looked at again: while a state is captured
+// nothing tells its files from leftovers.
+func (s *sweeper) sweep(name string) bool {
 	id, ok := segment.ParseDirName(name)
 	if !ok || s.keep[id] {
-		return
+		return true
 	}
 	dir := filepath.Join(s.e.dir, logsDir, name)
 	l := s.logs[id]
@@ -73,14 +81,17 @@ func (s *sweeper) sweep(name string) {
 	if !known && l == nil && !s.e.manifest.Unnamed() {
 		s.removed++
 		s.e.flusher.removeDir(id)
-		return
+		return true
 	}
-	if l == nil || m.Quarantine != nil || l.quarantineNote() != nil {
-		return
+	if l == nil || l.isDeleted() || m.Quarantine != nil || l.quarantineNote() != nil {
+		return true
+	}
+	if l.isCapturing() {
+		return false
 	}
 	names, err := s.e.device.fs.List(dir)
 	if err != nil {
-		return
+		return true
 	}
 	for _, name := range names {
 		if !l.leftover(m, name) {
@@ -93,6 +104,7 @@ func (s *sweeper) sweep(name string) {
 			s.e.flusher.removeFile(filepath.Join(dir, name))
 		}
 	}
+	return !l.isCapturing()
 }
 
 // leftover reports whether nothing refers to a file of the log's directory, m being what the
