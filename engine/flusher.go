@@ -60,18 +60,6 @@ type flushJob struct {
 	err     error          // why some logs could not be, nil when all were
 }
 
-// flushTask is one log's share of a sealed file.
-type flushTask struct {
-	log    *Log
-	sealed *wal.SealedLog
-	base   manifest.Log      // as the manifest has it, already cut
-	before []raftlog.Segment // files that are there, listed by the manifest or made by this flush
-	put    manifest.Log
-	last   EntryID       // the newest entry of spans
-	asOf   raftlog.Batch // the last batch of the file
-	skip   bool          // the log is gone
-}
-
 func newFlusher(e *Engine, w *segwriter.Writer) *flusher {
 	f := &flusher{e: e, writer: w, wake: make(chan struct{}, 1), sweeper: &sweeper{e: e}, pooling: func(uint64) {}}
 	f.merger = newCompactor(f)
@@ -315,57 +303,6 @@ func (f *flusher) plan(s *wal.SealedLog, last raftlog.Batch) (t flushTask, neede
 	return t, true
 }
 
-// settle takes over what became durable about the log as a whole; asOf is the batch up to which
-// its segments hold the truth. A release with live entries waits until that includes its own
-// record: before, an entry of the same index that was truncated later could pass for a live one. So
-// does one up to where a slot holds entries, which replay would take for released; what is below
-// them is released. And what follows a reset is not true of the log before.
-func (t *flushTask) settle(facts *durableFacts, asOf raftlog.Batch) {
-	b := &t.base
-	b.Snapshots, b.Slots, b.SlotsAsOf = facts.snapshots, facts.slots, facts.slotsAsOf
-	if len(b.Slots) == 0 {
-		b.SlotsAsOf = 0
-	}
-	if facts.resetAt <= asOf && (facts.live == nil || facts.liveSince <= asOf) {
-		released := facts.released
-		if facts.releasedSince > asOf {
-			released = facts.floorID(released)
-		}
-		b.Released = later(b.Released, released)
-	}
-	b.Segments = keepAbove(facts.floor(b.Released.Index), facts.live).segments(b.Segments)
-}
-
-// cut applies the file's lowest truncation to what earlier files left.
-func cut(s *wal.SealedLog, base *manifest.Log) {
-	if !s.HasCut || s.Cut >= base.Last.Index {
-		return
-	}
-	base.Last = EntryID{Term: s.CutTerm, Index: s.Cut}
-	if s.Cut <= base.Released.Index {
-		base.Last = base.Released
-	}
-	base.Segments = cutSegments(base.Segments, s.Cut)
-}
-
-func (t *flushTask) task() segwriter.Task {
-	l := t.log
-	spans := make([]segwriter.Span, len(t.sealed.Spans))
-	for i, s := range t.sealed.Spans {
-		spans[i] = segwriter.Span{Source: s.Source, First: s.First, Last: s.Last}
-	}
-	return segwriter.Task{
-		ID: l.id, UID: l.uid, Segments: t.base.Segments, NextSegment: max(t.base.NextSegment, l.e.flusher.merger.next[l.id]), Spans: spans,
-		Floor: func() raftlog.Index { return l.durableKeep(t.asOf).floor + 1 },
-		Live:  func() raftlog.Seq { return l.durableLive(t.asOf, t.sealed.Spans) },
-		Gone: func() bool {
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			return l.durable.deleted
-		},
-	}
-}
-
 // stepJob goes on with the running flush.
 func (f *flusher) stepJob() (more bool, pause time.Duration) {
 	j := f.job
@@ -469,18 +406,6 @@ func (j *flushJob) conclude() {
 	j.edit = edit
 }
 
-// wrote adds what the flush itself has made to the files that are removed when nothing needs them: a
-// release may have overtaken it.
-func (t *flushTask) wrote(made []raftlog.Segment) {
-	all := slices.Clip(t.before)
-	for _, s := range made {
-		if !slices.ContainsFunc(t.before, func(b raftlog.Segment) bool { return b.Number == s.Number }) {
-			all = append(all, s)
-		}
-	}
-	t.before = all
-}
-
 // publish follows the manifest: views, memory, files.
 func (f *flusher) publish(j *flushJob) {
 	for i := range j.tasks {
@@ -505,63 +430,6 @@ func (e *Engine) manifestLog(l *Log) manifest.Log {
 		}
 	}
 	return manifest.Log{ID: l.id, UID: l.uid, NextSegment: 1}
-}
-
-// settleAgain takes over what became durable while segments were written: entries that were
-// released meanwhile may have been left out of them.
-func (t *flushTask) settleAgain(asOf raftlog.Batch) {
-	t.log.mu.Lock()
-	facts := t.log.durable
-	t.log.mu.Unlock()
-	t.settle(&facts, asOf)
-}
-
-// conclude completes what the manifest will say, true as of batch asOf.
-func (t *flushTask) conclude(asOf raftlog.Batch) {
-	p := t.base
-	p.AsOf = asOf
-	if n := len(t.sealed.Spans); n > 0 {
-		p.Last = t.last
-	}
-	if p.Last.Index <= p.Released.Index {
-		p.Last = p.Released
-	}
-	t.put = p
-}
-
-// publish shows the new segments to readers, and then drops the memory they replace: a reader
-// that misses in memory finds the newer view. It returns segments that nothing refers to any more.
-func (t *flushTask) publish() (gone []raftlog.Segment) {
-	l := t.log
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	gone = l.settleResetsLocked(t.put.AsOf)
-	if !l.overtakenLocked(t.put.AsOf) {
-		t.publishLocked(l)
-	}
-	return gone
-}
-
-func (t *flushTask) publishLocked(l *Log) {
-	v := l.view.Load()
-	if n := len(t.sealed.Spans); n > 0 {
-		if b := v.standing(t.put.Last, t.sealed.Spans[n-1].Source); b.Index > l.base.Index {
-			l.base = b
-		}
-	}
-	l.setView(v.withSegments(t.put.Segments))
-	l.happened(happenedSegments)
-	for _, s := range t.sealed.Spans {
-		for _, k := range v.chain {
-			if s.Source == wal.Source(k.table) {
-				l.dropFlushedLocked(k.table, s)
-				l.trimLocked(k.table)
-			}
-		}
-	}
-	pruned, gone := l.view.Load().prune()
-	l.setView(pruned)
-	l.chargeLocked(-gone)
 }
 
 // done takes the file out of service.
