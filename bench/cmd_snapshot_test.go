@@ -50,8 +50,8 @@ func checkFigures(t *testing.T, b []byte, lines int) {
 			t.Errorf("line without a figure: %s", line)
 		}
 		for _, v := range []*float64{f.EntriesPerS, f.MBPerS} {
-			if v != nil && *v <= 0 {
-				t.Errorf("no work was done: %s", line)
+			if v != nil && *v < 0 {
+				t.Errorf("a figure below 0: %s", line)
 			}
 		}
 	}

@@ -24,8 +24,10 @@ func (k keep) segments(segs []raftlog.Segment) []raftlog.Segment {
 // needs. nil is the empty set.
 type liveSet struct {
 	seq raftlog.Seq
-	// unknown says that the file that has the set cannot be read: all entries count as live.
+	// unknown says that the file that has the set cannot be read: all entries above above count as
+	// live, beside those of seq, which an older snapshot named.
 	unknown error
+	above   Index
 }
 
 func newLiveSet(seq raftlog.Seq) *liveSet {
@@ -49,7 +51,7 @@ func keepAbove(floor Index, live *liveSet) keep {
 	case live == nil:
 		return keep{floor: floor}
 	case live.unknown != nil:
-		return keep{}
+		return keep{floor: min(floor, live.above), live: live.seq}
 	}
 	return keep{floor: floor, live: live.seq}
 }

@@ -296,21 +296,41 @@ func (r *replay) snapshot(l *Log, rec *wal.Record) {
 		return
 	}
 	live := l.readLive(s)
+	known := live == nil || live.unknown == nil
+	if !known {
+		live = l.sinceUnknown(live)
+	}
 	if rec.Tail {
 		f := &r.tail[len(r.tail)-1].fact
 		f.snap, f.live = s, live
 	} else {
 		l.durable.snapshots, _ = publishSnapshot(l.durable.snapshots, s, r.e.opts.MaxCheckpoints)
 	}
-	// A file that cannot be read may have left with a newer snapshot, whose record comes. Else
-	// nothing is given up on a guess.
-	known := live == nil || live.unknown == nil
-	if s.Kind == KindSnapshot && known && s.ID.Index >= l.view.Load().released.Index {
-		if !rec.Tail {
-			l.durable.liveSince = rec.Batch
-		}
-		r.releaseAll(l, s.ID, live, rec.Batch, rec.Tail)
+	if s.Kind != KindSnapshot || s.ID.Index < l.view.Load().released.Index {
+		return
 	}
+	if !rec.Tail {
+		l.durable.live, l.durable.liveSince = live, rec.Batch
+	}
+	if known {
+		r.releaseAll(l, s.ID, live, rec.Batch, rec.Tail)
+		return
+	}
+	v := l.view.Load()
+	l.setView(v.release(v.released, v.floor, live))
+}
+
+// sinceUnknown is the set of a snapshot whose file cannot be read. It may have left with a newer
+// snapshot, whose record comes; until then what is kept now stays, and nothing more is given up.
+func (l *Log) sinceUnknown(live *liveSet) *liveSet {
+	v := l.view.Load()
+	if v.live == nil {
+		return &liveSet{unknown: live.unknown, above: v.released.Index}
+	}
+	if v.live.unknown != nil {
+		return v.live
+	}
+	return &liveSet{unknown: live.unknown, above: v.released.Index, seq: v.live.seq}
 }
 
 func (r *replay) truncate(l *Log, to EntryID, tail bool) {

@@ -37,7 +37,7 @@ func TestFlushBesideCompaction(t *testing.T) {
 			spans[0] = entries(a.id, floor, floor+40, 50, 300)
 		}
 		s := a.compacting(fsys, 0, len(a.segs)-1, floor, live)
-		c, made, results := interleave(t, rng, w, s, []segwriter.Task{releasing(a.task(spans[0]), floor, live), b.task(spans[1])})
+		c, results, made := interleave(t, rng, w, s, []segwriter.Task{releasing(a.task(spans[0]), floor, live), b.task(spans[1])})
 		if made != nil || results[0].Err != nil || results[1].Err != nil {
 			t.Fatalf("seed %d: %v, %+v", seed, made, results)
 		}
@@ -61,7 +61,7 @@ func TestFlushBesideCompaction(t *testing.T) {
 }
 
 // interleave runs both in a random order until both are done.
-func interleave(t *testing.T, rng *rand.Rand, w *segwriter.Writer, s *shrink, tasks []segwriter.Task) (*segwriter.Compaction, error, []segwriter.Result) {
+func interleave(t *testing.T, rng *rand.Rand, w *segwriter.Writer, s *shrink, tasks []segwriter.Task) (*segwriter.Compaction, []segwriter.Result, error) {
 	t.Helper()
 	var c *segwriter.Compaction
 	var failed error
@@ -86,7 +86,7 @@ func interleave(t *testing.T, rng *rand.Rand, w *segwriter.Writer, s *shrink, ta
 			compacted, failed = done, err
 		}
 	}
-	return c, failed, w.Results()
+	return c, w.Results(), failed
 }
 
 var errQueue = errors.New("the queue is broken")
