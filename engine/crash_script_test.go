@@ -2,9 +2,11 @@ package engine_test
 
 import (
 	"fmt"
+	"path"
 	"testing"
 
 	"github.com/rawl-db/rawl/engine"
+	"github.com/rawl-db/rawl/internal/snapshot"
 	"github.com/rawl-db/rawl/internal/vfs/errorfs"
 	"github.com/rawl-db/rawl/internal/vfs/memfs"
 )
@@ -15,6 +17,8 @@ type script struct {
 	*world
 	promises                []promise
 	compactions, promotions int
+	held                    *engine.SnapshotReader // nil when none is
+	path                    string                 // of its file
 }
 
 // newScript makes an engine with two logs, segments of 16 entries and files that roll often.
@@ -59,6 +63,21 @@ func (s *script) run() {
 	s.grow(b, 20)
 	s.flushes()
 	s.captures(b, engine.KindSnapshot, 12, 2)
+	s.opens(b)
+	s.overtakes(b, func() { s.captureAt(b, engine.KindSnapshot, 20, 3); s.captured(s.step) })
+	s.overtakes(b, func() { s.captures(b, engine.KindSnapshot, 24, 3) })
+	s.grow(b, 40)
+	s.captures(b, engine.KindSnapshot, 20, 3)
+	s.flushes() // of entries and the snapshot's record in one file
+	for steps := range 5 {
+		s.overtakes(b, func() {
+			for range steps {
+				s.step("flush")
+			}
+			s.releases(b, engine.Index(len(b.now.terms)-2))
+		})
+	}
+	s.readsStill()
 	s.removes(a)
 	s.keepsAll()
 	s.drop()
@@ -97,6 +116,50 @@ func (s *script) flushes() {
 // captures captures a log n entries behind its first; each every-th entry below stays live.
 func (s *script) captures(h *history, kind engine.SnapshotKind, n, every engine.Index) {
 	s.t.Helper()
+	s.captureAt(h, kind, n, every)
+	s.publishes()
+}
+
+// overtakes has a file full of entries sealed, and does something before it is flushed.
+func (s *script) overtakes(h *history, do func()) {
+	s.t.Helper()
+	s.grow(h, 40)
+	_ = s.e.Flush(canceled()) // asks for a roll
+	s.commits()
+	do()
+	for i := 0; i < 300 && s.step("flush"); i++ {
+	}
+	s.commits()
+	s.flushes()
+}
+
+// opens holds the newest snapshot of a log open.
+func (s *script) opens(h *history) {
+	s.t.Helper()
+	s.on(h, func(l *engine.Log) {
+		for _, info := range l.Snapshots() {
+			if r, err := l.OpenSnapshot(info); s.did(err) {
+				s.held, s.path = r, path.Join(l.Dir(), snapshot.FileName(info.Kind, info.ID))
+			}
+		}
+	})
+}
+
+// readsStill reads what opens has opened, whose file is there until it is closed.
+func (s *script) readsStill() {
+	s.t.Helper()
+	if s.held == nil {
+		return
+	}
+	if _, err := s.mem.Stat(s.path); err != nil {
+		s.fatalf("a snapshot that is being read is gone: %v", err)
+	}
+	s.did(s.held.Verify(s.t.Context()))
+	s.did(s.held.Close())
+}
+
+func (s *script) captureAt(h *history, kind engine.SnapshotKind, n, every engine.Index) {
+	s.t.Helper()
 	s.on(h, func(l *engine.Log) {
 		at := h.now.released.Index + n
 		if s.logs[l].pending.id.Index != 0 || at > min(l.LastWritten().Index, h.now.last().Index) {
@@ -116,7 +179,6 @@ func (s *script) captures(h *history, kind engine.SnapshotKind, n, every engine.
 		}
 		s.beginCapture(l, h, kind, r)
 	})
-	s.publishes()
 }
 
 // publishes runs the captures that wait, and makes their records durable.
@@ -161,7 +223,7 @@ func (s *script) rewrites(h *history, n int) {
 func (s *script) releases(h *history, n engine.Index) {
 	s.t.Helper()
 	s.on(h, func(l *engine.Log) {
-		if len(h.now.terms) > int(n) {
+		if len(h.now.terms) > int(n) && n > 0 {
 			s.release(l, h, h.now.at(h.now.released.Index+n))
 		}
 	})
@@ -249,7 +311,7 @@ func TestCutScript(t *testing.T) {
 func TestScriptFails(t *testing.T) {
 	for _, fault := range []errorfs.Fault{errorfs.EIO, errorfs.NoSpace, errorfs.ShortTransfer} {
 		t.Run(fault.String(), func(t *testing.T) {
-			n, step := 0, stride(8)
+			n, step := 0, stride(14)
 			for k := 1 + int(*firstSeed)%step; scriptFails(t, errorfs.Plan{K: k, Fault: fault}); k += step {
 				n++
 			}
