@@ -534,7 +534,7 @@ func (r *replay) cutShare(l *Log, to EntryID) {
 		n--
 	}
 	s.Spans = s.Spans[:n]
-	if n > 0 && s.Spans[n-1].Last > last {
+	if n > 0 && s.Spans[n-1].Last >= last {
 		s.Spans[n-1].Last = last
 		s.Last = to
 	}

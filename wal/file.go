@@ -134,7 +134,7 @@ func (s *SealedLog) cut(last raftlog.Index, term raftlog.Term) {
 	}
 	for n := len(s.Spans); n > 0; n-- {
 		x := &s.Spans[n-1]
-		if x.Last <= last {
+		if x.Last < last {
 			return
 		}
 		if x.First <= last {
