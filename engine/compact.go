@@ -30,6 +30,7 @@ type compactor struct {
 	made   segwriter.CompactResult  // of run
 	began  time.Time                // of run
 	wrote  int64                    // by run
+	pinned []uint64                 // segments of groups[0], while run reads them
 	next   map[raftlog.LogID]uint64 // numbers that unpublished files took
 	hear   map[*Log][]chan<- error  // who waits for the end of a log's compaction
 }
@@ -151,8 +152,12 @@ func (c *compactor) keep() keep {
 // measure finds out what is needed of the next segments, and chooses groups after the last.
 func (c *compactor) measure() {
 	k := c.keep()
+	m, _ := c.f.e.manifest.Log(c.log.id)
 	n := min(measureStep, len(c.rest))
 	for _, s := range c.rest[:n] {
+		if !slices.Contains(m.Segments, s) {
+			continue // a minor compaction or a truncation came in between
+		}
 		use, err := c.use(s, k)
 		if err != nil {
 			c.end(err)
@@ -183,6 +188,12 @@ func (c *compactor) start() {
 		c.end(nil)
 		return
 	}
+	for _, s := range c.groups[0] {
+		if !slices.Contains(m.Segments, s) {
+			c.groups = c.groups[1:]
+			return
+		}
+	}
 	next := max(m.NextSegment, c.next[l.id])
 	run, err := c.f.writer.Compact(segwriter.CompactTask{
 		ID: l.id, UID: l.uid, Group: c.groups[0], NextSegment: next, Floor: k.floor + 1, Live: k.live,
@@ -194,6 +205,18 @@ func (c *compactor) start() {
 	}
 	c.run, c.began, c.wrote = run, time.Now(), 0
 	c.next[l.id] = next + 1
+	for _, s := range c.groups[0] { // files that leave the list meanwhile are still there to be read
+		c.f.e.cache.Pin(l.id, s.Number)
+		c.pinned = append(c.pinned, s.Number)
+	}
+}
+
+// unpin lets go of the segments of the group that was being copied.
+func (c *compactor) unpin() {
+	for _, n := range c.pinned {
+		c.f.e.cache.Unpin(c.log.id, n)
+	}
+	c.pinned = nil
 }
 
 // copy goes on with the running group, no faster than the options say.
@@ -246,6 +269,7 @@ func (c *compactor) publish() (pause time.Duration) {
 		if !ok || overtaken { // the log went on in the meantime
 			c.run.Abort()
 			c.run, c.edit = nil, nil
+			c.unpin()
 			c.groups = c.groups[1:]
 			return 0
 		}
@@ -263,6 +287,7 @@ func (c *compactor) publish() (pause time.Duration) {
 	}
 	l.mu.Unlock()
 	l.happened(happenedSegments)
+	c.unpin()
 	f.removeSegments(l.id, c.before, after)
 	f.e.stats.compactions.Add(1)
 	f.e.event(Event{Kind: EventCompacted, UID: l.uid, File: c.made.Segment.Number, Took: time.Since(c.began)})
@@ -283,6 +308,7 @@ func (c *compactor) end(err error) {
 	if errors.Is(err, readplan.ErrClosed) {
 		err = ErrClosed
 	}
+	c.unpin()
 	for _, done := range c.hear[c.log] {
 		done <- err
 	}
