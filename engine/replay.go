@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rawl-db/rawl/internal/manifest"
@@ -295,6 +296,12 @@ func (r *replay) snapshot(l *Log, rec *wal.Record) {
 		r.quarantine(l, Range{First: l.view.Load().released.Index + 1}, err.Error())
 		return
 	}
+	overtaken := slices.ContainsFunc(l.durable.snapshots, func(o Snapshot) bool {
+		return o.Kind == KindSnapshot && o.ID.Index > s.ID.Index
+	})
+	if overtaken && !rec.Tail {
+		return // the manifest has a newer one, whose record comes
+	}
 	live := l.readLive(s)
 	known := live == nil || live.unknown == nil
 	if !known {
@@ -306,17 +313,17 @@ func (r *replay) snapshot(l *Log, rec *wal.Record) {
 	} else {
 		l.durable.snapshots, _ = publishSnapshot(l.durable.snapshots, s, r.e.opts.MaxCheckpoints)
 	}
-	if s.Kind != KindSnapshot || s.ID.Index < l.view.Load().released.Index {
+	if s.Kind != KindSnapshot {
 		return
 	}
 	if !rec.Tail {
 		l.durable.live, l.durable.liveSince = live, rec.Batch
 	}
-	if known {
-		r.releaseAll(l, s.ID, live, rec.Batch, rec.Tail)
+	v := l.view.Load()
+	if known { // a release may have passed over it: its live entries count all the same
+		r.releaseAll(l, later(v.released, s.ID), live, rec.Batch, rec.Tail)
 		return
 	}
-	v := l.view.Load()
 	l.setView(v.release(v.released, v.floor, live))
 }
 

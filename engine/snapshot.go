@@ -62,12 +62,18 @@ func (l *Log) Capture(c Capture) error {
 		return err
 	}
 	meta := snapshot.Meta{Kind: c.Kind, UID: l.uid, Log: l.id, ID: c.At, Context: c.Context, Live: c.Live}
-	err = l.e.snapshots.Enqueue(snapshotwriter.Job{
-		Meta:  meta,
-		State: func(w io.Writer) error { return c.State(&livingWriter{l, w}) },
-		Done:  func(r snapshotwriter.Result) { l.captured(&c, r) },
-	})
-	if err != nil {
+	job := snapshotwriter.Job{Meta: meta, State: func(w io.Writer) error { return c.State(&livingWriter{l, w}) }}
+	again := job
+	job.Done = func(r snapshotwriter.Result) {
+		if errors.Is(r.Err, snapshotwriter.ErrExists) && l.dropLeftover(c.Kind, c.At) {
+			again.Done = func(r snapshotwriter.Result) { l.captured(&c, r) }
+			if r.Err = l.e.snapshots.Enqueue(again); r.Err == nil {
+				return
+			}
+		}
+		l.captured(&c, r)
+	}
+	if err := l.e.snapshots.Enqueue(job); err != nil {
 		return snapshotError(err)
 	}
 	l.capturing, l.capturingLive = true, !c.Live.Empty()
@@ -130,6 +136,15 @@ func (w *livingWriter) Write(b []byte) (int, error) {
 		return 0, err
 	}
 	return w.w.Write(b)
+}
+
+// dropLeftover removes a finished file that nothing refers to: a crash came before the record of
+// its publication. It reports whether there was one.
+func (l *Log) dropLeftover(kind SnapshotKind, at EntryID) bool {
+	l.mu.Lock()
+	listed := slices.ContainsFunc(l.durable.snapshots, func(s Snapshot) bool { return s.Kind == kind && s.ID == at })
+	l.mu.Unlock()
+	return !listed && l.e.device.fs.Remove(l.snapshotPath(Snapshot{Kind: kind, ID: at})) == nil
 }
 
 // promoted goes on when a checkpoint has become a snapshot, or could not.
