@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -478,7 +479,9 @@ func (l *Log) Release(upTo Index) error {
 		return l.usable()
 	}
 	term, err := l.lockKnowing(upTo)
-	if err != nil {
+	if errors.Is(err, ErrCompacted) { // a snapshot released it in between
+		return l.usable()
+	} else if err != nil {
 		return err
 	}
 	defer l.mu.Unlock()

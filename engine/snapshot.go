@@ -48,7 +48,9 @@ func (l *Log) Capture(c Capture) error {
 		return err
 	}
 	term, err := l.lockKnowing(c.At.Index)
-	if err != nil {
+	if errors.Is(err, ErrCompacted) {
+		return fmt.Errorf("%w: %s at %v: %w", ErrSnapshotOld, c.Kind, c.At, err)
+	} else if err != nil {
 		return err
 	}
 	defer l.mu.Unlock()
