@@ -285,7 +285,11 @@ func longHistory(seed1, seed2 uint64, n int) []longOp {
 // TestLongModel runs random histories of all that the engine does against the model, 20,000
 // operations in all, and a million with -scale 50.
 func TestLongModel(t *testing.T) {
-	setFlag(t, "rapid.checks", fmt.Sprint(tries(20)))
+	checks := tries(20)
+	if testing.Short() {
+		checks *= 5 // rapid divides by as much then
+	}
+	setFlag(t, "rapid.checks", fmt.Sprint(checks))
 	setFlag(t, "rapid.seed", fmt.Sprint(1+*firstSeed))
 	setFlag(t, "rapid.nofailfile", "true")
 	var met [longKinds]int
