@@ -133,6 +133,9 @@ func (c *killCase) verify(t *testing.T) string {
 	if err != nil {
 		t.Fatalf("%v after %d kills: %v\n%s", c.flags, c.kills, err, out)
 	}
+	if !bytes.Contains(out, []byte(" 0 torn checkpoints")) { // a kill is no power cut
+		t.Fatalf("%v after %d kills: %s", c.flags, c.kills, out)
+	}
 	m := digestLine.FindSubmatch(out)
 	if m == nil {
 		t.Fatalf("%v: no digest in %q", c.flags, out)

@@ -221,6 +221,9 @@ func (c *compactor) unpin() {
 
 // copy goes on with the running group, no faster than the options say.
 func (c *compactor) copy() (pause time.Duration) {
+	if ahead := c.ahead(); ahead > 0 { // a step that comes between those of a flush waits, too
+		return ahead
+	}
 	done, wrote, err := c.run.Step(0)
 	c.wrote += wrote
 	c.f.e.stats.compactedBytes.Add(wrote)
@@ -239,6 +242,11 @@ func (c *compactor) copy() (pause time.Duration) {
 		c.edit = &manifest.Edit{}
 		return 0
 	}
+	return c.ahead()
+}
+
+// ahead is how long to wait until the rate allows what was written, at most maxCompactPause.
+func (c *compactor) ahead() time.Duration {
 	rate := c.f.e.opts.CompactionBytesPerSecond
 	if rate <= 0 {
 		return 0

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 
 	"github.com/rawl-db/rawl/internal/raftlog"
@@ -345,6 +346,25 @@ func thinnest(list []Snapshot, most int) int {
 // gap is the distance between the neighbours of the k-th checkpoint.
 func gap(list []Snapshot, at []int, k int) Index {
 	return list[at[k+1]].ID.Index - list[at[k-1]].ID.Index
+}
+
+// undoPromotions gives checkpoints their names back that a promotion had renamed when a crash came
+// before its record. It is for recovery; what cannot be renamed is missed like any lost checkpoint.
+func (l *Log) undoPromotions() {
+	dev := l.e.device.fs
+	for _, s := range l.durable.snapshots {
+		if s.Kind != KindCheckpoint {
+			continue
+		}
+		if _, err := dev.Stat(l.snapshotPath(s)); !errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		promoted := s
+		promoted.Kind = KindSnapshot
+		if _, err := dev.Stat(l.snapshotPath(promoted)); err == nil {
+			_ = dev.Rename(l.snapshotPath(promoted), l.snapshotPath(s))
+		}
+	}
 }
 
 // liveOf returns the live set of the newest snapshot in the list.
