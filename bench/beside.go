@@ -55,13 +55,21 @@ func (b *beside) result(s *side) measure {
 	return b.load.result()
 }
 
+// maxEmptySlices is after how many slices without an acknowledgement the device counts as stalled.
+const maxEmptySlices = 100
+
 // halve limits the producers to rate, or with 0 to half of what they reach without limit, which
 // it returns with the limit.
 func (b *beside) halve(rate int, d time.Duration) (saturated float64, limit int, err error) {
 	if rate == 0 {
 		s := newSide()
-		if err := b.slice(s, d); err != nil {
-			return 0, 0, fmt.Errorf("saturated rate: %w", err)
+		for tries := 0; s.total.Entries == 0; tries++ { // a slice may be shorter than one commit
+			if tries == maxEmptySlices {
+				return 0, 0, fmt.Errorf("saturated rate: nothing was acknowledged in %d slices of %v", tries, d)
+			}
+			if err := b.slice(s, d); err != nil {
+				return 0, 0, fmt.Errorf("saturated rate: %w", err)
+			}
 		}
 		saturated = ratio(float64(s.total.Entries), s.total.Seconds)
 		rate = max(int(saturated/2), 1)

@@ -27,7 +27,7 @@ func TestReadersEndToEnd(t *testing.T) {
 	t.Parallel()
 	for _, r := range []row{newRow(3, 256), newRow(3, 100).outstanding(64)} {
 		var out bytes.Buffer
-		c := readersCase{row: r, duration: 50 * time.Millisecond, slices: 2,
+		c := readersCase{row: r, duration: 400 * time.Millisecond, slices: 2,
 			table: &figureTable{w: io.Discard, json: &out, suite: "readers"}}
 		c.row.Dir, c.row.Commit, c.row.WALFile = filepath.Join(t.TempDir(), "e"), true, 1<<20
 		if err := c.run(t.Context()); err != nil {
@@ -50,8 +50,8 @@ func checkFigures(t *testing.T, b []byte, lines int) {
 			t.Errorf("line without a figure: %s", line)
 		}
 		for _, v := range []*float64{f.EntriesPerS, f.MBPerS} {
-			if v != nil && *v < 0 {
-				t.Errorf("a figure below 0: %s", line)
+			if v != nil && *v <= 0 {
+				t.Errorf("no work was done: %s", line)
 			}
 		}
 	}
