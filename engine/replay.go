@@ -2,7 +2,7 @@ package engine
 
 import (
 	"fmt"
-	"slices"
+	"maps"
 	"time"
 
 	"github.com/rawl-db/rawl/internal/manifest"
@@ -68,25 +68,11 @@ func (e *Engine) recover() (*replay, error) {
 	}
 	r.report = report
 	r.settleSnapshots()
+	r.undoPromotions()
 	if err := r.settleSlots(); err != nil {
 		return nil, err
 	}
 	return r, r.settleDoubts()
-}
-
-// settleSnapshots carries out releases that the manifest left to the WAL, of logs whose record
-// of it was lost to damage: now that all else is replayed nothing can pass for a live entry.
-func (r *replay) settleSnapshots() {
-	for _, l := range r.logs {
-		for _, s := range l.durable.snapshots {
-			if s.Kind != KindSnapshot || s.ID.Index <= l.view.Load().released.Index || l.broken.Load() != nil {
-				continue
-			}
-			if live := l.readLive(s); s.ID.Index <= l.last.Index && (live == nil || live.unknown == nil) {
-				r.releaseAll(l, s.ID, live, r.report.LastDurable, false)
-			}
-		}
-	}
 }
 
 // adopt makes a log as the manifest has it.
@@ -289,57 +275,6 @@ func (r *replay) releaseAll(l *Log, id EntryID, live *liveSet, batch raftlog.Bat
 	}
 }
 
-// snapshot applies the publication of a captured state.
-func (r *replay) snapshot(l *Log, rec *wal.Record) {
-	s, err := decodeSnapshot(rec)
-	if err != nil {
-		r.quarantine(l, Range{First: l.view.Load().released.Index + 1}, err.Error())
-		return
-	}
-	overtaken := slices.ContainsFunc(l.durable.snapshots, func(o Snapshot) bool {
-		return o.Kind == KindSnapshot && o.ID.Index > s.ID.Index
-	})
-	if overtaken && !rec.Tail {
-		return // the manifest has a newer one, whose record comes
-	}
-	live := l.readLive(s)
-	known := live == nil || live.unknown == nil
-	if !known {
-		live = l.sinceUnknown(live)
-	}
-	if rec.Tail {
-		f := &r.tail[len(r.tail)-1].fact
-		f.snap, f.live = s, live
-	} else {
-		l.durable.snapshots, _ = publishSnapshot(l.durable.snapshots, s, r.e.opts.MaxCheckpoints)
-	}
-	if s.Kind != KindSnapshot {
-		return
-	}
-	if !rec.Tail {
-		l.durable.live, l.durable.liveSince = live, rec.Batch
-	}
-	v := l.view.Load()
-	if known { // a release may have passed over it: its live entries count all the same
-		r.releaseAll(l, later(v.released, s.ID), live, rec.Batch, rec.Tail)
-		return
-	}
-	l.setView(v.release(v.released, v.floor, live))
-}
-
-// sinceUnknown is the set of a snapshot whose file cannot be read. It may have left with a newer
-// snapshot, whose record comes; until then what is kept now stays, and nothing more is given up.
-func (l *Log) sinceUnknown(live *liveSet) *liveSet {
-	v := l.view.Load()
-	if v.live == nil {
-		return &liveSet{unknown: live.unknown, above: v.released.Index}
-	}
-	if v.live.unknown != nil {
-		return v.live
-	}
-	return &liveSet{unknown: live.unknown, above: v.released.Index, seq: v.live.seq}
-}
-
 func (r *replay) truncate(l *Log, to EntryID, tail bool) {
 	if released := l.view.Load().released; to.Index < released.Index {
 		to = released
@@ -503,10 +438,11 @@ func (r *replay) settle(l *Log, d *doubt, rec *wal.Record, proof *bool) {
 // settleDoubts quarantines the logs for which no proof of continuity came.
 func (r *replay) settleDoubts() error {
 	var edit manifest.Edit
-	for l, d := range r.doubts {
+	for _, l := range inOrder(maps.Keys(r.doubts)) {
+		d := r.doubts[l]
 		r.quarantine(l, Range{First: l.last.Index + 1, Last: d.loss.LastIndex}, d.loss.String())
 	}
-	for l := range r.shares { // set apart after the last file was done
+	for _, l := range inOrder(maps.Keys(r.shares)) { // set apart after the last file was done
 		if m, ok := r.e.manifest.Log(l.id); ok && l.quarantineNote() != nil && m.Quarantine == nil {
 			m.Quarantine = l.quarantineNote()
 			edit.Put = append(edit.Put, m)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"slices"
 
 	"github.com/rawl-db/rawl/internal/raftlog"
@@ -346,47 +345,4 @@ func thinnest(list []Snapshot, most int) int {
 // gap is the distance between the neighbours of the k-th checkpoint.
 func gap(list []Snapshot, at []int, k int) Index {
 	return list[at[k+1]].ID.Index - list[at[k-1]].ID.Index
-}
-
-// undoPromotions gives checkpoints their names back that a promotion had renamed when a crash came
-// before its record. It is for recovery; what cannot be renamed is missed like any lost checkpoint.
-func (l *Log) undoPromotions() {
-	dev := l.e.device.fs
-	for _, s := range l.durable.snapshots {
-		if s.Kind != KindCheckpoint {
-			continue
-		}
-		if _, err := dev.Stat(l.snapshotPath(s)); !errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		promoted := s
-		promoted.Kind = KindSnapshot
-		if _, err := dev.Stat(l.snapshotPath(promoted)); err == nil {
-			_ = dev.Rename(l.snapshotPath(promoted), l.snapshotPath(s))
-		}
-	}
-}
-
-// liveOf returns the live set of the newest snapshot in the list.
-func (l *Log) liveOf(list []Snapshot) *liveSet {
-	for k := len(list) - 1; k >= 0; k-- {
-		if list[k].Kind == KindSnapshot {
-			return l.readLive(list[k])
-		}
-	}
-	return nil
-}
-
-// readLive reads a snapshot's live set from its file. It is for recovery.
-func (l *Log) readLive(s Snapshot) *liveSet {
-	if s.Live == 0 {
-		return nil
-	}
-	r, err := snapshot.Open(l.e.device.fs, l.snapshotPath(s), l.id)
-	if err != nil {
-		l.e.opts.Logger.Error("live entries of a snapshot are not known: nothing of the log is given up", "uid", string(l.uid), "err", err)
-		return &liveSet{unknown: fmt.Errorf("%w: live entries of log %s: %w", ErrCorrupt, l.uid, err)}
-	}
-	defer r.Close()
-	return newLiveSet(r.Meta().Live)
 }
