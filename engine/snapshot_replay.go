@@ -9,7 +9,7 @@ import (
 	"maps"
 	"slices"
 
-		"github.com/rawl-db/rawl/internal/snapshot"
+	"github.com/rawl-db/rawl/internal/snapshot"
 	"github.com/rawl-db/rawl/wal"
 )
 
