@@ -435,7 +435,7 @@ func (e *Engine) manifestLog(l *Log) manifest.Log {
 // done takes the file out of service.
 func (f *flusher) done(j *flushJob) {
 	f.mu.Lock()
-	f.mu.sealed = f.mu.sealed[1:]
+	f.mu.sealed = slices.Delete(f.mu.sealed, 0, 1) // which forgets the tables that it names
 	f.answerLocked()
 	f.mu.Unlock()
 	f.e.budget.sealed.Add(-j.file.Bytes)
@@ -460,6 +460,11 @@ func (f *flusher) remove(gone []*Log) error {
 		l.forget()
 		f.merger.forget(l)
 		f.removeDir(l.id)
+	}
+	if f.e.logs.empty() {
+		if err := f.e.executor.Rest(); err != nil {
+			f.e.opts.Logger.Warn("queues of plans do not close", "err", err)
+		}
 	}
 	f.recovered()
 	return nil
