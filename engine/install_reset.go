@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"slices"
-
 	"github.com/rawl-db/rawl/internal/manifest"
 	"github.com/rawl-db/rawl/internal/raftlog"
 	"github.com/rawl-db/rawl/memtable"
@@ -10,9 +8,9 @@ import (
 
 // A reset is what an installed snapshot does to a log that does not hold the snapshot's entry: all
 // there was is replaced, in one record, so that a crash finds the old log or the new one. From the
-// moment the record is queued the view knows the new log only, as with a truncation. What a flush of
-// an older WAL file does meanwhile belongs to the old log: it goes to the manifest, which is true as
-// of that file, and not to the view.
+// moment the record is queued the view knows the new log only, as with a truncation, and slots that wanted
+// what was replaced are over. What a flush of an older WAL file does meanwhile belongs to the old log: it
+// goes to the manifest, which is true as of that file, and not to the view.
 
 // installed is a reset that is durable, and not in the manifest.
 type installed struct {
@@ -30,7 +28,7 @@ func (l *Log) resetLocked(id EntryID, live *liveSet, segments []raftlog.Segment)
 		held += k.table.Bytes()
 	}
 	l.setView(&view{
-		released: id, floor: l.durable.floor(id.Index), live: live, segments: segments,
+		released: id, floor: id.Index, live: live, segments: segments,
 		chain: []link{{table: memtable.New(id.Index + 1), start: id.Index + 1, prev: id}},
 	})
 	l.last, l.base = id, l.durable.released
@@ -51,6 +49,7 @@ func (l *Log) settleInstallLocked(f *pendingFact, batch raftlog.Batch) {
 	l.capturing, l.capturingLive = false, false
 	if f.heals != nil {
 		l.broken.CompareAndSwap(f.heals, nil)
+		l.e.slotted.note(l, len(l.slots) > 0) // the monitor takes no interest in a quarantined log
 	}
 	l.happened(happenedSnapshot | happenedRelease | happenedSegments)
 }
@@ -61,15 +60,6 @@ func (d *durableFacts) reset(batch raftlog.Batch, s Snapshot, live *liveSet, seg
 	d.released, d.releasedSince, d.live, d.liveSince, d.resetAt = s.ID, batch, live, batch, batch
 	d.slots, d.claims = passedOver(d.slots, s.ID), passedOver(d.claims, s.ID)
 	d.installs = append(d.installs[:len(d.installs):len(d.installs)], installed{batch: batch, id: s.ID, segments: segments})
-}
-
-// passedOver gives up the slots that wanted entries below a snapshot which replaces the log.
-func passedOver(slots []raftlog.Slot, at EntryID) []raftlog.Slot {
-	out := slices.Clone(slots)
-	for k := range out {
-		out[k].Invalid = out[k].Invalid || out[k].Acked.Index < at.Index
-	}
-	return out
 }
 
 // overtakenLocked reports whether what was true as of a batch is of a log that was replaced since.

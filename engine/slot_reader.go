@@ -1,6 +1,10 @@
 package engine
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/rawl-db/rawl/internal/raftlog"
+)
 
 // FromSlot goes on behind the durable position of a slot. The reader sees what the slot keeps,
 // although the log's machine has released it; see Reader.Ack. Several readers of one slot see the
@@ -22,9 +26,8 @@ func (r *Reader) seekSlot(name string) error {
 		l.mu.Unlock()
 		return err
 	}
-	if durable, ok := findSlot(l.durable.slots, name); ok && durable.Acked.Index < s.Acked.Index {
-		s = durable
-	}
+	durable, created := l.durableSlotLocked(name)
+	s.Acked = later(durable.Acked, created)
 	state.watch.active(l.e.now())
 	r.slot.Store(state)
 	l.mu.Unlock()
@@ -39,6 +42,18 @@ func (r *Reader) seekSlot(name string) error {
 	}
 	r.start = r.pos.Index + 1
 	return err
+}
+
+// durableSlotLocked returns what is durable of a slot, and nothing of an earlier slot of the name. created is the
+// position that it begins with while not even that is.
+func (l *Log) durableSlotLocked(name string) (s raftlog.Slot, created EntryID) {
+	for k := len(l.controls) - 1; k >= 0; k-- {
+		if f := &l.controls[k]; f.kind == factSlot && f.change == slotCreated && f.slot.Name == name {
+			return raftlog.Slot{}, f.slot.Acked
+		}
+	}
+	s, _ = findSlot(l.durable.slots, name)
+	return s, EntryID{}
 }
 
 // Ack moves the reader's slot up to a cursor of this reader, or of an earlier one of the slot: the
