@@ -49,6 +49,16 @@ func (e *Engine) Now() int64 { return e.now() }
 // Dir is the directory of the log's files.
 func (l *Log) Dir() string { return l.e.logDir(l.id) }
 
+// Installed are the segments of installed snapshots that are durable and not in the manifest.
+func (l *Log) Installed() (segments []Segment) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, in := range l.durable.installs {
+		segments = append(segments, in.segments...)
+	}
+	return segments
+}
+
 // GiveUpSlot does to a slot what exceeding a bound does.
 func (l *Log) GiveUpSlot(name string) error {
 	l.mu.Lock()

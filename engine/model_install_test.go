@@ -59,7 +59,7 @@ func snapshotDir(engine.LogID) string { return "log" }
 // choose decides what is installed: at an entry of the log, or at one that it does not have.
 func (w *world) choose(l *engine.Log, h *history) (rec, bool) {
 	s := &h.now
-	low := max(s.snapshot.Index, s.released.Index, s.applied, l.Committed())
+	low := max(s.snapshot.Index, s.released.Index, s.applied, l.Committed(), s.acked())
 	at := low + 1 + engine.Index(w.rng.IntN(len(s.terms)+8))
 	r := rec{kind: recInstall, terms: map[engine.Index]engine.Term{}}
 	if at <= s.last().Index && w.rng.IntN(2) == 0 {
@@ -94,7 +94,7 @@ func (w *world) choose(l *engine.Log, h *history) (rec, bool) {
 // install brings another member's snapshot to the log.
 func (w *world) install(l *engine.Log, h *history) {
 	w.t.Helper()
-	if w.logs[l].pending.id.Index != 0 || h.installing(l) || len(h.now.slots) > 0 {
+	if w.logs[l].pending.id.Index != 0 || h.installing(l) {
 		return
 	}
 	r, ok := w.choose(l, h)
@@ -111,6 +111,7 @@ func (w *world) install(l *engine.Log, h *history) {
 		return
 	}
 	if w.rng.IntN(5) == 0 {
+		h.parts = append(h.parts, r.id)
 		return // interrupted
 	}
 	queued, _ := l.Controls()

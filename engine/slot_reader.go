@@ -12,8 +12,8 @@ import (
 // reader's iterations as well when the slot ends.
 func FromSlot(name string) From { return From{kind: fromSlot, slot: name} }
 
-// seekSlot places the reader behind the slot's durable position, or where it was created when that
-// is not durable yet.
+// seekSlot places the reader behind the slot's durable position, or behind its newest one while not even its
+// creation is durable.
 func (r *Reader) seekSlot(name string) error {
 	l := r.log
 	l.mu.Lock()
@@ -26,8 +26,9 @@ func (r *Reader) seekSlot(name string) error {
 		l.mu.Unlock()
 		return err
 	}
-	durable, created := l.durableSlotLocked(name)
-	s.Acked = later(durable.Acked, created)
+	if durable, ok := l.durableSlotLocked(name); ok && durable.Acked.Index < s.Acked.Index {
+		s = durable
+	}
 	state.watch.active(l.e.now())
 	r.slot.Store(state)
 	l.mu.Unlock()
@@ -44,16 +45,14 @@ func (r *Reader) seekSlot(name string) error {
 	return err
 }
 
-// durableSlotLocked returns what is durable of a slot, and nothing of an earlier slot of the name. created is the
-// position that it begins with while not even that is.
-func (l *Log) durableSlotLocked(name string) (s raftlog.Slot, created EntryID) {
-	for k := len(l.controls) - 1; k >= 0; k-- {
+// durableSlotLocked returns what is durable of a slot, and nothing of an earlier one of the name.
+func (l *Log) durableSlotLocked(name string) (s raftlog.Slot, ok bool) {
+	for k := range l.controls {
 		if f := &l.controls[k]; f.kind == factSlot && f.change == slotCreated && f.slot.Name == name {
-			return raftlog.Slot{}, f.slot.Acked
+			return s, false
 		}
 	}
-	s, _ = findSlot(l.durable.slots, name)
-	return s, EntryID{}
+	return findSlot(l.durable.slots, name)
 }
 
 // Ack moves the reader's slot up to a cursor of this reader, or of an earlier one of the slot: the
