@@ -296,6 +296,7 @@ func (f *flusher) plan(s *wal.SealedLog, last raftlog.Batch) (t flushTask, neede
 	base.Quarantine = l.quarantineNote()
 	if s.Reset {
 		facts.rebase(&base, last)
+		t.wrote(base.Segments) // a newer snapshot may need some of them no longer
 	}
 	cut(s, &base)
 	t.base = base

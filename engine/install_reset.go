@@ -43,7 +43,9 @@ func (l *Log) settleInstallLocked(f *pendingFact, batch raftlog.Batch) {
 	l.chargeLocked(-f.held)
 	l.resets--
 	for _, s := range l.durable.snapshots {
-		l.e.captures.retire(l.snapshotPath(s))
+		if s.Kind != f.snap.Kind || s.ID != f.snap.ID { // the manifest had it before a crash that put the record in the tail
+			l.e.captures.retire(l.snapshotPath(s))
+		}
 	}
 	l.durable.reset(batch, f.snap, f.live, f.segments)
 	l.capturing, l.capturingLive = false, false

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"maps"
+	"slices"
 
 	"github.com/rawl-db/rawl/engine"
 	"github.com/rawl-db/rawl/internal/snapshot"
@@ -72,7 +74,7 @@ func (w *world) choose(l *engine.Log, h *history) (rec, bool) {
 	if r.kind == recSnapshot {
 		trusted = at
 	}
-	for i := range s.live {
+	for _, i := range slices.Sorted(maps.Keys(s.live)) {
 		if w.rng.IntN(2) == 0 {
 			r.live.Add(i)
 			r.terms[i] = s.live[i]

@@ -48,7 +48,7 @@ const (
 // longWeights says how often each kind comes.
 var longWeights = [longKinds]int{
 	opChange: 70, opCommit: 30, opPool: 8, opFlush: 20, opRoll: 5, opIdle: 2, opMonitor: 2, opState: 8, opCapture: 8,
-	opPromote: 3, opCaptured: 10, opCompact: 3, opPlan: 8, opExecute: 8, opRead: 24, opSlot: 12, opInstall: 4, opLook: 3, opRestart: 1,
+	opPromote: 3, opCaptured: 10, opCompact: 3, opPlan: 8, opExecute: 8, opRead: 24, opSlot: 12, opInstall: 10, opLook: 3, opRestart: 1,
 }
 
 func (k longKind) String() string {
