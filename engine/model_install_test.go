@@ -103,18 +103,22 @@ func (w *world) install(l *engine.Log, h *history) {
 	if !ok {
 		return
 	}
-	s := w.donate(h, r)
+	w.receive(l, h, r, w.donate(h, r), w.rng.IntN(5) == 0)
+}
+
+// receive brings a shipment to the log, r being what it makes of it, or all but the end of it.
+func (w *world) receive(l *engine.Log, h *history, r rec, s *shipment, interrupted bool) {
+	w.t.Helper()
+	before := h.parts
+	h.parts = append(slices.Clip(before), r.id)
 	in, err := l.Install(s.header)
 	if errors.Is(err, engine.ErrSnapshotRunning) || errors.Is(err, engine.ErrSnapshotOld) || !w.did(err) {
+		h.parts = before
 		return // one of an earlier opening, or one whose record is not durable
 	}
 	defer func() { w.did(in.Close()) }()
-	if err := s.send(in); !w.did(err) {
+	if err := s.send(in); !w.did(err) || interrupted {
 		return
-	}
-	if w.rng.IntN(5) == 0 {
-		h.parts = append(h.parts, r.id)
-		return // interrupted
 	}
 	queued, _ := l.Controls()
 	_, err = in.Finish(&ending{Context: canceled()})
@@ -125,6 +129,7 @@ func (w *world) install(l *engine.Log, h *history) {
 		w.fatalf("log %s: install at %v: %v", h.uid, r.id, err)
 	}
 	w.control(l, h, r)
+	h.parts = before
 }
 
 // installing reports whether an installed snapshot is not durable yet.
