@@ -23,7 +23,7 @@ type installed struct {
 // for the WAL only.
 func (l *Log) resetLocked(id EntryID, live *liveSet, segments []raftlog.Segment) (held int64) {
 	v := l.view.Load()
-	l.cutOutside(EntryID{Index: max(v.released.Index, l.Committed())})
+	l.cutOutside(v.inMemory(max(v.released.Index, l.Committed())))
 	for _, k := range v.chain {
 		held += k.table.Bytes()
 	}
@@ -36,6 +36,19 @@ func (l *Log) resetLocked(id EntryID, live *liveSet, segments []raftlog.Segment)
 	l.failWaitersLocked(ErrTruncated, func(w *waiter) bool { return w.table != nil })
 	l.happened(happenedCut | happenedRelease | happenedSegments)
 	return held
+}
+
+// inMemory is the entry at i, without its term when only a segment has that: what is there no crash takes back, so
+// that a cursor which stands there can not diverge.
+func (v *view) inMemory(i Index) EntryID {
+	id := EntryID{Index: i}
+	if i == v.released.Index {
+		return v.released
+	}
+	if t := v.at(i); t != nil && t.Contains(i) {
+		id.Term, _ = t.Term(i)
+	}
+	return id
 }
 
 // settleInstallLocked makes a reset count: its record is durable.

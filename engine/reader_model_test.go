@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/rawl-db/rawl/engine"
@@ -335,7 +336,7 @@ func (w *readerWorld) resume(n int, m *modelReader) {
 	case c.At.Index < s.released.Index:
 		wantErr(w.t, w.what, err, engine.ErrCompacted)
 	case c.At.Index > s.last().Index || s.at(c.At.Index).Term != c.At.Term:
-		d := wantAs[*engine.DivergedError](w.t, w.what, err)
+		d := wantAs[*engine.DivergedError](w.t, fmt.Sprintf("%s: cursor %v on %v", w.what, c, s), err)
 		for i, term := range m.got {
 			if i > d.Common && i > s.released.Index && i <= s.last().Index && s.at(i).Term == term {
 				w.fatalf("%v: entry %d of term %d is common", d, i, term)
