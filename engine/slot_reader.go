@@ -13,7 +13,7 @@ import (
 func FromSlot(name string) From { return From{kind: fromSlot, slot: name} }
 
 // seekSlot places the reader behind the slot's durable position, or behind its newest one while not even its
-// creation is durable.
+// creation is durable, or what follows the durable one was let go.
 func (r *Reader) seekSlot(name string) error {
 	l := r.log
 	l.mu.Lock()
@@ -26,7 +26,8 @@ func (r *Reader) seekSlot(name string) error {
 		l.mu.Unlock()
 		return err
 	}
-	if durable, ok := l.durableSlotLocked(name); ok && durable.Acked.Index < s.Acked.Index {
+	// A release that met the slot before its creation was durable may have passed what is durable of it now.
+	if durable, ok := l.durableSlotLocked(name); ok && durable.Acked.Index < s.Acked.Index && durable.Acked.Index >= l.view.Load().floor {
 		s = durable
 	}
 	state.watch.active(l.e.now())
