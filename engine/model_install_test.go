@@ -36,7 +36,7 @@ func (w *world) donate(h *history, r rec) *shipment {
 	if err != nil {
 		w.fatalf("donor: %v", err)
 	}
-	from, err := sw.Open(1, engine.KindSnapshot, r.id)
+	from, err := snapshot.Open(fs, sw.Path(1, engine.KindSnapshot, r.id), 1)
 	if err != nil {
 		w.fatalf("donor: %v", err)
 	}
