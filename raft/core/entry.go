@@ -63,7 +63,7 @@ func (c Configuration) Marshal() []byte {
 	b = binary.AppendUvarint(b, uint64(len(c.Members)))
 	for i := range c.Members {
 		m := &c.Members[i]
-		b = appendString(b, string(m.ID.Node))
+		b = appendString(b, m.ID.Node)
 		b = appendString(b, m.ID.Name)
 		b = appendString(b, string(m.UID))
 		b = binary.AppendUvarint(b, uint64(m.Incarnation))
@@ -87,7 +87,7 @@ func UnmarshalConfiguration(b []byte) (Configuration, error) {
 	}
 	for i := uint64(0); i < n && !d.bad; i++ {
 		var m Member
-		m.ID.Node = NodeID(d.string(MaxNodeLen))
+		m.ID.Node = d.string(MaxNodeLen)
 		m.ID.Name = d.string(MaxNameLen)
 		m.UID = UID(d.string(maxUID))
 		m.Incarnation = Incarnation(d.uvarint())

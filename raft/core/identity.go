@@ -26,8 +26,8 @@ type (
 	UID = raftlog.UID
 )
 
-// NodeID names a node: a process that hosts servers. 1 to MaxNodeLen bytes.
-type NodeID string
+// NodeID names a node, a process that hosts servers: 1 to MaxNodeLen bytes.
+type NodeID = string
 
 // ServerID is the address of a server: its name, unique on its node, and that node.
 type ServerID struct {
@@ -56,14 +56,14 @@ func (id ServerID) Validate() error {
 }
 
 // String renders the address as name@node.
-func (id ServerID) String() string { return id.Name + "@" + string(id.Node) }
+func (id ServerID) String() string { return id.Name + "@" + id.Node }
 
 // IsZero reports whether id names no server.
 func (id ServerID) IsZero() bool { return id == ServerID{} }
 
 // Compare orders addresses by node, then name.
 func (id ServerID) Compare(o ServerID) int {
-	if c := strings.Compare(string(id.Node), string(o.Node)); c != 0 {
+	if c := strings.Compare(id.Node, o.Node); c != 0 {
 		return c
 	}
 	return strings.Compare(id.Name, o.Name)
