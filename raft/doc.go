@@ -87,8 +87,8 @@
 //	23    node-down           node, armed (uvarint)
 //	24    machine-version     version (uvarint)
 //
-// An owner or node is a name and its incarnation (uvarint). Flags other than the reply mode are 0 where they have no meaning, and so is
-// the reply mode from type 20 on. No byte follows the body.
+// An owner or node is a name and its incarnation (uvarint). Session headers belong to type 16 only; from type 20 on all
+// flags are 0. No byte follows the body.
 //
 // # Format of the snapshot context
 //

@@ -187,13 +187,11 @@ func (e *Effects) add(x Effect) {
 	e.list = append(e.list, x)
 }
 
-// require notes an impossible effect and reports whether the condition holds. It does so in every role: a fault shows
-// on all members at the same entry.
-func (e *Effects) require(ok bool, format string, args ...any) bool {
-	if !ok && e.bad == nil {
+// refuse notes an impossible effect. It does so in every role: a fault shows on all members at the same entry.
+func (e *Effects) refuse(format string, args ...any) {
+	if e.bad == nil {
 		e.bad = fmt.Errorf("%w: %s", ErrEffect, fmt.Sprintf(format, args...))
 	}
-	return ok
 }
 
 // SendMsg sends a message, on the leader or as SendOptions.Local says. It is not acknowledged and not
@@ -202,18 +200,22 @@ func (e *Effects) require(ok bool, format string, args ...any) bool {
 func (e *Effects) SendMsg(to Recipient, msg []byte, o SendOptions) {
 	mailbox := to.Session == 0 && validName(to.Node) && validName(to.Name)
 	session := to.Session != 0 && to.Node == "" && to.Name == ""
-	if e.require(mailbox || session, "message to %+v", to) {
-		e.add(Effect{Kind: EffectSendMsg, Session: to.Session, Node: to.Node, Name: to.Name, Data: msg,
-			Local: o.Local, Event: o.Event})
+	if !mailbox && !session {
+		e.refuse("message to %+v", to)
+		return
 	}
+	e.add(Effect{Kind: EffectSendMsg, Session: to.Session, Node: to.Node, Name: to.Name, Data: msg,
+		Local: o.Local, Event: o.Event})
 }
 
 // Call calls a function, on the leader, in this process and on the server's apply goroutine: it must
 // not block. A panic in it stops the server like one in Apply.
 func (e *Effects) Call(f func()) {
-	if e.require(f != nil, "call of nil") {
-		e.add(Effect{Kind: EffectCall, Call: f})
+	if f == nil {
+		e.refuse("call of nil")
+		return
 	}
+	e.add(Effect{Kind: EffectCall, Call: f})
 }
 
 // Append appends a command for this machine, on the leader.
@@ -227,81 +229,101 @@ func (e *Effects) TryAppend(command []byte, o AppendOptions) { e.append(EffectTr
 func (e *Effects) append(kind EffectKind, command []byte, o AppendOptions) {
 	c := Command{Kind: KindUser, Priority: o.Priority, Reply: o.Reply, Origin: o.Origin, ReplyNode: o.ReplyNode}
 	err := c.validate()
-	if e.require(err == nil, "%v: %v", kind, err) {
-		e.add(Effect{Kind: kind, Data: command, Append: o})
+	if err != nil {
+		e.refuse("%v: %v", kind, err)
+		return
 	}
+	e.add(Effect{Kind: kind, Data: command, Append: o})
 }
 
 // Monitor watches a node. ForMachine, on the leader: NodeUp or NodeDown is committed at once for its present state,
 // and at every change; all such monitors end with the leadership. ForAux, on every member: its
 // AuxHandler hears of it, also across changes of leaders.
 func (e *Effects) Monitor(node NodeID, owner MonitorOwner) {
-	if e.require(validName(node) && owner <= ForAux, "monitor of %q for %d", node, owner) {
-		e.add(Effect{Kind: EffectMonitor, Node: node, Owner: owner})
+	if !validName(node) || owner > ForAux {
+		e.refuse("monitor of %q for %d", node, owner)
+		return
 	}
+	e.add(Effect{Kind: EffectMonitor, Node: node, Owner: owner})
 }
 
 // Demonitor ends the Monitor of the same node and owner.
 func (e *Effects) Demonitor(node NodeID, owner MonitorOwner) {
-	if e.require(validName(node) && owner <= ForAux, "demonitor of %q for %d", node, owner) {
-		e.add(Effect{Kind: EffectDemonitor, Node: node, Owner: owner})
+	if !validName(node) || owner > ForAux {
+		e.refuse("demonitor of %q for %d", node, owner)
+		return
 	}
+	e.add(Effect{Kind: EffectDemonitor, Node: node, Owner: owner})
 }
 
 // MonitorSession has the AuxHandler of every member hear when the session ends. A machine needs no
 // monitor for that: its ApplyEvent is told of every session that ends, in the log's order.
 func (e *Effects) MonitorSession(id SessionID) {
-	if e.require(id != 0, "monitor of no session") {
-		e.add(Effect{Kind: EffectMonitor, Session: id, Owner: ForAux})
+	if id == 0 {
+		e.refuse("monitor of no session")
+		return
 	}
+	e.add(Effect{Kind: EffectMonitor, Session: id, Owner: ForAux})
 }
 
 // DemonitorSession ends MonitorSession.
 func (e *Effects) DemonitorSession(id SessionID) {
-	if e.require(id != 0, "demonitor of no session") {
-		e.add(Effect{Kind: EffectDemonitor, Session: id, Owner: ForAux})
+	if id == 0 {
+		e.refuse("demonitor of no session")
+		return
 	}
+	e.add(Effect{Kind: EffectDemonitor, Session: id, Owner: ForAux})
 }
 
 // Timer sets the timer of this name, on the leader: after the given time, at least 0, TimedOut is committed.
 // A timer that was set under the same name before is set anew. All timers end with the leadership. TimedOut may come late, and once
 // after the timer was cancelled or set anew: TimedOut.Armed tells.
 func (e *Effects) Timer(name string, after time.Duration) {
-	if e.require(validName(name) && after >= 0, "timer %q after %v", name, after) {
-		e.add(Effect{Kind: EffectTimer, Name: name, After: after})
+	if !validName(name) || after < 0 {
+		e.refuse("timer %q after %v", name, after)
+		return
 	}
+	e.add(Effect{Kind: EffectTimer, Name: name, After: after})
 }
 
 // TimerAt is Timer for a moment of the leader's clock, in milliseconds since 1970 (UTC), above 0. One that has passed is
 // now.
 func (e *Effects) TimerAt(name string, millis int64) {
-	if e.require(validName(name) && millis > 0, "timer %q at %d", name, millis) {
-		e.add(Effect{Kind: EffectTimer, Name: name, At: millis})
+	if !validName(name) || millis <= 0 {
+		e.refuse("timer %q at %d", name, millis)
+		return
 	}
+	e.add(Effect{Kind: EffectTimer, Name: name, At: millis})
 }
 
 // CancelTimer ends the timer of this name, if there is one.
 func (e *Effects) CancelTimer(name string) {
-	if e.require(validName(name), "timer %q", name) {
-		e.add(Effect{Kind: EffectTimer, Name: name, Cancel: true})
+	if !validName(name) {
+		e.refuse("timer %q", name)
+		return
 	}
+	e.add(Effect{Kind: EffectTimer, Name: name, Cancel: true})
 }
 
 // LogRead reads the users' commands at the given indexes and hands them to read, ascending, on the server's
 // apply goroutine; indexes without a user's command are left out. It happens on the leader, or when node is not "" on the member
 // there when it is a voter, else on the leader. What read asks for is carried out where it runs.
 func (e *Effects) LogRead(indexes Seq, node NodeID, read func(commands []LoggedCommand, effects *Effects)) {
-	if e.require(read != nil && len(node) <= MaxName, "log read for node %q", node) {
-		e.add(Effect{Kind: EffectLogRead, Indexes: indexes, Node: node, Local: node != "", Read: read})
+	if read == nil || len(node) > MaxName {
+		e.refuse("log read for node %q", node)
+		return
 	}
+	e.add(Effect{Kind: EffectLogRead, Indexes: indexes, Node: node, Local: node != "", Read: read})
 }
 
 // LogPlan is LogRead for a machine that reads elsewhere: use is given a plan, which it owns and
 // has to close. It must not block. DecodeCommand opens the entries that the plan yields.
 func (e *Effects) LogPlan(indexes Seq, node NodeID, use func(plan *Plan)) {
-	if e.require(use != nil && len(node) <= MaxName, "log plan for node %q", node) {
-		e.add(Effect{Kind: EffectLogRead, Indexes: indexes, Node: node, Local: node != "", ReadPlan: use})
+	if use == nil || len(node) > MaxName {
+		e.refuse("log plan for node %q", node)
+		return
 	}
+	e.add(Effect{Kind: EffectLogRead, Indexes: indexes, Node: node, Local: node != "", ReadPlan: use})
 }
 
 // ReleaseCursor says that the machine's present state stands for all entries up to this one, but for its live
@@ -313,9 +335,11 @@ func (e *Effects) ReleaseCursor(when CursorConditions) {
 
 // PromoteCheckpoint makes the newest checkpoint at or below the index a snapshot, on every member that has one.
 func (e *Effects) PromoteCheckpoint(target Index) {
-	if e.require(target > 0, "promotion at index 0") {
-		e.add(Effect{Kind: EffectPromoteCheckpoint, Target: target})
+	if target == 0 {
+		e.refuse("promotion at index 0")
+		return
 	}
+	e.add(Effect{Kind: EffectPromoteCheckpoint, Target: target})
 }
 
 // Checkpoint captures the present state, on every member, without letting go of the log.

@@ -147,7 +147,7 @@ type Command struct {
 	// Time is the leader's clock when it appended the entry, in milliseconds since 1970 (UTC), from
 	// 0. StampCommand sets it in an encoded command.
 	Time int64
-	// Priority is that of a user's command and of the session's commands; Normal for all other kinds.
+	// Priority is that of what a client proposes (KindUser to KindSessionClose); Normal for all other kinds.
 	Priority Priority
 	// Reply, Origin and ReplyNode say who answers whom. Only what a client proposes (KindUser to
 	// KindSessionClose) is answered. ReplyNode is there with ReplyFromMember only; Origin is not
