@@ -22,7 +22,7 @@ func TestContactIsMadeAtOnce(t *testing.T) {
 
 // TestDeathIsFoundInTime lets nodes die at drawn moments of drawn histories.
 func TestDeathIsFoundInTime(t *testing.T) {
-	for seed := range uint64(300) {
+	for seed := range uint64(2000) {
 		w := newWorld(t, seed, "a", "b")
 		w.ordinal = link{min: 0, max: 1 + w.rand.Int64N(150*ms), loss: 0.1 * w.rand.Float64()}
 		w.watchAll()
