@@ -23,6 +23,9 @@ func TestLateLoopForgives(t *testing.T) {
 		if s := a.Stats(); s.Late == 0 || s.LateTime < int64(pause)-100*ms || s.LateTime > int64(pause)+100*ms {
 			t.Fatalf("pause of %v: %+v", pause, s)
 		}
+		if rtt, ok := a.RTT("b"); !ok || rtt > 3*ms {
+			t.Fatalf("the pause of %v counts as round trip: %d", pause, rtt)
+		}
 		if pause > time.Second {
 			if found := w.node("b").since(at, "a"); len(found) != 2 || found[0].State != Down || found[1].State != Up {
 				t.Fatalf("b on a, paused %v: %+v", pause, found)

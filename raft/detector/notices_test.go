@@ -63,7 +63,12 @@ func TestNoticesKeepTheBound(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w.run(500 * time.Millisecond)
+	before := b.Stats().Sent
+	w.run(100 * time.Millisecond)
+	if sent := b.Stats().Sent - before; sent > 2+extras {
+		t.Fatalf("%d heartbeats in an interval", sent)
+	}
+	w.run(400 * time.Millisecond)
 	if got := len(w.node("a").notices); got != count {
 		t.Fatalf("%d of %d handed over in half a second", got, count)
 	}
@@ -169,5 +174,49 @@ func TestNoticeOfLargerSender(t *testing.T) {
 	w.run(time.Second)
 	if len(b.notices) != 3 {
 		t.Fatalf("%d of 3 handed over", len(b.notices))
+	}
+}
+
+// TestNoticesOfTheNextLife are numbered from 1 again, and handed over.
+func TestNoticesOfTheNextLife(t *testing.T) {
+	w := newWorld(t, 1, "a", "b")
+	w.watchAll()
+	for life := uint64(1); life <= 3; life++ {
+		b := w.start("b", life, nil)
+		b.Watch(w.now, "a")
+		for i := range 2 {
+			if err := b.Notify(w.now, "a", fmt.Appendf(nil, "%d/%d", life, i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.run(time.Second)
+	}
+	if got := w.node("a").notices; !slices.Equal(got, []string{"1/0", "1/1", "2/0", "2/1", "3/0", "3/1"}) {
+		t.Fatalf("handed over %q", got)
+	}
+}
+
+// TestDroppedNoticesKeepTheirNumbers lets acknowledgements be lost until the sender gives up.
+func TestDroppedNoticesKeepTheirNumbers(t *testing.T) {
+	w := newWorld(t, 1, "a", "b")
+	a, b := w.node("a"), w.node("b")
+	notify := func(text string) {
+		if err := a.Notify(w.now, "b", []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	notify("0")
+	w.run(100 * time.Millisecond)
+	notify("1")
+	w.rule("b", "a", link{cut: true})
+	w.run(3 * time.Second)
+	if s := a.Stats(); s.NoticesDropped != 1 {
+		t.Fatalf("%+v", s)
+	}
+	w.links = map[[2]NodeID]*link{}
+	notify("2")
+	w.run(time.Second)
+	if !slices.Equal(b.notices, []string{"0", "1", "2"}) {
+		t.Fatalf("handed over %q", b.notices)
 	}
 }
