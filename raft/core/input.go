@@ -138,7 +138,7 @@ const (
 	TimerVersions
 	// TimerAwait ends a wait for a missing entry.
 	TimerAwait
-	timers
+	Timers
 )
 
 func (Recovered) isInput()          {}

@@ -72,7 +72,7 @@ type Server struct {
 	receiving receiving
 	reads     []uint64        // reads that a leader elsewhere is asked for
 	down      map[NodeID]bool // nodes without two-way contact; nil while there are none
-	timers    [timers]timer
+	timers    [Timers]timer
 	eff       Effects
 	scratch   []Index
 }
@@ -243,7 +243,7 @@ func (s *Server) end(why Ending) {
 	s.eff.Ended = why
 	s.dropLeadership()
 	s.held = nil
-	for t := range timers {
+	for t := range Timers {
 		s.stopTimer(t)
 	}
 	s.become(RoleEnded)
@@ -322,7 +322,7 @@ func (s *Server) stopTimer(t Timer) {
 }
 
 func (s *Server) timeout(in Timeout) {
-	if in.Timer >= timers || !s.timers[in.Timer].armed || s.timers[in.Timer].generation != in.Generation {
+	if in.Timer >= Timers || !s.timers[in.Timer].armed || s.timers[in.Timer].generation != in.Generation {
 		return // it was set anew, or stopped
 	}
 	s.timers[in.Timer].armed = false
