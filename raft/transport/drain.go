@@ -12,21 +12,27 @@ func (p *pair[M]) schedule(a *lane[M], now int64) {
 	a.link.kick(now)
 }
 
-// kick begins to deliver from a link, or sets its timer. The caller holds pair.mu.
+// kick begins to deliver from a link, or sets its timer. The caller holds pair.mu. A time of 0 stands for one
+// that nothing has depended on yet.
 func (l *link[M]) kick(now int64) {
 	if l.running || l.pair.closed || l.to.paused.Load() {
 		return
 	}
 	a := l.first()
-	switch {
-	case a == nil:
-	case a.queue.first().at > now:
-		l.arm(a.queue.first().at, now)
-	default:
-		l.running = true
-		l.pair.net.drains.Add(1)
-		go l.drain()
+	if a == nil {
+		return
 	}
+	at := a.queue.first().at
+	if at > now {
+		now = l.pair.net.opts.Now()
+	}
+	if at > now {
+		l.arm(at, now)
+		return
+	}
+	l.running = true
+	l.pair.net.drains.Add(1)
+	go l.drain()
 }
 
 // first returns the lane whose first item is due first, nil when all are empty.
@@ -69,30 +75,52 @@ func (l *link[M]) fire() {
 	l.kick(l.pair.net.opts.Now())
 }
 
+// batch is how many items are delivered between two looks at the queues.
+const batch = 8
+
 // drain delivers what is due on a link. It is a goroutine of production mode; link.running says that there is
 // one. It ends when nothing is due, when the receiving node is paused, or when the network is closed, which waits
 // for it.
 func (l *link[M]) drain() {
 	defer l.pair.net.drains.Done()
+	var buffer [batch]delivery[M]
 	for {
-		d, ok := l.next()
-		if !ok {
+		n := l.next(&buffer)
+		if n == 0 {
 			return
 		}
-		d.run()
+		for i := range n {
+			buffer[i].run()
+			buffer[i] = delivery[M]{} // the message is not kept alive
+		}
 	}
 }
 
-func (l *link[M]) next() (d delivery[M], ok bool) {
+// next takes what is due, a batch at most, and ends the drain if that is nothing.
+func (l *link[M]) next(buffer *[batch]delivery[M]) (n int) {
 	p := l.pair
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	now := p.net.opts.Now()
-	a := l.first()
-	if p.closed || l.to.paused.Load() || a == nil || a.queue.first().at > now {
+	now := int64(0)
+	if l.cut.down > 0 {
+		now = p.net.opts.Now()
+	}
+	for n < batch && !p.closed && !l.to.paused.Load() {
+		a := l.first()
+		if a == nil {
+			break
+		}
+		if at := a.queue.first().at; at > now {
+			if now = p.net.opts.Now(); at > now {
+				break
+			}
+		}
+		buffer[n] = p.take(a, now)
+		n++
+	}
+	if n == 0 {
 		l.running = false
 		l.kick(now)
-		return d, false
 	}
-	return p.take(a, now), true
+	return n
 }

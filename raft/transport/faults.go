@@ -110,8 +110,8 @@ func (n *Network[M]) Reset(a, b NodeID) error {
 	return nil
 }
 
-// Pause stops deliveries to a node, as if its process stood still: what is sent to it waits. A call of its Receiver
-// that has begun goes on. Errors: ErrNode for an empty name.
+// Pause stops deliveries to a node, as if its process stood still: what is sent to it waits. In production mode the calls of
+// its Receiver that have begun or are about to go on. Errors: ErrNode for an empty name.
 func (n *Network[M]) Pause(id NodeID) error { return n.pause(id, true) }
 
 // Resume ends a pause. Errors: ErrNode for an empty name.

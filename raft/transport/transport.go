@@ -90,7 +90,7 @@ type Transport[M Message] interface {
 	// is dropped: ErrFull, ErrTooLarge, ErrUnreachable, ErrClass, ErrClosed. No error means that it will arrive unless
 	// its connection ends first.
 	Send(to NodeID, class Class, m M) error
-	// Close ends all connections and waits for calls of the Receiver that have begun; there are none after it. Send
-	// returns ErrClosed from then on. A second Close does nothing.
+	// Close ends all connections and waits for calls of the Receiver that have begun or are about to; there are none
+	// after it. Send returns ErrClosed from then on. A second Close does nothing.
 	Close() error
 }
