@@ -54,7 +54,7 @@ func (r *realiser) captureAs(kind engine.SnapshotKind, done func(engine.Snapshot
 		}
 		return
 	}
-	c, err := q.applier.Capture()
+	c, err := q.machine().Capture()
 	if err != nil {
 		s.stop(err)
 		return

@@ -26,9 +26,8 @@ type beliefs struct{ list []belief }
 
 // belief is one of them.
 type belief struct {
-	cluster core.ClusterID
-	leader  ServerID
-	term    Term
+	leader ServerID
+	term   Term
 }
 
 // Size implements Packet.

@@ -73,9 +73,9 @@ func (r *realiser) one(e *Effect) (more []Effect, err error) {
 	case EffectReply:
 		r.reply(e)
 	case EffectSendMsg:
-		r.server.node.sendMessage(r.server.id, e)
+		r.server.sendMessage(e)
 	case EffectCall:
-		return nil, r.server.applies.applier.RunCall(*e)
+		return nil, r.server.applies.machine().RunCall(*e)
 	case EffectAppend, EffectTryAppend:
 		r.append(e)
 	case EffectMonitor:
@@ -113,7 +113,7 @@ func (r *realiser) append(e *Effect) {
 	if err != nil {
 		return // Effects has checked it
 	}
-	c := &call{kind: KindUser, data: data, priority: e.Append.Priority}
+	c := &ticket{kind: KindUser, data: data, priority: e.Append.Priority}
 	origin := e.Append.Origin
 	switch {
 	case origin.Node != "":
@@ -130,7 +130,7 @@ func (r *realiser) append(e *Effect) {
 }
 
 // enqueue proposes a command of this server's own.
-func (s *server) enqueue(c *call) {
+func (s *server) enqueue(c *ticket) {
 	if !s.mail.propose(c) {
 		c.fail(ErrBusy, NotApplied, true)
 	}
@@ -143,7 +143,7 @@ func (s *server) commandOf(c Command) {
 		s.node.opts.Logger.Error("a command cannot be encoded", "server", s.id.String(), "err", err)
 		return
 	}
-	s.enqueue(&call{kind: c.Kind, data: data})
+	s.enqueue(&ticket{kind: c.Kind, data: data})
 }
 
 func (r *realiser) timer(e *Effect) {
@@ -188,7 +188,7 @@ func (r *realiser) read(e *Effect) ([]Effect, error) {
 		if err != nil {
 			return nil, err
 		}
-		return r.server.applies.applier.RunRead(*e, nil, plan)
+		return r.server.applies.machine().RunRead(*e, nil, plan)
 	}
 	var commands []LoggedCommand
 	for i := range e.Indexes.All() {
@@ -203,5 +203,5 @@ func (r *realiser) read(e *Effect) ([]Effect, error) {
 			commands = append(commands, LoggedCommand{ID: x.ID(), Time: c.Time, Data: c.Payload})
 		}
 	}
-	return r.server.applies.applier.RunRead(*e, commands, nil)
+	return r.server.applies.machine().RunRead(*e, commands, nil)
 }

@@ -28,7 +28,7 @@ type server struct {
 	core     *core.Server
 	again    []core.Input // what the last step's effects brought about at once
 	timers   timers
-	low      []*call // commands of low priority that wait for a turn
+	low      []*ticket // commands of low priority that wait for a turn
 	results  map[uint64]func(core.Result)
 	ref      uint64
 	watching map[NodeID]bool // nodes of the other members
@@ -47,7 +47,8 @@ type server struct {
 	end struct {
 		sync.Mutex
 		err  error         // why it stopped, nil while it runs
-		done chan struct{} // closed when it has
+		left int           // mailbox and applies that still run
+		done chan struct{} // closed when none does
 	}
 }
 
@@ -71,7 +72,7 @@ func (n *Node) newServer(r serverRecord, log *engine.Log) (*server, error) {
 		node: n, record: r, id: r.id(n.id), log: log,
 		results: make(map[uint64]func(core.Result)), watching: make(map[NodeID]bool),
 	}
-	s.end.done = make(chan struct{})
+	s.end.done, s.end.left = make(chan struct{}), 2
 	s.mail.server, s.applies.server, s.timers.server = s, s, s
 	s.timers.alarm.ring = s.timers.ring
 	restore, err := s.recover()
@@ -79,7 +80,7 @@ func (n *Node) newServer(r serverRecord, log *engine.Log) (*server, error) {
 		return nil, err
 	}
 	s.core, err = core.New(core.Options{
-		Self: r.identity(n.id), Machine: s.applies.applier.Known(), Strategy: n.opts.MachineVersions,
+		Self: r.identity(n.id), Machine: s.applies.machine().Known(), Strategy: n.opts.MachineVersions,
 		BatchEntries: n.opts.BatchEntries, BatchBytes: n.opts.BatchBytes,
 		WindowEntries: n.opts.WindowEntries, WindowBytes: n.opts.WindowBytes,
 	}, restore)
@@ -88,8 +89,8 @@ func (n *Node) newServer(r serverRecord, log *engine.Log) (*server, error) {
 	}
 	log.SetHandler(&s.mail)
 	s.leader.Store(&leaderView{})
+	s.applies.replayTo = restore.Commit
 	s.reconfigured()
-	s.applies.recover(restore.Commit)
 	return s, nil
 }
 
@@ -99,10 +100,11 @@ func (s *server) recover() (r core.Restore, err error) {
 	r = core.Restore{State: s.log.HardState(), Snapshot: core.SnapshotMeta{
 		Configuration: s.record.Initial, Machine: s.record.Version}}
 	s.applies.config = s.record.Initial
-	s.applies.applier, err = s.newApplier()
+	a, err := s.newApplier()
 	if err != nil {
 		return r, err
 	}
+	s.applies.applier.Store(a)
 	if err := s.restoreMachine(&r); err != nil {
 		return r, err
 	}
@@ -155,7 +157,7 @@ func (s *server) restoreMachine(r *core.Restore) error {
 	}
 	meta.ID = snap.Info().ID
 	s.applies.config, s.applies.configIndex = meta.Configuration, meta.ConfigurationIndex
-	if err := restoreApplier(s.applies.applier, meta.ID, machine, snap); err != nil {
+	if err := restoreApplier(s.applies.machine(), meta.ID, machine, snap); err != nil {
 		return fmt.Errorf("raft: server %v: %w", s.id, err)
 	}
 	if snap.Info().Kind == engine.KindSnapshot {
@@ -210,6 +212,15 @@ func (s *server) stop(err error) {
 		s.mail.close()
 		s.applies.close()
 		s.node.stopped(s, err)
+	}
+}
+
+// ended counts that the mailbox, or the applies, run no more.
+func (s *server) ended() {
+	s.end.Lock()
+	defer s.end.Unlock()
+	if s.end.left--; s.end.left == 0 {
+		close(s.end.done)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/rawl-db/rawl/engine"
 	"github.com/rawl-db/rawl/raft/core"
@@ -24,13 +25,14 @@ type applyQueue struct {
 	target  Index       // the newest index that is asked for
 
 	// Owned by whoever runs the queue.
-	applier      *Applier
+	applier      atomic.Pointer[Applier] // changed by whoever runs the queue
 	applied      Index
 	config       core.Configuration // in effect at applied
 	configIndex  Index
 	effects      realiser
 	blockedAt    error // the machine's code is too old for the next entry
 	appliedSaved Index
+	replayTo     Index // what was committed before the start
 }
 
 // applyItem is entries up to an index and then something to do.
@@ -42,18 +44,21 @@ type applyItem struct {
 // applyWait is a query that waits for an index to be applied.
 type applyWait struct {
 	index Index
-	call  *call
+	call  *ticket
 	run   func()
 }
 
-// recover applies again what was applied before the start, and then lets the server run.
-func (q *applyQueue) recover(commit Index) {
+// machine is the Applier in force.
+func (q *applyQueue) machine() *Applier { return q.applier.Load() }
+
+// recover applies again what was committed before the start, and then lets the server run.
+func (q *applyQueue) recover() {
 	r := q.server
-	q.applied = q.applier.At().Index
+	q.applied = q.machine().At().Index
 	q.appliedSaved = q.applied
 	q.effects.server = r
-	q.add(applyItem{upTo: commit, then: func() error {
-		effects, err := q.applier.EnterState(StateRecovered)
+	q.add(applyItem{upTo: q.replayTo, then: func() error {
+		effects, err := q.machine().EnterState(StateRecovered)
 		if err != nil {
 			return err
 		}
@@ -80,7 +85,7 @@ func (q *applyQueue) marker(m core.Marker) {
 		return
 	}
 	q.add(applyItem{upTo: m.After, then: func() error {
-		effects, err := q.applier.EnterState(state)
+		effects, err := q.machine().EnterState(state)
 		if err == nil {
 			q.effects.entered(state, m.Term)
 			q.effects.carry(effects)
@@ -101,7 +106,7 @@ func (q *applyQueue) do(f func() error) bool {
 }
 
 // when runs f, which belongs to c, as soon as the entry at index is applied.
-func (q *applyQueue) when(index Index, c *call, f func()) {
+func (q *applyQueue) when(index Index, c *ticket, f func()) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
@@ -150,7 +155,11 @@ func (q *applyQueue) close() {
 	q.closed = true
 	waits := q.waits
 	q.items, q.waits = nil, nil
+	idle := !q.running
 	q.mu.Unlock()
+	if idle {
+		q.server.ended()
+	}
 	for _, w := range waits {
 		w.call.fail(q.server.stopError(), NotApplied, true)
 	}
@@ -163,9 +172,13 @@ func (q *applyQueue) run() {
 		items := q.items
 		q.items = nil
 		ready := q.readyLocked()
-		if len(items) == 0 && len(ready) == 0 || q.closed {
+		closed := q.closed
+		if len(items) == 0 && len(ready) == 0 || closed {
 			q.running = false
 			q.mu.Unlock()
+			if closed {
+				q.server.ended()
+			}
 			return
 		}
 		q.mu.Unlock()
@@ -175,7 +188,7 @@ func (q *applyQueue) run() {
 		for _, i := range items {
 			if err := q.work(i); err != nil {
 				q.server.stop(fmt.Errorf("raft: server %v: %w", q.server.id, err))
-				return
+				break
 			}
 		}
 		q.effects.retryCursor()
@@ -237,7 +250,7 @@ func (q *applyQueue) apply(upTo Index) error {
 
 // aux has the machine's companion handle an event, if it has one.
 func (q *applyQueue) aux(ev AuxEvent) ([]Effect, error) {
-	_, effects, err := q.applier.Aux(ev)
+	_, effects, err := q.machine().Aux(ev)
 	if errors.Is(err, ErrMachine) {
 		return nil, err
 	}
@@ -245,7 +258,7 @@ func (q *applyQueue) aux(ev AuxEvent) ([]Effect, error) {
 }
 
 func (q *applyQueue) one(e engine.Entry) error {
-	effects, err := q.applier.Apply(e)
+	effects, err := q.machine().Apply(e)
 	if err != nil {
 		return err
 	}

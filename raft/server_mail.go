@@ -20,7 +20,7 @@ type mailbox struct {
 	ready    bool // the log takes entries again
 	inputs   []core.Input
 	messages []core.Message
-	commands []*call
+	commands []*ticket
 	tasks    []func()
 	bytes    int // of messages and commands
 	dropped  uint64
@@ -31,7 +31,7 @@ type batch struct {
 	written, ready bool
 	inputs         []core.Input
 	messages       []core.Message
-	commands       []*call
+	commands       []*ticket
 	tasks          []func()
 }
 
@@ -85,7 +85,7 @@ func (m *mailbox) receive(msg core.Message, size int) {
 }
 
 // propose adds a command; false when there is no room.
-func (m *mailbox) propose(c *call) bool {
+func (m *mailbox) propose(c *ticket) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed || m.bytes+len(c.data) > m.server.node.opts.MailboxBytes && m.bytes > 0 {

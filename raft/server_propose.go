@@ -11,7 +11,7 @@ import (
 const lowPerTurn = 16
 
 // proposeAll appends commands: those of normal priority, and of the others as many as there is room for in a turn.
-func (s *server) proposeAll(calls []*call) {
+func (s *server) proposeAll(calls []*ticket) {
 	normal := calls[:0:0]
 	for _, c := range calls {
 		if c.priority == Low {
@@ -31,12 +31,12 @@ func (s *server) proposeAll(calls []*call) {
 }
 
 // propose appends commands that the session table and the bounds admit.
-func (s *server) propose(calls []*call) {
+func (s *server) propose(calls []*ticket) {
 	now := time.Now().UnixMilli()
 	if s.node.opts.Clock != nil {
 		now = s.node.opts.Clock()
 	}
-	admitted := make([]*call, 0, len(calls))
+	admitted := make([]*ticket, 0, len(calls))
 	proposals := make([]core.Proposal, 0, len(calls))
 	flight := s.pending.flight()
 	for _, c := range calls {
@@ -76,7 +76,7 @@ func (s *server) propose(calls []*call) {
 }
 
 // admit reports whether a command may be appended; if not its caller is answered.
-func (s *server) admit(c *call, flight int) bool {
+func (s *server) admit(c *ticket, flight int) bool {
 	if s.core.Role() != core.RoleLeader {
 		s.refuse(c, ErrNotLeader)
 		return false
@@ -88,7 +88,7 @@ func (s *server) admit(c *call, flight int) bool {
 	if c.session.ID == 0 || c.kind != KindUser {
 		return true
 	}
-	a, err := s.applies.applier.Admit(c.session, c.priority)
+	a, err := s.applies.machine().Admit(c.session, c.priority)
 	switch {
 	case err != nil:
 		c.fail(err, NotApplied, errors.Is(err, ErrBusy))
@@ -101,7 +101,7 @@ func (s *server) admit(c *call, flight int) bool {
 }
 
 // refuse answers a command that the core did not take.
-func (s *server) refuse(c *call, err error) {
+func (s *server) refuse(c *ticket, err error) {
 	e := &ProposalError{Err: err, Outcome: NotApplied, Retriable: true, Leader: s.core.Leader()}
 	switch {
 	case errors.Is(err, core.ErrRefused), errors.Is(err, core.ErrTransferring):

@@ -3,10 +3,14 @@ package raft
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/rawl-db/rawl/engine"
 	"github.com/rawl-db/rawl/raft/core"
 )
+
+// writablePause is after how long a server tries again to write to an engine that is read only.
+const writablePause = 100 * time.Millisecond
 
 // step feeds one input to the core and carries out what follows, and what follows from that.
 func (s *server) step(in core.Input) {
@@ -95,7 +99,7 @@ func (s *server) write(e *core.Effects) error {
 		s.again = append(s.again, core.AppendFailed{Last: s.log.Last()})
 		s.pending.lose(s.log.Last().Index, ErrBusy)
 		if errors.Is(err, engine.ErrReadOnly) {
-			s.node.whenWritable(s)
+			s.node.wheel.after(writablePause, func() { s.mail.put(core.LogReady{}) })
 		}
 		return nil
 	}

@@ -201,11 +201,11 @@ func (q *applyQueue) replace(meta core.SnapshotMeta) error {
 	if err := restoreApplier(fresh, snap.Info().ID, context, snap); err != nil {
 		return err
 	}
-	effects, err := fresh.Installed(q.applier)
+	effects, err := fresh.Installed(q.machine())
 	if err != nil {
 		return err
 	}
-	q.applier = fresh
+	q.applier.Store(fresh)
 	q.applied, q.config, q.configIndex = meta.ID.Index, meta.Configuration, meta.ConfigurationIndex
 	q.mu.Lock()
 	q.target = max(q.target, q.applied)

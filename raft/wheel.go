@@ -114,3 +114,6 @@ func (w *wheel) run(stop <-chan struct{}) {
 		}
 	}
 }
+
+// after runs f once, later.
+func (w *wheel) after(d time.Duration, f func()) { w.set(&alarm{ring: f}, w.now()+int64(d)) }

@@ -232,6 +232,6 @@ func (s *Server) receiveLeading(m *Message) {
 		p.machine = max(p.machine, b.Machine)
 		s.upgrade()
 	case Gone:
-		p.gone = true
+		p.gone = s.history.deletion != 0 && s.history.deletion <= s.commit // else it is only not there yet
 	}
 }

@@ -22,7 +22,9 @@ func (s *Server) stepRecover(in Input) {
 	case TransferLeadership:
 		s.result(Result{Ref: in.Ref, Err: ErrNotLeader})
 	case Read:
-		s.result(Result{Ref: in.Ref, Err: ErrNotLeader})
+		s.reads = append(s.reads, in.Ref) // asked when a leader is known
+	case CancelRead:
+		s.cancelRead(in.Ref)
 	case ForceShrink:
 		s.result(Result{Ref: in.Ref, Err: ErrRefused})
 	}

@@ -6,8 +6,8 @@ import (
 	"github.com/rawl-db/rawl/engine"
 )
 
-// call is a command on its way into the log, and who wants to hear of it.
-type call struct {
+// ticket is a command on its way into the log, and who wants to hear of it.
+type ticket struct {
 	kind     CommandKind
 	data     []byte // as AppendCommand made it, stamped when it is appended
 	session  SessionHeader
@@ -28,13 +28,13 @@ type answer struct {
 	leader  ServerID
 }
 
-func (c *call) answer(a answer) {
+func (c *ticket) answer(a answer) {
 	if c.done != nil {
 		c.done(a)
 	}
 }
 
-func (c *call) fail(err error, o Outcome, retriable bool) {
+func (c *ticket) fail(err error, o Outcome, retriable bool) {
 	c.answer(answer{err: &ProposalError{Err: err, Outcome: o, Retriable: retriable}})
 }
 
@@ -42,7 +42,7 @@ func (c *call) fail(err error, o Outcome, retriable bool) {
 // of them are not applied. The mailbox's goroutine adds, that of the applies takes.
 type pendingCalls struct {
 	mu    sync.Mutex
-	calls map[Index]*call
+	calls map[Index]*ticket
 	term  Term // of the leadership that they belong to
 	bytes int
 }
@@ -61,7 +61,7 @@ func (p *pendingCalls) flight() int {
 	return p.bytes
 }
 
-func (p *pendingCalls) add(i Index, c *call) {
+func (p *pendingCalls) add(i Index, c *ticket) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.bytes += len(c.data)
@@ -69,13 +69,13 @@ func (p *pendingCalls) add(i Index, c *call) {
 		return
 	}
 	if p.calls == nil {
-		p.calls = make(map[Index]*call)
+		p.calls = make(map[Index]*ticket)
 	}
 	p.calls[i] = c
 }
 
 // take removes the call whose entry was applied, nil when nobody waits for it.
-func (p *pendingCalls) take(i Index) *call {
+func (p *pendingCalls) take(i Index) *ticket {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := p.calls[i]
@@ -99,17 +99,17 @@ func (p *pendingCalls) landed(e engine.Entry) {
 
 // lose answers the callers whose entries above i are not in the log any more, nor in any other.
 func (p *pendingCalls) lose(i Index, err error) {
-	p.end(i, func(c *call) { c.fail(err, NotApplied, true) })
+	p.end(i, func(c *ticket) { c.fail(err, NotApplied, true) })
 }
 
 // drop answers the callers whose commands another leader may commit, or not.
 func (p *pendingCalls) drop() {
-	p.end(0, func(c *call) { c.fail(ErrLost, MaybeApplied, true) })
+	p.end(0, func(c *ticket) { c.fail(ErrLost, MaybeApplied, true) })
 }
 
-func (p *pendingCalls) end(above Index, f func(*call)) {
+func (p *pendingCalls) end(above Index, f func(*ticket)) {
 	p.mu.Lock()
-	var gone []*call
+	var gone []*ticket
 	for k, c := range p.calls {
 		if k > above {
 			delete(p.calls, k)
