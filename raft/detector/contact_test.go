@@ -62,6 +62,22 @@ func TestJitterIsNoDeath(t *testing.T) {
 	}
 }
 
+// TestLongLinksAreNoDeath has round trips of up to 400 ms: echoes are older than Missed intervals as a rule.
+func TestLongLinksAreNoDeath(t *testing.T) {
+	for seed := range uint64(30) {
+		w := newWorld(t, seed, "a", "b")
+		w.ordinal = link{min: 150 * ms, max: 200 * ms}
+		w.watchAll()
+		w.run(60 * time.Second)
+		if a, b := w.node("a").Stats(), w.node("b").Stats(); a.Suspected+a.FoundOneWay+b.Suspected+b.FoundOneWay > 0 {
+			t.Fatalf("seed %d: %v", seed, w.history)
+		}
+		if rtt, ok := w.node("a").RTT("b"); !ok || rtt < 300*ms || rtt > 400*ms {
+			t.Fatalf("seed %d: round trip %d", seed, rtt)
+		}
+	}
+}
+
 // TestLinkThatStallsIsLearned proves that a stall below Bound, seen again and again, is no reason to suspect.
 func TestLinkThatStallsIsLearned(t *testing.T) {
 	w := newWorld(t, 3, "a", "b")
