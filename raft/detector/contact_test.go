@@ -22,7 +22,7 @@ func TestContactIsMadeAtOnce(t *testing.T) {
 
 // TestDeathIsFoundInTime lets nodes die at drawn moments of drawn histories.
 func TestDeathIsFoundInTime(t *testing.T) {
-	for seed := range uint64(2000) {
+	for seed := range seeds(2000) {
 		w := newWorld(t, seed, "a", "b")
 		w.ordinal = link{min: 0, max: 1 + w.rand.Int64N(150*ms), loss: 0.1 * w.rand.Float64()}
 		w.watchAll()
@@ -49,7 +49,7 @@ func TestDeathIsFoundInTime(t *testing.T) {
 
 // TestJitterIsNoDeath lets no age reach Missed intervals: an echo is at most two intervals and a round trip old.
 func TestJitterIsNoDeath(t *testing.T) {
-	for seed := range uint64(50) {
+	for seed := range seeds(50) {
 		w := newWorld(t, seed, "a", "b", "c")
 		w.ordinal = link{max: 145 * ms}
 		w.watchAll()
@@ -58,6 +58,22 @@ func TestJitterIsNoDeath(t *testing.T) {
 			if s := n.Stats(); s.Suspected+s.FoundOneWay > 0 {
 				t.Fatalf("seed %d: %s: %+v\n%v", seed, n.id, s, w.history)
 			}
+		}
+	}
+}
+
+// TestLongLinksAreNoDeath has round trips of up to 400 ms: echoes are older than Missed intervals as a rule.
+func TestLongLinksAreNoDeath(t *testing.T) {
+	for seed := range seeds(30) {
+		w := newWorld(t, seed, "a", "b")
+		w.ordinal = link{min: 150 * ms, max: 200 * ms}
+		w.watchAll()
+		w.run(60 * time.Second)
+		if a, b := w.node("a").Stats(), w.node("b").Stats(); a.Suspected+a.FoundOneWay+b.Suspected+b.FoundOneWay > 0 {
+			t.Fatalf("seed %d: %v", seed, w.history)
+		}
+		if rtt, ok := w.node("a").RTT("b"); !ok || rtt < 300*ms || rtt > 400*ms {
+			t.Fatalf("seed %d: round trip %d", seed, rtt)
 		}
 	}
 }
@@ -83,7 +99,7 @@ func TestLinkThatStallsIsLearned(t *testing.T) {
 }
 
 func TestOneWayCutEndsContactOnBothSides(t *testing.T) {
-	for seed := range uint64(100) {
+	for seed := range seeds(100) {
 		w := newWorld(t, seed, "a", "b")
 		w.watchAll()
 		w.run(3*time.Second + time.Duration(w.rand.Int64N(1e9)))

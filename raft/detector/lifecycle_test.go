@@ -141,7 +141,7 @@ func TestSeedsRepeat(t *testing.T) {
 		}
 		return w.hash()
 	}
-	for seed := range uint64(20) {
+	for seed := range seeds(20) {
 		if a, b := run(seed), run(seed); a != b {
 			t.Fatalf("seed %d: histories %x and %x", seed, a, b)
 		}

@@ -11,7 +11,7 @@ import (
 
 // TestNoticesOnceInOrder sends notices over links that lose, repeat and reorder.
 func TestNoticesOnceInOrder(t *testing.T) {
-	for seed := range uint64(60) {
+	for seed := range seeds(60) {
 		w := newWorld(t, seed, "a", "b")
 		w.ordinal = link{max: 250 * ms, loss: 0.4, dup: 0.3}
 		w.watchAll()

@@ -220,3 +220,11 @@ func (n *node) since(at int64, peer NodeID) (found []stamped) {
 	}
 	return found
 }
+
+// seeds is how many a test tries, fewer under -short.
+func seeds(count uint64) uint64 {
+	if testing.Short() {
+		return max(count/10, 5)
+	}
+	return count
+}

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -226,11 +227,15 @@ func TestRulesApplyToTheirClass(t *testing.T) {
 	if got["control"] != 0 || got["log"] != 200 || got["snapshot"] != 100 {
 		t.Fatalf("arrived %v", got)
 	}
-	sorted, last := true, ""
+	sorted, last := true, 0
 	for _, line := range w.history {
 		if f := strings.Fields(line); f[3] == "snapshot" {
-			sorted = sorted && len(f[5]) >= len(last) && f[5] >= last
-			last = f[5]
+			number, err := strconv.Atoi(f[5][1:])
+			if err != nil {
+				t.Fatal(err)
+			}
+			sorted = sorted && number > last
+			last = number
 		}
 	}
 	if sorted {
@@ -275,5 +280,97 @@ func TestBadInput(t *testing.T) {
 	}
 	if w.net.Flap([]NodeID{"a"}, []NodeID{"b"}, 0, 1) == nil {
 		t.Error("accepted flapping that is never up")
+	}
+}
+
+// TestReorderAtOnce overtakes where no delay tells messages apart.
+func TestReorderAtOnce(t *testing.T) {
+	w := newWorld(t, 1, 2, 1024)
+	w.relaxed = true
+	if err := w.net.SetRule("a", "b", Rule{Reorder: 1}); err != nil {
+		t.Fatal(err)
+	}
+	w.must("a", "b", 3)
+	w.run(0)
+	if got := w.got("b", "a"); got != 1 {
+		t.Fatalf("the last of three to arrive is %d", got)
+	}
+}
+
+// TestGapEndsTheEpoch cuts a link while one message arrives and heals it before the next one does.
+func TestGapEndsTheEpoch(t *testing.T) {
+	w := newWorld(t, 1, 2, 1024)
+	for i := range 3 {
+		d := time.Duration(i) * time.Millisecond
+		if err := w.net.SetRule("a", "b", Rule{DelayMin: d, DelayMax: d}); err != nil {
+			t.Fatal(err)
+		}
+		w.must("a", "b", 1)
+	}
+	w.run(ms / 2)
+	w.cut("a", "b")
+	w.run(ms)
+	w.heal()
+	w.run(ms)
+	if got := w.got("b", "a"); got != 1 {
+		t.Fatalf("%d arrived, 2 was lost", got)
+	}
+	w.must("a", "b", 1)
+	w.run(3 * ms)
+	if e, _ := w.epoch("b", "a"); e != 2 || w.got("b", "a") != 4 {
+		t.Fatalf("epoch %d, got %d", e, w.got("b", "a"))
+	}
+}
+
+// TestEpochsDoNotWaitForEachOther has a slow message of one epoch and a quick one of the next.
+func TestEpochsDoNotWaitForEachOther(t *testing.T) {
+	w := newWorld(t, 1, 2, 1024)
+	if err := w.net.SetRules(Rule{DelayMin: time.Second, DelayMax: time.Second}); err != nil {
+		t.Fatal(err)
+	}
+	w.must("a", "b", 1)
+	if err := w.net.SetRules(Rule{}); err != nil {
+		t.Fatal(err)
+	}
+	_ = w.net.Reset("a", "b")
+	w.must("a", "b", 1)
+	w.run(0)
+	if w.got("b", "a") != 2 {
+		t.Fatal("the second epoch waits for the first")
+	}
+	w.run(2000 * ms)
+	if w.got("b", "a") != 2 {
+		t.Fatal("a message of the first epoch has arrived after one of the second")
+	}
+}
+
+// TestSeedDrawsWhoIsNext has many that are due at the same time.
+func TestSeedDrawsWhoIsNext(t *testing.T) {
+	seen := map[uint64]bool{}
+	for seed := range uint64(10) {
+		w := newWorld(t, seed, 5, 1024)
+		for _, h := range w.hosts[1:] {
+			w.must(h.id, "a", 2)
+		}
+		w.run(0)
+		seen[w.hash()] = true
+	}
+	if len(seen) < 8 {
+		t.Fatalf("10 seeds, %d histories", len(seen))
+	}
+}
+
+func TestQueueStaysSmall(t *testing.T) {
+	var q queue[*letter]
+	for i := range 10000 {
+		q.push(item[*letter]{at: int64(i)}, false)
+		if i >= 10 {
+			if it := q.pop(); it.at != int64(i-10) {
+				t.Fatalf("popped %d after %d", it.at, i-11)
+			}
+		}
+		if cap(q.items) > 64 {
+			t.Fatalf("room for %d items, 10 of them held", cap(q.items))
+		}
 	}
 }

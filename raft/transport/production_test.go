@@ -156,12 +156,12 @@ func TestProductionDelays(t *testing.T) {
 		if err := ends["a"].Send("b", Control, &letter{}); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(10*time.Millisecond - 1)
+		time.Sleep(10*time.Millisecond - time.Nanosecond)
 		synctest.Wait()
 		if sinks["b"].count("a") != 0 {
 			t.Fatal("arrived before its time")
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if sinks["b"].count("a") != 1 {
 			t.Fatal("did not arrive in time")
@@ -262,5 +262,40 @@ func TestCloseWaitsForCalls(t *testing.T) {
 		if _, err := n.Join("b", sinks["b"]); !errors.Is(err, ErrClosed) {
 			t.Fatal(err)
 		}
+	})
+}
+
+// TestProductionFlapping has messages that are sent before the flapping begins and meet it on their way.
+func TestProductionFlapping(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, ends, sinks := production(t, nil, "a", "b")
+		send := func() {
+			if err := ends["a"].Send("b", Log, &letter{}); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		send()
+		_ = n.Pause("b")
+		send()
+		if err := n.Flap([]NodeID{"a"}, []NodeID{"b"}, 3*time.Millisecond, 2*time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(4 * time.Millisecond)
+		_ = n.Resume("b")
+		synctest.Wait()
+		if got := sinks["b"].count("a"); got != 1 {
+			t.Fatalf("%d arrived; one was due while the link was down", got)
+		}
+		for i := range 20 {
+			before := sinks["b"].count("a")
+			_ = ends["a"].Send("b", Log, &letter{})
+			synctest.Wait()
+			if arrived := sinks["b"].count("a") > before; arrived != ((4+i)%5 < 3) {
+				t.Fatalf("at %d ms: arrived %v", 4+i, arrived)
+			}
+			time.Sleep(time.Millisecond)
+		}
+		_ = n.Close()
 	})
 }

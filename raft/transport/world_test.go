@@ -130,6 +130,9 @@ func (f *face) Event(e Event) {
 		if !h.wants[key] {
 			w.fail("ready without a refusal")
 		}
+		if l := w.net.link(h.end.node, e.Peer); l.lanes[e.Class].bytes > w.net.opts.Outbox[e.Class]/2 {
+			w.fail("ready with %d bytes in the outbox", l.lanes[e.Class].bytes)
+		}
 		delete(h.wants, key)
 	}
 }
