@@ -19,7 +19,8 @@ type contacts struct {
 
 // contact is one other node.
 type contact struct {
-	state    detector.State
+	// down says that the watchers were told that there is no contact.
+	down     bool
 	watchers map[*server]bool // members of clusters that it has members of
 	monitors map[*server]map[MonitorOwner]func(detector.View)
 }
@@ -57,8 +58,7 @@ func (n *Node) watch(s *server, id NodeID) {
 	defer n.contacts.mu.Unlock()
 	c := n.contacts.getLocked(id)
 	c.watchers[s] = true
-	c.state = v.State
-	if lost(v.State) {
+	if c.down = c.down || lost(v.State); c.down {
 		s.mail.put(core.NodeDown{Node: id})
 	}
 }
@@ -120,15 +120,20 @@ func lost(s detector.State) bool { return s == detector.Down || s == detector.On
 func (n *Node) contactChanged(ch detector.Change) {
 	n.contacts.mu.Lock()
 	c := n.contacts.getLocked(ch.Peer)
-	was := c.state
-	c.state = ch.State
+	was := c.down
+	switch {
+	case lost(ch.State):
+		c.down = true
+	case ch.State == detector.Up:
+		c.down = false
+	}
 	for s := range c.watchers {
-		switch {
-		case ch.Restarted:
+		if ch.Restarted {
 			n.endBeliefs(s, ch.Peer)
-		case lost(ch.State) && !lost(was):
+		}
+		if c.down && !was {
 			s.mail.put(core.NodeDown{Node: ch.Peer})
-		case ch.State == detector.Up && lost(was):
+		} else if was && !c.down {
 			s.mail.put(core.NodeUp{Node: ch.Peer})
 		}
 	}

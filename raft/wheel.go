@@ -88,9 +88,9 @@ func (w *wheel) step() (next int64, ok bool) {
 			return 0, false
 		}
 		a := w.due[0]
-		if a.at > w.now() {
+		if at := a.at; at > w.now() {
 			w.mu.Unlock()
-			return a.at, true
+			return at, true
 		}
 		heap.Pop(&w.due)
 		w.mu.Unlock()
