@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -34,10 +35,11 @@ type tortureCase struct {
 	memory   int64
 	duration time.Duration
 	verify   bool
+	out      io.Writer // is told that the torture begins; nil for nobody
 }
 
 func runTorture(ctx context.Context, args []string) error {
-	var c tortureCase
+	c := tortureCase{out: os.Stdout}
 	fs := newFlags("torture", tortureText)
 	c.row.storeFlags(fs)
 	fs.StringVar(&c.dir, "dir", "", "the engine's directory")
@@ -60,10 +62,36 @@ func runTorture(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	open := func(o engine.Options) (*engine.Engine, error) { return engine.Open(c.dir, o) }
 	if c.verify {
-		return verifyTorture(c.dir, c.acks, o)
+		w, err := readWorld(c.acks)
+		if err != nil {
+			return err
+		}
+		v, err := verifyTorture(w, open, o)
+		if err == nil {
+			fmt.Println(v)
+		}
+		return err
 	}
-	return c.run(ctx, o)
+	return c.runOnDisk(ctx, open, o)
+}
+
+// openEngine opens the engine that is tortured or verified, wherever its directory is.
+type openEngine func(engine.Options) (*engine.Engine, error)
+
+// runOnDisk tortures with the journal in a file.
+func (c *tortureCase) runOnDisk(ctx context.Context, open openEngine, o engine.Options) error {
+	w, err := readWorld(c.acks)
+	if err != nil {
+		return err
+	}
+	file, err := os.OpenFile(c.acks, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	err = c.run(ctx, w, file, open, o)
+	return errors.Join(err, file.Close())
 }
 
 func (c *tortureCase) check() error {
@@ -99,15 +127,14 @@ type tortured struct {
 	failed  atomic.Pointer[error]
 	names   map[engine.UID]*tortureLog // never changes
 	maxSize int
+	before  uint64          // the last operation of earlier runs
 	ended   context.Context // of the readers; ends when the owners have
 	readers sync.WaitGroup  // their goroutines
 }
 
-func (c *tortureCase) run(ctx context.Context, o engine.Options) error {
-	w, err := readWorld(c.acks)
-	if err != nil {
-		return err
-	}
+// run tortures until ctx or the duration ends: w is what the journal says so far, and acks takes
+// what follows, a line by each call.
+func (c *tortureCase) run(ctx context.Context, w *world, acks io.Writer, open openEngine, o engine.Options) (err error) {
 	if c.seed == 0 {
 		c.seed = rand.Uint64()
 	}
@@ -120,16 +147,18 @@ func (c *tortureCase) run(ctx context.Context, o engine.Options) error {
 	t.ended, end = context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	o.Handler = t
-	if t.journal, err = openJournal(c.acks, w.lastOp); err != nil {
+	if t.journal, err = newJournal(acks, w.lastOp); err != nil {
 		return err
 	}
-	if t.e, err = engine.Open(c.dir, o); err != nil {
+	if t.e, err = open(o); err != nil {
 		return err
 	}
 	if err := t.begin(w); err != nil {
 		return errors.Join(err, t.e.Close(context.Background()))
 	}
-	fmt.Fprintf(os.Stdout, "torturing, seed %d, backend %s\n", c.seed, t.e.Stats().Backend.Backend)
+	if c.out != nil {
+		fmt.Fprintf(c.out, "torturing, seed %d, backend %s\n", c.seed, t.e.Stats().Backend.Backend)
+	}
 	return t.work(ctx, c)
 }
 

@@ -2,7 +2,7 @@ package main
 
 import (
 	"fmt"
-	"os"
+	"io"
 	"strings"
 	"sync/atomic"
 
@@ -38,18 +38,14 @@ import (
 //
 // A vote is - when empty.
 type journal struct {
-	file *os.File
-	ops  atomic.Uint64
-	err  atomic.Pointer[error]
+	to  io.Writer
+	ops atomic.Uint64
+	err atomic.Pointer[error]
 }
 
-// openJournal appends to the file, behind a line that may have been cut.
-func openJournal(name string, lastOp uint64) (*journal, error) {
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	j := &journal{file: f}
+// newJournal writes to what appends each call's bytes as a whole, behind a line that may have been cut.
+func newJournal(to io.Writer, lastOp uint64) (*journal, error) {
+	j := &journal{to: to}
 	j.ops.Store(lastOp)
 	j.write("\n")
 	return j, j.failed()
@@ -63,7 +59,7 @@ func (j *journal) failed() error {
 }
 
 func (j *journal) write(line string) {
-	if _, err := j.file.WriteString(line); err != nil {
+	if _, err := io.WriteString(j.to, line); err != nil {
 		j.err.CompareAndSwap(nil, &err)
 	}
 }

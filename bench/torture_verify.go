@@ -18,6 +18,7 @@ import (
 type verifier struct {
 	e       *engine.Engine
 	w       *world
+	unsure  int // steps that may have become durable or not
 	entries int
 	states  int // that were read and verified
 	torn    int // checkpoints that do not verify: they are not synced
@@ -25,33 +26,35 @@ type verifier struct {
 	drained int // entries that readers had not got
 	digest  hash.Hash
 	buf     []byte
+
+	recovery engine.RecoveryReport
 }
 
-// verifyTorture opens the directory and proves that every acknowledged fact is there, that
-// nothing is that was not asked for, and that order holds.
-func verifyTorture(dir, acks string, o engine.Options) error {
-	w, err := readWorld(acks)
-	if err != nil {
-		return err
-	}
-	unsure := 0
+// verifyTorture opens the engine and proves that every acknowledged fact is there, that
+// nothing is that was not asked for, and that order holds. It settles w on what was found.
+func verifyTorture(w *world, open openEngine, o engine.Options) (*verifier, error) {
+	v := &verifier{w: w, digest: sha256.New()}
 	for _, m := range w.logs {
-		unsure += len(m.tail)
+		v.unsure += len(m.tail)
 	}
-	e, err := engine.Open(dir, o)
-	if err != nil {
-		return err
+	var err error
+	if v.e, err = open(o); err != nil {
+		return nil, err
 	}
-	v := &verifier{e: e, w: w, digest: sha256.New()}
 	err = v.run()
-	rep := e.Stats().Recovery
-	if err := errors.Join(err, e.Close(context.Background())); err != nil {
-		return err
-	}
-	fmt.Printf("verified: %d names, %d entries, %d acknowledgements, %d open steps, %d runs; readers: %d got, %d to come; snapshots: %d states, %d live entries, %d torn checkpoints; recovery: %d files, %d torn, %d tail; digest %x\n",
-		len(w.logs), v.entries, w.acks, unsure, w.opens, w.delivered, v.drained, v.states, v.live, v.torn, rep.Files, rep.Torn, rep.Tail, v.digest.Sum(nil)[:8])
-	return nil
+	v.recovery = v.e.Stats().Recovery
+	return v, errors.Join(err, v.e.Close(context.Background()))
 }
+
+// String is the summary of a proof that holds.
+func (v *verifier) String() string {
+	rep := v.recovery
+	return fmt.Sprintf("verified: %d names, %d entries, %d acknowledgements, %d open steps, %d runs; readers: %d got, %d to come; snapshots: %d states, %d live entries, %d torn checkpoints; recovery: %d files, %d torn, %d tail; digest %s",
+		len(v.w.logs), v.entries, v.w.acks, v.unsure, v.w.opens, v.w.delivered, v.drained, v.states, v.live, v.torn, rep.Files, rep.Torn, rep.Tail, v.sum())
+}
+
+// sum names all that was found: two proofs of the same directory have the same.
+func (v *verifier) sum() string { return fmt.Sprintf("%x", v.digest.Sum(nil)[:8]) }
 
 func (v *verifier) run() error {
 	rep := v.e.Stats().Recovery

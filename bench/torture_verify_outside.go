@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"slices"
 	"strconv"
@@ -57,7 +56,7 @@ func (v *verifier) all(uid engine.UID, s *logState) error {
 // checkpoint is not synced: one that does not verify is counted.
 func (v *verifier) snapshot(l *engine.Log, s *logState, info engine.Snapshot) error {
 	err := v.state(l, info)
-	if info.Kind != engine.KindSnapshot && (errors.Is(err, engine.ErrCorrupt) || errors.Is(err, fs.ErrNotExist)) {
+	if info.Kind != engine.KindSnapshot && isTorn(err) {
 		v.torn++
 		return nil
 	}
