@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -68,7 +69,7 @@ func (c *cutCase) String() string {
 
 func (c *cutCase) torture() (*tortureCase, engine.Options, error) {
 	tc := &tortureCase{row: row{Backend: "auto", Strategy: c.strategy.String(), Prealloc: c.prealloc.String(),
-		Logs: 64, WALFile: 4 << 20}, owners: 8, readers: 1, memory: 24 << 20}
+		Logs: 64, WALFile: 4 << 20}, owners: 8, readers: 1, slots: 2, memory: 24 << 20}
 	o, err := tc.options()
 	return tc, o, err
 }
@@ -124,8 +125,10 @@ func (c *cutCase) cut(t *testing.T, rng *rand.Rand) {
 // verify proves what a copy of the disk holds.
 func (c *cutCase) verify(t *testing.T) *verifier {
 	t.Helper()
-	_, o, err := c.torture()
-	if err != nil {
+	tc, _, err := c.torture()
+	tc.verify = true
+	o, err2 := tc.options()
+	if err := errors.Join(err, err2); err != nil {
 		t.Fatal(err)
 	}
 	v, err := verifyTorture(c.world(t), open(c.disk.Crash(memfs.CrashOptions{Unsynced: memfs.Kept})), o)

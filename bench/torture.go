@@ -22,7 +22,9 @@ tail readers get. With -verify it opens the directory instead and proves, from t
 acknowledged fact is there, that nothing is invented and that order holds; that captured states hold
 what was captured and their live entries can be read; and that every committed entry reached, or
 can still reach, every tail reader, in order, without gaps but for what was released, with equal
-bytes, and repeated only behind its last durable cursor. A directory can be tortured again and again.`
+bytes, and repeated only behind its last durable cursor; that a slot's durable position stands, with
+all that it keeps, that one which was given up says so, and that one which was dropped stays away.
+A directory can be tortured again and again.`
 
 // tortureCase is what one run of bench torture does.
 type tortureCase struct {
@@ -31,6 +33,7 @@ type tortureCase struct {
 	acks     string
 	owners   int
 	readers  int // of each log
+	slots    int // of each log, each with a reader
 	seed     uint64
 	memory   int64
 	duration time.Duration
@@ -48,6 +51,7 @@ func runTorture(ctx context.Context, args []string) error {
 	fs.IntVar(&c.row.Logs, "logs", 64, "number of names that logs may have")
 	fs.IntVar(&c.owners, "owners", 8, "goroutines; each owns a part of the logs")
 	fs.IntVar(&c.readers, "readers", 1, "tail readers of each log")
+	fs.IntVar(&c.slots, "slots", 2, "slots of each log, each with a tail reader that acknowledges, some seldom")
 	fs.Uint64Var(&c.seed, "seed", 0, "seed of what is done; 0 draws one")
 	fs.Int64Var(&c.row.WALFile, "walsize", 4<<20, "size of a WAL file, bytes")
 	fs.Int64Var(&c.memory, "memory", 24<<20, "memory budget of the engine, bytes")
@@ -95,7 +99,7 @@ func (c *tortureCase) runOnDisk(ctx context.Context, open openEngine, o engine.O
 }
 
 func (c *tortureCase) check() error {
-	if c.dir == "" || c.acks == "" || c.row.Logs < 1 || c.owners < 1 || c.readers < 0 {
+	if c.dir == "" || c.acks == "" || c.row.Logs < 1 || c.owners < 1 || c.readers < 0 || c.slots < 0 {
 		return errors.New("torture needs -dir and -acks, and at least one log and owner")
 	}
 	dir, err := filepath.Abs(c.dir)
@@ -116,6 +120,10 @@ func (c *tortureCase) options() (engine.Options, error) {
 	o, err := c.row.options()
 	o.MemoryBytes = c.memory
 	o.SegmentEntries, o.SegmentBytes, o.OpenSegments = 512, 1<<20, 32
+	o.SlotMaxBytes, o.SlotMaxAge = tortureSlotBytes, tortureSlotAge
+	if c.verify { // a proof takes its time
+		o.SlotMaxBytes, o.SlotMaxAge, o.SlotMaxIdle = -1, -1, -1
+	}
 	return o, err
 }
 
@@ -127,9 +135,9 @@ type tortured struct {
 	failed  atomic.Pointer[error]
 	names   map[engine.UID]*tortureLog // never changes
 	maxSize int
-	before  uint64          // the last operation of earlier runs
 	ended   context.Context // of the readers; ends when the owners have
 	readers sync.WaitGroup  // their goroutines
+	losses  losses
 }
 
 // run tortures until ctx or the duration ends: w is what the journal says so far, and acks takes
@@ -146,7 +154,7 @@ func (c *tortureCase) run(ctx context.Context, w *world, acks io.Writer, open op
 	var end context.CancelFunc
 	t.ended, end = context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
-	o.Handler = t
+	o.Handler, o.OnEvent = t, t.losses.event
 	if t.journal, err = newJournal(acks, w.lastOp); err != nil {
 		return err
 	}
@@ -170,6 +178,11 @@ func (c *tortureCase) name(t *tortured, uid engine.UID) *tortureLog {
 		x.over.Store(true)
 		x.durable.Store(&durableCursor{})
 		l.tails = append(l.tails, x)
+	}
+	for i := range c.slots {
+		x := &tail{t: t, uid: uid, name: fmt.Sprintf("slot-%d", i), slotted: true}
+		x.over.Store(true)
+		l.slots = append(l.slots, x)
 	}
 	return l
 }
@@ -248,6 +261,7 @@ func (t *tortured) work(ctx context.Context, c *tortureCase) error {
 	<-ended
 	errs := []error{t.e.Close(context.Background()), t.journal.failed()}
 	t.readers.Wait() // the engine's end is theirs
+	errs = append(errs, t.losses.silent())
 	if err := t.failed.Load(); err != nil {
 		errs = append(errs, *err)
 	}

@@ -66,7 +66,15 @@ func (o *owner) commit(l *tortureLog) error {
 	if durable <= l.committed {
 		return nil
 	}
-	l.committed = o.between(l.committed+1, durable)
+	return o.commitTo(l, o.between(l.committed+1, durable))
+}
+
+// commitTo publishes what is durable up to an index as committed.
+func (o *owner) commitTo(l *tortureLog, i engine.Index) error {
+	if i <= l.committed {
+		return nil
+	}
+	l.committed = i
 	o.t.journal.committed(l.uid, l.state.life, l.committed)
 	return l.log.SetCommitted(l.committed)
 }

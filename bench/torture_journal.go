@@ -15,6 +15,7 @@ import (
 //
 //	O                                    the engine was opened; lines S say what was found, then R
 //	S uid relTerm relIndex lastTerm lastIndex hardTerm vote snapTerm snapIndex
+//	T uid slot index givenUp             behind the S of its log; givenUp is 1 when it was, before
 //	R
 //	c op uid                             create
 //	a op uid cut prevIndex term sizes    append behind prevIndex, cutting what follows if cut is 1
@@ -24,6 +25,8 @@ import (
 //	d op uid                             delete
 //	s op uid kind index term size live   capture of a state of so many bytes; live as 1-3,7 or -
 //	p op uid capture                     promotion of the checkpoint that an operation captured
+//	n op uid slot index                  creation of a slot behind that entry
+//	x op uid slot                        drop of a slot
 //	A op uid                             done and durable
 //	D op uid                             done, durable some time later
 //	F op uid                             failed, nothing done
@@ -35,6 +38,13 @@ import (
 //	o uid life reader index              a reader was opened behind that entry
 //	v uid life reader index term:crc,…   it got entries, from index on, with payloads of that CRC-32C
 //	k uid life reader cursor             this cursor is durable: it goes on there at the latest
+//
+// Slots have the number of the operation that created them:
+//
+//	z uid life reader slot index         a reader was opened at the slot, behind that entry
+//	q uid life slot index                acknowledgement, about to be made
+//	u uid life slot index                the engine says that this position is durable
+//	g uid life slot                      the engine says that the slot is given up
 //
 // A vote is - when empty.
 type journal struct {
@@ -90,6 +100,11 @@ func (j *journal) reading(kind string, uid engine.UID, life uint64, reader strin
 	j.write(fmt.Sprintf("%s %s %d %s%s .\n", kind, uid, life, reader, words(rest)))
 }
 
+// slot says what befalls a slot: q, u or g.
+func (j *journal) slot(kind string, uid engine.UID, life, slot uint64, rest ...any) {
+	j.write(fmt.Sprintf("%s %s %d %d%s .\n", kind, uid, life, slot, words(rest)))
+}
+
 // opened says what was found.
 func (j *journal) opened(logs map[engine.UID]found) {
 	var b strings.Builder
@@ -97,6 +112,9 @@ func (j *journal) opened(logs map[engine.UID]found) {
 	for uid, f := range logs {
 		fmt.Fprintf(&b, "S %s %d %d %d %d %d %s %d %d .\n", uid, f.released.Term, f.released.Index,
 			f.last.Term, f.last.Index, f.hard.Term, voteWord(f.hard.Vote), f.snapshot.Term, f.snapshot.Index)
+		for name, s := range f.slots {
+			fmt.Fprintf(&b, "T %s %s %d %d .\n", uid, name, s.at, givenUpWord(s.givenUp))
+		}
 	}
 	b.WriteString("R .\n")
 	j.write(b.String())

@@ -24,6 +24,9 @@ type verifier struct {
 	torn    int // checkpoints that do not verify: they are not synced
 	live    int // entries that a snapshot keeps
 	drained int // entries that readers had not got
+	slots   int // that hold
+	givenUp int // slots that do not any more
+	held    int // entries that slots hold or have to come
 	digest  hash.Hash
 	buf     []byte
 
@@ -49,8 +52,8 @@ func verifyTorture(w *world, open openEngine, o engine.Options) (*verifier, erro
 // String is the summary of a proof that holds.
 func (v *verifier) String() string {
 	rep := v.recovery
-	return fmt.Sprintf("verified: %d names, %d entries, %d acknowledgements, %d open steps, %d runs; readers: %d got, %d to come; snapshots: %d states, %d live entries, %d torn checkpoints; recovery: %d files, %d torn, %d tail; digest %s",
-		len(v.w.logs), v.entries, v.w.acks, v.unsure, v.w.opens, v.w.delivered, v.drained, v.states, v.live, v.torn, rep.Files, rep.Torn, rep.Tail, v.sum())
+	return fmt.Sprintf("verified: %d names, %d entries, %d acknowledgements, %d open steps, %d runs; readers: %d got, %d to come; snapshots: %d states, %d live entries, %d torn checkpoints; slots: %d with %d entries, %d given up; recovery: %d files, %d torn, %d tail; digest %s",
+		len(v.w.logs), v.entries, v.w.acks, v.unsure, v.w.opens, v.w.delivered, v.drained, v.states, v.live, v.torn, v.slots, v.held, v.givenUp, rep.Files, rep.Torn, rep.Tail, v.sum())
 }
 
 // sum names all that was found: two proofs of the same directory have the same.
@@ -85,6 +88,9 @@ func observeLogs(e *engine.Engine) (map[engine.UID]found, error) {
 	for l := range e.Logs() {
 		f := found{exists: true, last: l.Last(), hard: l.HardState(), snapshot: newestSnapshot(l), released: engine.EntryID{Index: l.First() - 1}}
 		var err error
+		if f.slots, err = observeSlots(e, l); err != nil {
+			return nil, fmt.Errorf("log %s: %w", l.UID(), err)
+		}
 		if f.released.Term, err = l.Term(f.released.Index); err != nil {
 			return nil, fmt.Errorf("log %s: term of %d: %w", l.UID(), f.released.Index, err)
 		}
