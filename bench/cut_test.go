@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"testing"
@@ -115,10 +116,10 @@ func (c *cutCase) cut(t *testing.T, rng *rand.Rand) {
 	if err == nil {
 		err = tc.run(ctx, w, acks, open(disk), o)
 	}
-	if err != nil {
-		t.Fatalf("%v: torture ended by itself: %v", c, err)
-	}
 	c.journal = acks.text
+	if err != nil {
+		c.fatalf(t, "torture ended by itself: %v", err)
+	}
 	c.cuts++
 }
 
@@ -133,9 +134,17 @@ func (c *cutCase) verify(t *testing.T) *verifier {
 	}
 	v, err := verifyTorture(c.world(t), open(c.disk.Crash(memfs.CrashOptions{Unsynced: memfs.Kept})), o)
 	if err != nil {
-		t.Fatalf("%v: %v", c, err)
+		c.fatalf(t, "%v", err)
 	}
 	return v
+}
+
+// fatalf ends the test, and leaves the journal to be looked at.
+func (c *cutCase) fatalf(t *testing.T, format string, args ...any) {
+	t.Helper()
+	name := filepath.Join(keptDir(t), "acks")
+	err := os.WriteFile(name, c.journal, 0o600)
+	t.Fatalf("%v: %s; journal: %s, %v", c, fmt.Sprintf(format, args...), name, err)
 }
 
 // cutJournal is a journal in memory that ends with the power: an answer counts when it was written before the
