@@ -82,6 +82,7 @@ func (w *world) reading(kind string, f *fields) error {
 		return nil
 	}
 	if kind == "q" || kind == "u" || kind == "g" {
+		w.slots.count(kind)
 		return m.slot(kind, f)
 	}
 	name := f.word()

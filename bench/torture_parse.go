@@ -18,6 +18,7 @@ type world struct {
 	lastOp uint64
 	// Counted for the summary.
 	opens, acks, delivered int
+	slots                  slotCounts
 
 	found map[engine.UID]found // while the S lines are read
 }
@@ -222,8 +223,10 @@ func (w *world) intent(kind string, f *fields) error {
 	case "a":
 		return m.append(op, f)
 	case "n":
+		w.slots.created++
 		add(m.createSlot(op, f))
 	case "x":
+		w.slots.dropped++
 		add(step{kind: stepSlotDrop, name: f.word()})
 	case "s":
 		c := &capture{op: op, kind: f.kind(), at: engine.EntryID{Index: f.index(), Term: f.term()}, size: f.size(), live: f.seq()}

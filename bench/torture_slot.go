@@ -13,8 +13,8 @@ import (
 
 // Bounds of slots under torture: who acknowledges now and then stays below, who does so seldom does not.
 const (
-	tortureSlotBytes = 1 << 20
-	tortureSlotAge   = 500 * time.Millisecond
+	tortureSlotBytes = 192 << 10
+	tortureSlotAge   = 200 * time.Millisecond
 )
 
 // attachSlot goes on at a slot: it makes one, opens a reader at it, or, when it was given up, drops it
@@ -30,14 +30,14 @@ func (o *owner) attachSlot(l *tortureLog, t *tail) error {
 		}
 		return o.createSlot(l, t)
 	}
-	if t.slot != s.op {
-		t.slot, t.lazy = s.op, o.rng.IntN(3) == 0
-	}
 	t.dropping.Store(false)
-	if t.lost.Swap(false) {
+	if lost := t.lost.Swap(false); lost && t.slot == s.op { // else that was another of the name
 		if err := o.givenUp(l, t.name); err != nil {
 			return err
 		}
+	}
+	if t.slot != s.op {
+		t.slot, t.lazy = s.op, o.rng.IntN(3) == 0
 	}
 	if l.state.slots[t.name].givenUp {
 		return o.useless(l, t)
@@ -125,7 +125,7 @@ func (o *owner) useless(l *tortureLog, t *tail) error {
 	if err := l.log.CreateSlot(t.name, l.committed); !errors.Is(err, engine.ErrSlotExists) && !errors.Is(err, engine.ErrCompacted) {
 		return fmt.Errorf("creation over a slot that was given up: %w", err)
 	}
-	if o.rng.IntN(4) == 0 {
+	if o.rng.IntN(32) == 0 {
 		return o.dropSlot(l, t)
 	}
 	return nil
@@ -173,7 +173,7 @@ func (o *owner) observeSlots(l *tortureLog) error {
 func (t *tail) acknowledge() bool {
 	seldom := 3
 	if t.lazy {
-		seldom = 60
+		seldom = 400
 	}
 	if t.rng.IntN(seldom) > 0 {
 		return true

@@ -16,6 +16,24 @@ type slotFacts struct {
 	sure, most engine.Index
 }
 
+// slotCounts is what a journal tells of slots.
+type slotCounts struct{ created, dropped, acked, durable, givenUp int }
+
+func (c *slotCounts) count(kind string) {
+	switch kind {
+	case "q":
+		c.acked++
+	case "u":
+		c.durable++
+	case "g":
+		c.givenUp++
+	}
+}
+
+func (c slotCounts) String() string {
+	return fmt.Sprintf("%d created, %d acknowledged, %d known to be durable, %d given up, %d dropped", c.created, c.acked, c.durable, c.givenUp, c.dropped)
+}
+
 // slotState is a slot as a log should have it.
 type slotState struct {
 	op      uint64 // that created it

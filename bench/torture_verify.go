@@ -52,8 +52,8 @@ func verifyTorture(w *world, open openEngine, o engine.Options) (*verifier, erro
 // String is the summary of a proof that holds.
 func (v *verifier) String() string {
 	rep := v.recovery
-	return fmt.Sprintf("verified: %d names, %d entries, %d acknowledgements, %d open steps, %d runs; readers: %d got, %d to come; snapshots: %d states, %d live entries, %d torn checkpoints; slots: %d with %d entries, %d given up; recovery: %d files, %d torn, %d tail; digest %s",
-		len(v.w.logs), v.entries, v.w.acks, v.unsure, v.w.opens, v.w.delivered, v.drained, v.states, v.live, v.torn, v.slots, v.held, v.givenUp, rep.Files, rep.Torn, rep.Tail, v.sum())
+	return fmt.Sprintf("verified: %d names, %d entries, %d acknowledgements, %d open steps, %d runs; readers: %d got, %d to come; snapshots: %d states, %d live entries, %d torn checkpoints; slots: %d with %d entries, %d given up (of all: %v); recovery: %d files, %d torn, %d tail; digest %s",
+		len(v.w.logs), v.entries, v.w.acks, v.unsure, v.w.opens, v.w.delivered, v.drained, v.states, v.live, v.torn, v.slots, v.held, v.givenUp, v.w.slots, rep.Files, rep.Torn, rep.Tail, v.sum())
 }
 
 // sum names all that was found: two proofs of the same directory have the same.
