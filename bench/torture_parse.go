@@ -192,10 +192,16 @@ func (w *world) written(f *fields) error {
 	err := m.acknowledge(func(p *step) bool {
 		return p.kind == stepEntry && p.index == index && p.entry.term == term
 	})
-	if err != nil || hard == (engine.HardState{}) {
+	if err != nil || hard == (engine.HardState{}) || hard == m.sure.hard {
 		return err
 	}
-	return m.acknowledge(func(p *step) bool { return p.kind == stepHard && p.hard == hard })
+	// One that is set again says nothing new: the event may speak of the first.
+	for i := range m.tail {
+		if p := &m.tail[i]; p.kind == stepHard && p.hard == hard {
+			return m.advance(i + 1)
+		}
+	}
+	return nil
 }
 
 func (w *world) intent(kind string, f *fields) error {
