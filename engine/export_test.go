@@ -84,3 +84,11 @@ func DecodeInstall(payload []byte, id EntryID) (again []byte, segments []Segment
 func EncodeInstall(s Snapshot, segments []Segment, heals bool) ([]byte, error) {
 	return appendInstall(nil, &installation{snap: s, segments: segments, heals: heals})
 }
+
+// AckOf is what a reader of the slot that has the name now does to acknowledge.
+func (l *Log) AckOf(name string) func(Index) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	state := l.slots[name]
+	return func(i Index) error { return l.ackSlotOf(name, state, i) }
+}

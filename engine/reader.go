@@ -169,10 +169,11 @@ func (r *Reader) standing(ctx context.Context) error {
 			return err
 		}
 	}
+	v := l.view.Load() // before slotEnd: what a slot held goes after its end
 	if err := r.slotEnd(); err != nil {
 		return err
 	}
-	if r.pos.Index < r.low(l.view.Load()) {
+	if r.pos.Index < r.low(v) {
 		return l.gap(r.pos.Index + 1)
 	}
 	return nil

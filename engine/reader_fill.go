@@ -92,6 +92,8 @@ func (r *Reader) failed(i Index, err error) error {
 		return nil
 	case errors.Is(err, ErrFilter):
 		r.ended = err
+	case errors.Is(err, ErrCompacted) && r.slotEnd() != nil: // that is why it was released
+		return r.slotEnd()
 	}
 	return r.log.explain(i, err)
 }

@@ -511,7 +511,7 @@ func (r *replay) requeue() error {
 		t := &r.tail[i]
 		if t.table == nil {
 			t.log.mu.Lock()
-			err := t.log.controlLocked(t.fact, t.control)
+			err := t.log.requeueLocked(t.fact, t.control)
 			t.log.mu.Unlock()
 			if err != nil {
 				return err
@@ -521,6 +521,17 @@ func (r *replay) requeue() error {
 		if err := r.e.wal.Append(&t.log.wal, t.table, t.prev, t.index, t.index, t.bytes); err != nil {
 			return r.e.writeError(err)
 		}
+	}
+	return nil
+}
+
+// requeueLocked queues a control record of the tail again.
+func (l *Log) requeueLocked(f pendingFact, c wal.Control) error {
+	if err := l.controlLocked(f, c); err != nil {
+		return err
+	}
+	if state := l.slots[f.slot.Name]; state != nil && f.kind == factSlot && f.change == slotCreated {
+		state.created = l.controls[len(l.controls)-1].seq
 	}
 	return nil
 }

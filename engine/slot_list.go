@@ -33,6 +33,9 @@ func (l *Log) Slots() []SlotInfo {
 	infos := make([]SlotInfo, 0, len(l.durable.claims))
 	for _, s := range l.durable.claims {
 		i := SlotInfo{Name: s.Name, Acked: s.Acked, Invalid: s.Invalid}
+		if state := l.slots[s.Name]; state != nil {
+			i.Acked = later(i.Acked, state.next)
+		}
 		durable, _ := l.durableSlotLocked(s.Name)
 		i.Durable = durable.Acked
 		if !s.Invalid {
