@@ -22,7 +22,7 @@ func (r *Reader) seekSlot(name string) error {
 		l.mu.Unlock()
 		return err
 	}
-	if durable, ok := findSlot(l.durable.slots, name); ok && durable.Acked.Index < s.Acked.Index {
+	if durable, ok := findSlot(l.durable.seldom().slots, name); ok && durable.Acked.Index < s.Acked.Index {
 		s = durable
 	}
 	state.watch.active(l.e.now())

@@ -90,7 +90,7 @@ func (l *Log) OpenSnapshot(s Snapshot) (*SnapshotReader, error) {
 	path := l.snapshotPath(s)
 	l.mu.Lock()
 	listed := false
-	for _, have := range l.durable.snapshots {
+	for _, have := range l.durable.seldom().snapshots {
 		listed = listed || have == s
 	}
 	b := l.broken.Load()
@@ -160,7 +160,7 @@ func (l *Log) Restore(ctx context.Context) (*SnapshotReader, error) {
 func (l *Log) newestContiguous() (Snapshot, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	list := l.durable.snapshots
+	list := l.durable.seldom().snapshots
 	if n := len(list); n > 0 && list[n-1].ID.Index >= l.view.Load().released.Index {
 		return list[n-1], true
 	}
