@@ -5,7 +5,6 @@ import (
 
 	"github.com/rawl-db/rawl/internal/manifest"
 	"github.com/rawl-db/rawl/internal/raftlog"
-	"github.com/rawl-db/rawl/memtable"
 )
 
 // A reset is what an installed snapshot does to a log that does not hold the snapshot's entry: all
@@ -31,7 +30,7 @@ func (l *Log) resetLocked(id EntryID, live *liveSet, segments []raftlog.Segment)
 	}
 	l.setView(&view{
 		released: id, floor: l.durable.floor(id.Index), live: live, segments: segments,
-		chain: []link{{table: memtable.New(id.Index + 1), start: id.Index + 1, prev: id}},
+		chain: []link{{table: l.e.tables.New(id.Index + 1), start: id.Index + 1, prev: id}},
 	})
 	l.last, l.base = id, l.durable.released
 	l.cuts++

@@ -362,7 +362,7 @@ func (l *Log) chargeLocked(bytes int64) {
 // wholly above: it stays charged, because the WAL may still have to read them.
 func (l *Log) beginTableLocked(prev EntryID) (t *memtable.Table, cut int64) {
 	old := l.view.Load()
-	t = memtable.New(prev.Index + 1)
+	t = l.e.tables.New(prev.Index + 1)
 	l.setView(old.push(t, prev))
 	for _, k := range old.chain {
 		if k.start > prev.Index {

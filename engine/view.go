@@ -196,8 +196,12 @@ func (v *view) standing(last EntryID, table wal.Source) EntryID {
 
 // withSegments returns the view with a new list of segments.
 func (v *view) withSegments(segments []raftlog.Segment) *view {
+	segments = keepAbove(v.floor, v.live).segments(segments)
+	if len(segments) == 0 && len(v.segments) == 0 {
+		return v
+	}
 	n := *v
-	n.segments = keepAbove(v.floor, v.live).segments(segments)
+	n.segments = segments
 	return &n
 }
 
