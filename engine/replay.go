@@ -25,6 +25,7 @@ type replay struct {
 	// The file being read: what its flush will need.
 	order  []*Log
 	shares map[*Log]*wal.SealedLog
+	shared *wal.SealedLog // the share returned last, which saves look-ups; nil for none
 	// doubts are losses that may or may not have hit a log: later proof of continuity ends one.
 	doubts map[*Log]*doubt
 	ended  *wal.Loss // the end of the last file cannot be told
@@ -468,17 +469,21 @@ func (r *replay) settleDoubts() error {
 }
 
 func (r *replay) beginFile() {
-	r.order, r.shares = nil, make(map[*Log]*wal.SealedLog)
+	r.order, r.shares, r.shared = nil, make(map[*Log]*wal.SealedLog), nil
 }
 
 // share returns what the flush of the file being read will need to know of the log.
 func (r *replay) share(l *Log) *wal.SealedLog {
+	if r.shared != nil && r.shared.Log == &l.wal {
+		return r.shared
+	}
 	s := r.shares[l]
 	if s == nil {
 		s = &wal.SealedLog{Log: &l.wal}
 		r.shares[l] = s
 		r.order = append(r.order, l)
 	}
+	r.shared = s
 	return s
 }
 
