@@ -146,7 +146,7 @@ func (c *compactor) keep() keep {
 	t.base = m
 	t.settleAgain(m.AsOf)
 	d := c.log.durableNow()
-	return keepAbove(d.floor(t.base.Released.Index), d.live)
+	return keepAbove(d.floor(t.base.Released.Index), d.seldom().live)
 }
 
 // measure finds out what is needed of the next segments, and chooses groups after the last.

@@ -53,7 +53,7 @@ func (l *Log) Dir() string { return l.e.logDir(l.id) }
 func (l *Log) Installed() (segments []Segment) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, in := range l.durable.installs {
+	for _, in := range l.durable.seldom().installs {
 		segments = append(segments, in.segments...)
 	}
 	return segments

@@ -28,18 +28,18 @@ type flushTask struct {
 // them is released. And what follows a reset is not true of the log before.
 func (t *flushTask) settle(facts *durableFacts, asOf raftlog.Batch) {
 	b := &t.base
-	b.Snapshots, b.Slots, b.SlotsAsOf = facts.snapshots, facts.slots, facts.slotsAsOf
+	b.Snapshots, b.Slots, b.SlotsAsOf = facts.seldom().snapshots, facts.seldom().slots, facts.seldom().slotsAsOf
 	if len(b.Slots) == 0 {
 		b.SlotsAsOf = 0
 	}
-	if facts.resetAt <= asOf && (facts.live == nil || facts.liveSince <= asOf) {
+	if facts.seldom().resetAt <= asOf && (facts.seldom().live == nil || facts.seldom().liveSince <= asOf) {
 		released := facts.released
 		if facts.releasedSince > asOf {
 			released = facts.floorID(released)
 		}
 		b.Released = later(b.Released, released)
 	}
-	b.Segments = keepAbove(facts.floor(b.Released.Index), facts.live).segments(b.Segments)
+	b.Segments = keepAbove(facts.floor(b.Released.Index), facts.seldom().live).segments(b.Segments)
 }
 
 // cut applies the file's lowest truncation to what earlier files left.

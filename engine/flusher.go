@@ -436,7 +436,7 @@ func (e *Engine) manifestLog(l *Log) manifest.Log {
 // done takes the file out of service.
 func (f *flusher) done(j *flushJob) {
 	f.mu.Lock()
-	f.mu.sealed = slices.Delete(f.mu.sealed, 0, 1) // which forgets the tables that it names
+	f.mu.sealed = slices.Delete(f.mu.sealed, 0, 1) // and lets go of what the file had of each log
 	f.answerLocked()
 	f.mu.Unlock()
 	f.e.budget.sealed.Add(-j.file.Bytes)

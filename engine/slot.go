@@ -132,7 +132,7 @@ func (l *Log) createSlotLocked(s raftlog.Slot, lazy bool) error {
 	if err := l.usable(); err != nil {
 		return err
 	}
-	claims := l.durable.claims
+	claims := l.durable.seldom().claims
 	if _, exists := findSlot(claims, s.Name); exists {
 		return fmt.Errorf("%w: %s of log %s", ErrSlotExists, s.Name, l.uid)
 	}
@@ -149,7 +149,7 @@ func (l *Log) createSlotLocked(s raftlog.Slot, lazy bool) error {
 func (l *Log) leavingLocked() Index {
 	i := l.view.Load().released.Index
 	for k := range l.controls {
-		if f := &l.controls[k]; f.kind == factSnapshot && f.snap.Kind == KindSnapshot {
+		if f := &l.controls[k]; f.kind == factSnapshot && f.more.snap.Kind == KindSnapshot {
 			i = max(i, f.id.Index)
 		}
 	}
@@ -158,7 +158,7 @@ func (l *Log) leavingLocked() Index {
 
 // changeSlotLocked queues a change of a slot and lets the newest positions show it.
 func (l *Log) changeSlotLocked(change slotChange, s raftlog.Slot, lazy bool) error {
-	err := l.controlLocked(pendingFact{kind: factSlot, change: change, slot: s}, slotControl(change, s, lazy))
+	err := l.controlLocked(pendingFact{kind: factSlot, more: &pendingMore{change: change, slot: s}}, slotControl(change, s, lazy))
 	if err != nil {
 		return err
 	}
@@ -175,12 +175,13 @@ func (l *Log) durableSlotLocked(name string) (s raftlog.Slot, ok bool) {
 	if state := l.slots[name]; state == nil || state.created > l.done {
 		return s, false
 	}
-	return findSlot(l.durable.slots, name)
+	return findSlot(l.durable.seldom().slots, name)
 }
 
 // claimLocked makes the newest positions follow a change.
 func (l *Log) claimLocked(change slotChange, s raftlog.Slot) {
-	l.durable.claims = changeSlots(l.durable.claims, change, s)
+	rare := l.durable.change()
+	rare.claims = changeSlots(rare.claims, change, s)
 	state := l.slots[s.Name]
 	switch {
 	case change == slotCreated:
@@ -199,7 +200,8 @@ func (l *Log) claimLocked(change slotChange, s raftlog.Slot) {
 
 // adoptSlots takes over the slots that the manifest has. It is for recovery.
 func (l *Log) adoptSlots(slots []raftlog.Slot, asOf raftlog.Batch) {
-	l.durable.slots, l.durable.slotsAsOf = slots, asOf
+	rare := l.durable.change()
+	rare.slots, rare.slotsAsOf = slots, asOf
 	for _, s := range slots {
 		l.claimLocked(slotCreated, s)
 		if s.Invalid {
@@ -234,7 +236,7 @@ func (l *Log) slotLocked(name string) (raftlog.Slot, error) {
 
 // claimOfLocked is slotLocked for who reads: a failed engine still serves that.
 func (l *Log) claimOfLocked(name string) (raftlog.Slot, error) {
-	s, ok := findSlot(l.durable.claims, name)
+	s, ok := findSlot(l.durable.seldom().claims, name)
 	if !ok {
 		return s, fmt.Errorf("%w: %s of log %s", ErrNoSlot, shortName(name), l.uid)
 	}
@@ -312,12 +314,13 @@ func (l *Log) ackSlot(name string, of *slotState, to EntryID) error {
 
 // settleSlotLocked makes a change of a slot count: its record is durable.
 func (l *Log) settleSlotLocked(f *pendingFact, batch raftlog.Batch) {
-	l.durable.slots = changeSlots(l.durable.slots, f.change, f.slot)
-	l.durable.slotsAsOf = batch
-	if state := l.slots[f.slot.Name]; state != nil && f.change == slotAcked && state.queued > 0 {
+	change, s := f.more.change, f.more.slot
+	rare := l.durable.change()
+	rare.slots, rare.slotsAsOf = changeSlots(rare.slots, change, s), batch
+	if state := l.slots[s.Name]; state != nil && change == slotAcked && state.queued > 0 {
 		state.queued--
 		if next := state.next; next.Index > 0 && state.ended.Load() == nil {
-			s := raftlog.Slot{Name: f.slot.Name, Acked: next}
+			s := raftlog.Slot{Name: s.Name, Acked: next}
 			if l.changeSlotLocked(slotAcked, s, true) == nil { // else it goes with a later one
 				state.queued++
 				state.next = EntryID{}

@@ -114,7 +114,7 @@ func (w *walker) fill(slots []slot, entries []raftlog.Entry, i raftlog.Index) in
 			continue
 		}
 		if s.chunk != number || mem == nil {
-			if w.chunk = w.tail.chunk(s.chunk); w.chunk == nil {
+			if w.chunk = w.tail.lend(s.chunk); w.chunk == nil {
 				return k
 			}
 			w.number, number, mem = s.chunk, s.chunk, w.chunk.mem
@@ -166,7 +166,7 @@ func (w *walker) payload(s *slot) (data []byte, ok bool) {
 		return nil, true
 	}
 	if w.chunk == nil || w.number != s.chunk {
-		if w.chunk = w.tail.chunk(s.chunk); w.chunk == nil {
+		if w.chunk = w.tail.lend(s.chunk); w.chunk == nil {
 			return nil, false
 		}
 		w.number = s.chunk
