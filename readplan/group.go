@@ -29,7 +29,7 @@ type group struct {
 	places   []uint32 // positions in reads, by place on disk
 	unsorted bool     // places are not in their order yet
 	pieces   []piece
-	arena    []byte // of the pieces, aligned
+	arena    *arena // of the pieces; nil before the first
 	cost     int    // bytes that the pieces may take
 }
 
@@ -64,7 +64,8 @@ func (g *group) reset() {
 	clear(g.pieces)
 	g.items, g.files, g.reads, g.places, g.pieces = nil, g.files[:0], g.reads[:0], g.places[:0], g.pieces[:0]
 	g.next, g.read, g.cost, g.unsorted = 0, 0, 0, false
-	if cap(g.arena) > 2*groupBytes {
+	if g.arena.size() > 2*groupBytes {
+		g.arena.release()
 		g.arena = nil
 	}
 }
@@ -125,7 +126,7 @@ func (g *group) open(b *body, at uint32) int {
 
 // cut makes the pieces: entries by place, joined over gaps of at most gap bytes, in the order in
 // which they are asked for.
-func (g *group) cut(gap int64) {
+func (g *group) cut(fs vfs.FS, gap int64) {
 	if g.unsorted {
 		slices.SortFunc(g.places, func(x, y uint32) int { return g.compare(&g.reads[x], &g.reads[y]) })
 	}
@@ -136,7 +137,7 @@ func (g *group) cut(gap int64) {
 		g.pieces = append(g.pieces, p)
 		k += n
 	}
-	g.allot(need)
+	g.allot(fs, need)
 }
 
 // compare orders entries by their places on disk.
@@ -204,14 +205,15 @@ func (g *group) entry(w *wanted, i raftlog.Index) (raftlog.Entry, error) {
 }
 
 // allot gives the pieces their buffers, need bytes in all.
-func (g *group) allot(need int) {
-	if len(g.arena) < need {
-		g.arena = segment.AlignedBuffer(need)
+func (g *group) allot(fs vfs.FS, need int) {
+	if g.arena.size() < need {
+		g.arena.release()
+		g.arena = newArena(fs, need)
 	}
 	at := 0
 	for k := range g.pieces {
 		p := &g.pieces[k]
-		p.op.Buf = g.arena[at : at+p.have : at+p.have]
+		p.op.Buf = g.arena.buf[at : at+p.have : at+p.have]
 		at += alignUp(p.have)
 		p.have = 0
 	}

@@ -15,6 +15,7 @@ type lane struct {
 	pending []*piece // to be submitted, in this order
 	flying  int
 	done    [maxDepth]*vfs.Op
+	left    []*arena // of a queue that failed; entries handed out may still lie there
 }
 
 // start takes over a group's pieces and begins to read them.
@@ -74,7 +75,7 @@ func (l *lane) advance(least int) {
 // fail gives the queue up. What was in flight may still be written to: its buffers are not
 // touched again.
 func (l *lane) fail() {
-	_ = l.q.Close() // its failure is answered by reading without it
+	running := l.q.Close() != nil // its failure is answered by reading without it
 	l.q, l.flying, l.pending = nil, 0, nil
 	for n := range l.groups {
 		g := &l.groups[n]
@@ -83,6 +84,10 @@ func (l *lane) fail() {
 				p.op, p.state, p.have = vfs.Op{}, pieceDone, 0 // its entries are read one by one
 			}
 		}
+		if running {
+			g.arena.leak()
+		}
+		l.left = append(l.left, g.arena)
 		g.arena = nil
 	}
 }

@@ -70,7 +70,7 @@ func (r *run) begin(g *group) *group {
 		}
 	}
 	g.items, r.items = r.items[:n], r.items[n:]
-	g.cut(r.b.o.gap())
+	g.cut(r.b.x.o.FS, r.b.o.gap())
 	r.lane.start(g)
 	return g
 }
