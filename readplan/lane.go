@@ -1,10 +1,6 @@
 package readplan
 
-import (
-	"slices"
-
-	"github.com/rawl-db/rawl/internal/vfs"
-)
+import "github.com/rawl-db/rawl/internal/vfs"
 
 // lane is what one execution at a time needs to read: a queue, and two groups with their buffers,
 // the one that is handed out and the one that is read ahead.
@@ -135,11 +131,7 @@ func (p *piece) finish(n int, err error) {
 	}
 }
 
-// bytes returns what was read at a place of the file, ok is false when it was not.
-func (p *piece) bytes(off int64, n int) (data []byte, ok bool) {
-	at := int(off - p.op.Off)
-	if at+n > p.have {
-		return nil, false
-	}
-	return slices.Clip(p.op.Buf[at : at+n]), true
+// from returns what was read from a place of the file on, which lies in the piece.
+func (p *piece) from(off int64) []byte {
+	return p.op.Buf[min(int(off-p.op.Off), p.have):p.have]
 }
