@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"iter"
+	"math"
 
 	"github.com/rawl-db/rawl/internal/segment"
 	"github.com/rawl-db/rawl/memtable"
@@ -104,7 +105,7 @@ func (b *batcher) planned(i Index) (next Index) {
 
 func (b *batcher) table(t *memtable.Table, i, last Index) (next Index) {
 	for i <= last && !b.stopped {
-		n := fillTable(t, i, b.entries[:min(Index(len(b.entries)), last-i+1)], nil)
+		n, _ := fillTable(t, i, b.entries[:min(Index(len(b.entries)), last-i+1)], nil, math.MaxInt)
 		if n == 0 {
 			break
 		}

@@ -111,29 +111,14 @@ func (r *Reader) fillMemory(v *view, first, last Index) (found bool, err error) 
 		if room := uint64(last-first) + 1; uint64(n) > room {
 			n = int(room)
 		}
-		n = fillTable(link.table, first, w.entries[:n], w.crcs[:n])
-		w.keep(w.affordable(n))
+		n, w.bytes = fillTable(link.table, first, w.entries[:n], w.crcs[:n], w.budget)
+		w.keep(n)
 		if n == 0 {
 			return false, nil
 		}
 		return true, r.sift()
 	}
 	return false, nil
-}
-
-// affordable returns how many of the first n entries the budget allows, at least one.
-func (w *window) affordable(n int) int {
-	bytes := 0
-	for k := range w.entries[:n] {
-		b := bytes + len(w.entries[k].Data)
-		if b > w.budget && k > 0 {
-			n = k
-			break
-		}
-		bytes = b
-	}
-	w.bytes = bytes
-	return n
 }
 
 // sift leaves in the window what passes the sieve. An error counts when it is met at the

@@ -72,35 +72,40 @@ func (t *Table) Each(first, last raftlog.Index, fn func(e raftlog.Entry, crc uin
 	}
 }
 
-// Fill is Each into slices: from first on it sets entries[k] and crcs[k] until the
-// shorter of both is full or an entry is not held, and returns how many it set. crcs is nil when
-// nobody asks for them.
-func (t *Table) Fill(first raftlog.Index, entries []raftlog.Entry, crcs []uint32) int {
+// Fill is Each into slices: from first on it sets entries[k] and crcs[k] until the shorter of both
+// is full, an entry is not held, or their payloads would exceed budget, in bytes; a longer entry comes
+// alone. It returns how many it set, and the bytes of their payloads. crcs is nil when nobody asks
+// for them.
+func (t *Table) Fill(first raftlog.Index, entries []raftlog.Entry, crcs []uint32, budget int) (n, bytes int) {
 	if crcs != nil {
 		entries = entries[:min(len(entries), len(crcs))]
 	}
 	w, i := t.walk(first, MaxIndex)
-	done := 0
-	for done < len(entries) {
-		slots := w.slots(i + raftlog.Index(done))
-		slots = slots[:min(len(slots), len(entries)-done)]
-		n := w.fill(slots, entries[done:], i+raftlog.Index(done))
+	for n < len(entries) && bytes <= budget {
+		slots := w.slots(i + raftlog.Index(n))
+		slots = slots[:min(len(slots), len(entries)-n)]
+		var rest []uint32
 		if crcs != nil {
-			for k := range slots[:n] {
-				crcs[done+k] = slots[k].crc
-			}
+			rest = crcs[n : n+len(slots)]
 		}
-		done += n
-		if n == 0 || n < len(slots) {
+		k, more := w.fill(slots, entries[n:], rest, i+raftlog.Index(n))
+		n += k
+		bytes += more
+		if k == 0 || k < len(slots) {
 			break
 		}
 	}
-	return done
+	for bytes > budget && n > 1 {
+		n--
+		bytes -= len(entries[n].Data)
+	}
+	return n, bytes
 }
 
-// fill sets the entries of slots, the first of which is that of i, until one was released. Its
-// loop is the whole cost of reading in batches: what it needs of the walker it keeps in locals.
-func (w *walker) fill(slots []slot, entries []raftlog.Entry, i raftlog.Index) int {
+// fill sets the entries of slots, the first of which is that of i, until one was released, and
+// crcs unless they are nil. It returns how many, and the bytes of their payloads. Its loop is the
+// whole cost of reading in batches: what it needs of the walker it keeps in locals.
+func (w *walker) fill(slots []slot, entries []raftlog.Entry, crcs []uint32, i raftlog.Index) (n, bytes int) {
 	entries = entries[:len(slots)]
 	number, mem := w.number, []byte(nil)
 	if w.chunk != nil {
@@ -109,20 +114,24 @@ func (w *walker) fill(slots []slot, entries []raftlog.Entry, i raftlog.Index) in
 	for k := range slots {
 		s, e := &slots[k], &entries[k]
 		e.Index, e.Term, e.Type = i+raftlog.Index(k), s.term, s.kind
+		if k < len(crcs) {
+			crcs[k] = s.crc
+		}
 		if s.length == 0 {
 			e.Data = nil
 			continue
 		}
 		if s.chunk != number || mem == nil {
 			if w.chunk = w.tail.chunk(s.chunk); w.chunk == nil {
-				return k
+				return k, bytes
 			}
 			w.number, number, mem = s.chunk, s.chunk, w.chunk.mem
 		}
 		end := s.offset + s.length
 		e.Data = mem[s.offset:end:end]
+		bytes += int(s.length)
 	}
-	return len(slots)
+	return len(slots), bytes
 }
 
 // walker visits consecutive slots of one tail with one directory lookup per block
