@@ -15,7 +15,8 @@ const (
 )
 
 // ReadBatches is ReadRange in batches of up to 256 entries: much less work per entry. Slice and
-// data are valid until the next batch. The sequence ends early with an empty batch and an error.
+// data are valid until the next batch or the end of the iteration: their memory may be gone
+// afterwards. The sequence ends early with an empty batch and an error.
 func (l *Log) ReadBatches(first, last Index) iter.Seq2[[]Entry, error] {
 	return func(yield func([]Entry, error) bool) {
 		if first > last {

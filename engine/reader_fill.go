@@ -19,7 +19,7 @@ type window struct {
 }
 
 const (
-	firstWindow = 16 // entries of a reader's first step; a full one doubles the next
+	firstWindow = 16 // entries of a reader's first step; a full one makes the next four times as long
 	entryBytes  = 48 // of an Entry itself, in memory
 )
 
@@ -27,7 +27,7 @@ const (
 func (w *window) begin(most int) {
 	n := cap(w.entries)
 	if n == 0 || len(w.entries) == n && n < most {
-		n = min(max(firstWindow, 2*n), most)
+		n = min(max(firstWindow, 4*n), most)
 		w.entries, w.crcs = make([]Entry, n), make([]uint32, n)
 	}
 	w.entries, w.crcs, w.bytes = w.entries[:n], w.crcs[:n], 0

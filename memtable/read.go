@@ -103,14 +103,50 @@ func (t *Table) Fill(first raftlog.Index, entries []raftlog.Entry, crcs []uint32
 }
 
 // fill sets the entries of slots, the first of which is that of i, until one was released, and
-// crcs unless they are nil. It returns how many, and the bytes of their payloads. Its loop is the
-// whole cost of reading in batches: what it needs of the walker it keeps in locals.
+// crcs unless they are nil. It returns how many, and the bytes of their payloads.
 func (w *walker) fill(slots []slot, entries []raftlog.Entry, crcs []uint32, i raftlog.Index) (n, bytes int) {
-	entries = entries[:len(slots)]
-	number, mem := w.number, []byte(nil)
-	if w.chunk != nil {
-		mem = w.chunk.mem
+	for n < len(slots) {
+		k := oneChunk(slots[n:])
+		var mem []byte
+		if s := &slots[n]; s.length > 0 {
+			if w.chunk == nil || w.number != s.chunk {
+				if w.chunk = w.tail.chunk(s.chunk); w.chunk == nil {
+					return n, bytes
+				}
+				w.number = s.chunk
+			}
+			mem = w.chunk.mem
+		}
+		var rest []uint32
+		if crcs != nil {
+			rest = crcs[n:]
+		}
+		bytes += set(slots[n:n+k], entries[n:], rest, mem, i+raftlog.Index(n))
+		n += k
 	}
+	return n, bytes
+}
+
+// oneChunk returns how many of the first slots, which are not none, have their payloads in one chunk,
+// or have none. Chunks are in the order of the indexes they hold, so the last slot answers for all,
+// as a rule.
+func oneChunk(slots []slot) int {
+	first, last := &slots[0], &slots[len(slots)-1]
+	if first.length > 0 && last.length > 0 && first.chunk == last.chunk {
+		return len(slots)
+	}
+	for k := range slots {
+		if s := &slots[k]; (s.length > 0) != (first.length > 0) || s.length > 0 && s.chunk != first.chunk {
+			return k
+		}
+	}
+	return len(slots)
+}
+
+// set sets the entries of slots, whose payloads are all in mem, and crcs unless they are nil, and
+// returns the bytes of the payloads. Its loop is the whole cost of reading in batches.
+func set(slots []slot, entries []raftlog.Entry, crcs []uint32, mem []byte, i raftlog.Index) (bytes int) {
+	entries = entries[:len(slots)]
 	for k := range slots {
 		s, e := &slots[k], &entries[k]
 		e.Index, e.Term, e.Type = i+raftlog.Index(k), s.term, s.kind
@@ -121,17 +157,11 @@ func (w *walker) fill(slots []slot, entries []raftlog.Entry, crcs []uint32, i ra
 			e.Data = nil
 			continue
 		}
-		if s.chunk != number || mem == nil {
-			if w.chunk = w.tail.chunk(s.chunk); w.chunk == nil {
-				return k, bytes
-			}
-			w.number, number, mem = s.chunk, s.chunk, w.chunk.mem
-		}
 		end := s.offset + s.length
 		e.Data = mem[s.offset:end:end]
 		bytes += int(s.length)
 	}
-	return len(slots), bytes
+	return bytes
 }
 
 // walker visits consecutive slots of one tail with one directory lookup per block

@@ -70,7 +70,8 @@ func (p *Plan) Len() int { return p.b.n }
 // bytes that do not verify, the engine's ErrClosed for what is on disk after Close, or an error of
 // the device. An error with index 0 ends the sequence: ctx's cause, or ErrPlanClosed.
 //
-// Data must not be modified and is valid until the next entry: copy it to keep it. The iteration
+// Data must not be modified and is valid until the next entry or the end of the iteration: its memory
+// may be gone afterwards, copy it to keep it. The iteration
 // blocks for reads; it looks at ctx before it waits. Leaving it early waits for the reads in flight.
 func (p *Plan) Execute(ctx context.Context) iter.Seq2[raftlog.Entry, error] {
 	return func(yield func(raftlog.Entry, error) bool) {
@@ -105,7 +106,7 @@ func (p *Plan) Execute(ctx context.Context) iter.Seq2[raftlog.Entry, error] {
 const maxBatch = 256
 
 // Batches is Execute in batches of up to 256 entries and 8 MiB, or one larger entry. Slice and
-// data are valid until the next batch. With an error the batch is the one entry that it concerns,
+// data are valid until the next batch or the end of the iteration. With an error the batch is the one entry that it concerns,
 // of which only the index is set, or empty when the sequence ends with it.
 func (p *Plan) Batches(ctx context.Context) iter.Seq2[[]raftlog.Entry, error] {
 	return func(yield func([]raftlog.Entry, error) bool) {
