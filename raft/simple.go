@@ -51,8 +51,18 @@ func Simple[S any](f Fold[S]) (func() Machine, error) {
 		if f.New != nil {
 			m.state = f.New()
 		}
+		if f.Event != nil {
+			return simpleEvents[S]{m}
+		}
 		return m
 	}, nil
+}
+
+// simpleEvents is a simple machine that hears of events.
+type simpleEvents[S any] struct{ *simple[S] }
+
+func (m simpleEvents[S]) ApplyEvent(ctx *ApplyContext, event Event) {
+	m.state = m.fold.Event(ctx, m.state, event)
 }
 
 // simple is the machine of a Fold.
@@ -64,12 +74,6 @@ type simple[S any] struct {
 func (m *simple[S]) Apply(ctx *ApplyContext, command []byte) (reply []byte) {
 	m.state, reply = m.fold.Apply(ctx, m.state, command)
 	return reply
-}
-
-func (m *simple[S]) ApplyEvent(ctx *ApplyContext, event Event) {
-	if m.fold.Event != nil {
-		m.state = m.fold.Event(ctx, m.state, event)
-	}
 }
 
 func (m *simple[S]) Snapshot() View {
