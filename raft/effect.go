@@ -187,6 +187,10 @@ func (e *Effects) add(x Effect) {
 	e.list = append(e.list, x)
 }
 
+// Asked returns what was asked for so far, without what would not be carried out in any case, and an error that
+// wraps ErrEffect when something was impossible. The slice is valid as long as e is.
+func (e *Effects) Asked() ([]Effect, error) { return e.list, e.bad }
+
 // refuse notes an impossible effect. It does so in every role: a fault shows on all members at the same entry.
 func (e *Effects) refuse(format string, args ...any) {
 	if e.bad == nil {

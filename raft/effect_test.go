@@ -259,3 +259,20 @@ func TestEffectKindNames(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestApplyContextByHand(t *testing.T) {
+	for role, want := range map[Role]int{RoleReplay: 0, RoleFollower: 1, RoleLeader: 2} {
+		ctx := NewApplyContext(Meta{Index: 7}, role)
+		ctx.Timer("t", 1)
+		ctx.Checkpoint()
+		asked, err := ctx.Asked()
+		if len(asked) != want || err != nil || want > 0 && asked[0].Index != 7 {
+			t.Errorf("role %d: %+v, %v", role, asked, err)
+		}
+	}
+	ctx := NewApplyContext(Meta{Index: 7}, RoleFollower)
+	ctx.Timer("", 1)
+	if _, err := ctx.Asked(); !errors.Is(err, ErrEffect) {
+		t.Errorf("%v", err)
+	}
+}

@@ -60,6 +60,14 @@ type ApplyContext struct {
 	Effects
 }
 
+// NewApplyContext returns a context for calling a machine by hand, as tests do that are not content with
+// replies: ctx.Asked returns the effects. The role is that of the member.
+func NewApplyContext(meta Meta, role Role) *ApplyContext {
+	ctx := &ApplyContext{Meta: meta}
+	ctx.begin(role, meta.Index)
+	return ctx
+}
+
 // EventApplier is a Machine that hears of what is committed beside its users' commands.
 type EventApplier interface {
 	// ApplyEvent applies an Event as Apply does a command. A machine that uses timers or monitors has

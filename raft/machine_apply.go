@@ -38,7 +38,6 @@ type Applier struct {
 	// Used anew for each call.
 	ctx     ApplyContext
 	command Command
-	out     []Effect
 	pending []AuxEvent // what the AuxHandler is about to hear of
 
 	watched map[SessionID]bool // sessions that the AuxHandler monitors

@@ -10,32 +10,34 @@ import (
 // finish returns the effects that this member has to carry out of those that the last call asked for. What is for the
 // AuxHandler it carries out itself.
 func (a *Applier) finish() ([]Effect, error) {
-	clear(a.out)
-	a.out = a.out[:0]
-	a.collect(a.ctx.Effects.list)
+	e := &a.ctx.Effects
+	keep := a.collect(e.list[:0], e.list)
+	clear(e.list[len(keep):])
 	for i := 0; i < len(a.pending); i++ { // what an aux event asks for may add to pending
 		list, _, refusal, err := a.aux(a.pending[i])
 		if err != nil {
 			return nil, a.fail(err)
 		}
 		if refusal == nil || !errors.Is(refusal, ErrNoAux) {
-			a.collect(list)
+			keep = a.collect(keep, list)
 		}
 	}
 	clear(a.pending)
 	a.pending = a.pending[:0]
-	return a.out, nil
+	e.list = keep
+	return keep, nil
 }
 
-// collect takes over the effects that are for this member.
-func (a *Applier) collect(list []Effect) {
+// collect appends those effects to keep that are for this member, and returns it. keep may be the beginning of list.
+func (a *Applier) collect(keep, list []Effect) []Effect {
 	role := a.state.role()
 	for i := range list {
 		e := &list[i]
 		if a.resolve(e) && a.place.realises(e, role) {
-			a.out = append(a.out, *e)
+			keep = append(keep, *e)
 		}
 	}
+	return keep
 }
 
 // resolve carries out what the Applier does itself, finds the node of a session that is sent something, and reports
