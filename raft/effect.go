@@ -56,7 +56,7 @@ const (
 )
 
 // Effect is one thing that a machine asks for, as data. Which fields count depends on Kind; all
-// others are zero. Slices and functions belong to whoever carries the effect out.
+// others are zero. Slices may be kept, and must not be changed: replies of sessions are in the table too.
 type Effect struct {
 	Kind EffectKind
 	// Index is the entry whose application asked for it, 0 when a role, a tick or the aux handler did. A timer

@@ -53,7 +53,7 @@ func TestEffectsRealised(t *testing.T) {
 	for _, tc := range asked {
 		m := &scripted{apply: func(ctx *ApplyContext, _ []byte) []byte { tc.ask(&ctx.Effects); return nil }}
 		r := newReplica(t, m)
-		r.place.VoterOn = votersHereAndThere
+		r.place.VoterOn, r.place.MemberOn = votersHereAndThere, votersHereAndThere
 		got := ""
 		for _, who := range []string{"L", "F", "R"} {
 			r.enter(states[who])
@@ -74,8 +74,15 @@ func TestEffectsRealised(t *testing.T) {
 	}})
 	r.place.VoterOn = func(n NodeID) bool { return n == "there" }
 	r.enter(StateFollower)
-	if got := r.apply(Command{Kind: KindUser}); len(got) != 0 {
+	r.place.MemberOn = votersHereAndThere
+	c := Command{Kind: KindUser, Reply: ReplyFromMember, ReplyNode: "here", Origin: Origin{Node: "caller"}}
+	if got := r.apply(c); !slices.Equal(kinds(got), []EffectKind{EffectReply}) {
 		t.Errorf("a member that does not vote carries out %+v", got)
+	}
+	r.place.Node = "there"
+	r.enter(StateLeader)
+	if got := r.apply(c); !slices.Equal(kinds(got), []EffectKind{EffectSendMsg}) {
+		t.Errorf("the leader carries out %+v", got)
 	}
 }
 

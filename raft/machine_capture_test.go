@@ -259,3 +259,41 @@ func TestSnapshotInstalled(t *testing.T) {
 		t.Errorf("a follower's effects %+v", got)
 	}
 }
+
+// badView does what a View may do wrong.
+type badView struct{ lies bool }
+
+func (v badView) WriteTo(w io.Writer) (int64, error) {
+	n, err := w.Write([]byte("state"))
+	if !v.lies {
+		panic("no")
+	}
+	return int64(n) + 1, err
+}
+
+func (v badView) Close() error { panic("no") }
+
+func TestCaptureBadView(t *testing.T) {
+	for _, lies := range []bool{false, true} {
+		c := &Capture{At: EntryID{Index: 7}, View: badView{lies}}
+		n, err := c.WriteTo(io.Discard)
+		var failed *MachineError
+		if !errors.As(err, &failed) || failed.Op != "View.WriteTo" || failed.Index != 7 || n != 5 {
+			t.Errorf("%d bytes, %v", n, err)
+		}
+		if err := c.Close(); !errors.Is(err, ErrMachine) {
+			t.Errorf("close: %v", err)
+		}
+	}
+	c := &Capture{View: strings.NewReader("state")}
+	if n, err := c.WriteTo(iotestFull{}); n != 0 || err != io.ErrShortWrite {
+		t.Errorf("a full device: %d bytes, %v", n, err)
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+type iotestFull struct{}
+
+func (iotestFull) Write([]byte) (int, error) { return 0, io.ErrShortWrite }

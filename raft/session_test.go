@@ -331,3 +331,43 @@ func TestSessionActivity(t *testing.T) {
 		}
 	}
 }
+
+// Any goroutine may ask for admission while entries are applied: what it is told was true then.
+func TestSessionAdmitBeside(t *testing.T) {
+	r := newReplica(t, &scripted{})
+	s := r.ask(open("a", 1)).Session
+	stop, asked := make(chan struct{}), make(chan int)
+	go func() { // ends when stop is closed; the test waits for asked
+		n, low := 0, uint64(1)
+		for {
+			a, err := r.Admit(SessionHeader{ID: s, Sequence: low, LowestUnacked: low}, Normal)
+			if err != nil && !errors.Is(err, ErrStale) {
+				t.Errorf("number %d: %v", low, err)
+			}
+			if a.Answered && string(a.Reply) != fmt.Sprintf("x at %d", low+1) {
+				t.Errorf("number %d is answered %q", low, a.Reply)
+			}
+			if a.Answered || err != nil {
+				low++
+			}
+			n++
+			r.Sessions()
+			if err := r.AdmitOpen(OpenID{2}); err != nil {
+				t.Error(err)
+			}
+			select {
+			case <-stop:
+				asked <- n
+				return
+			default:
+			}
+		}
+	}()
+	for n := uint64(1); n <= 3000; n++ {
+		r.ask(numbered(s, Normal, n, max(n, 8)-7, "x"))
+	}
+	close(stop)
+	if n := <-asked; n == 0 {
+		t.Error("nothing was asked")
+	}
+}
