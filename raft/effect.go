@@ -51,7 +51,8 @@ const (
 	ForMachine MonitorOwner = iota
 	// ForAux has the AuxHandler of this member alone hear of it.
 	ForAux
-	// ForSessions is not for machines: the leader watches the nodes that own sessions, to expire them.
+	// ForSessions is not for machines: the leader watches the nodes that own sessions, to expire them. When an expiry
+	// spared a session that had been active, Demonitor and Monitor come together: the leader judges anew.
 	ForSessions
 )
 

@@ -117,6 +117,17 @@ func (a *Applier) Known() uint64 { return a.known }
 // Time is the time of the last entry applied, in milliseconds since 1970 (UTC); it never falls.
 func (a *Applier) Time() int64 { return a.time }
 
+// restingEffects is how many effects' memory an Applier keeps while it rests.
+const restingEffects = 8
+
+// Rest gives back the memory that a burst of effects has left behind. Call it when nothing is left to apply.
+func (a *Applier) Rest() {
+	if cap(a.ctx.Effects.list) > restingEffects {
+		a.ctx.Effects.list = nil
+	}
+	a.pending = nil
+}
+
 // Apply applies the next entry and returns what is to be carried out because of it, in order, before the next call
 // of any method: the slice is used again then. The entry's data must stay as it is until Apply returns,
 // or longer when a reply aliases it. Entries of the core only move the position.

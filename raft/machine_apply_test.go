@@ -353,3 +353,23 @@ func (m overviewing) Overview() map[string]any {
 	}
 	return map[string]any{"applied": len(m.applied)}
 }
+
+func TestRest(t *testing.T) {
+	m := &scripted{apply: func(ctx *ApplyContext, _ []byte) []byte {
+		for range 10 * restingEffects {
+			ctx.Checkpoint()
+		}
+		return nil
+	}}
+	r := newReplica(t, m)
+	r.enter(StateLeader)
+	for range 2 {
+		if got := r.apply(Command{Kind: KindUser}); len(got) != 10*restingEffects {
+			t.Errorf("%d effects", len(got))
+		}
+		r.Rest()
+		if n := cap(r.ctx.Effects.list); n > restingEffects {
+			t.Errorf("room for %d effects is kept", n)
+		}
+	}
+}

@@ -1,8 +1,6 @@
 package raft
 
 import (
-	"errors"
-	"fmt"
 	"maps"
 	"slices"
 )
@@ -14,13 +12,11 @@ func (a *Applier) finish() ([]Effect, error) {
 	keep := a.collect(e.list[:0], e.list)
 	clear(e.list[len(keep):])
 	for i := 0; i < len(a.pending); i++ { // what an aux event asks for may add to pending
-		list, _, refusal, err := a.aux(a.pending[i])
+		list, _, _, err := a.aux(a.pending[i])
 		if err != nil {
 			return nil, a.fail(err)
 		}
-		if refusal == nil || !errors.Is(refusal, ErrNoAux) {
-			keep = a.collect(keep, list)
-		}
+		keep = a.collect(keep, list)
 	}
 	clear(a.pending)
 	a.pending = a.pending[:0]
@@ -72,7 +68,7 @@ func (a *Applier) resolve(e *Effect) bool {
 func (a *Applier) aux(event AuxEvent) (list []Effect, reply []byte, refusal, err error) {
 	h, ok := optional[AuxHandler](a.machine)
 	if !ok {
-		return nil, nil, fmt.Errorf("%w: %T", ErrNoAux, a.machine), nil
+		return nil, nil, ErrNoAux, nil
 	}
 	ctx := AuxContext{State: a.state, Applied: a.at, Version: a.version, Time: a.time}
 	ctx.begin(a.state.role(), 0)

@@ -222,6 +222,12 @@ func TestSessionOwnersWatched(t *testing.T) {
 	watch("first of b", r.apply(open("b", 3)), "monitor b")
 	watch("from b to c", r.apply(Command{Kind: KindSessionKeepAlive, Session: SessionHeader{ID: 3}, Node: "c"}), "monitor c", "demonitor b")
 	watch("from c to a, by opening again", r.apply(open("a", 3)), "demonitor c")
+	r.apply(numbered(1, Normal, 1, 1, "x"))
+	watch("one of a spared", r.apply(Command{Kind: KindSessionExpire, Node: "a", Incarnation: 1, Armed: r.At().Index - 1}),
+		"demonitor a", "monitor a")
+	watch("those of an earlier life", r.apply(Command{Kind: KindSessionExpire, Node: "a", Armed: r.At().Index}))
+	r.apply(open("a", 2))
+	r.apply(open("a", 3))
 	watch("as follower", r.enter(StateFollower))
 	watch("as follower, of d", r.apply(open("d", 4)))
 	watch("as leader", r.enter(StateLeader), "monitor a", "monitor d")
