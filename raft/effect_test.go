@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// asked is each effect as a machine asks for it, with who carries it out: L the leader, F others, R in replay. Of
-// effects addressed to a member three cases stand in a row: a voter of node "there", of "here", and of neither is the
-// one addressed.
+// asked is each effect as a machine asks for it, with who carries it out: L the leader, F others, R in
+// replay. Of effects addressed to a member three cases stand in a row: a voter of node "there", of "here",
+// and of neither is the one addressed.
 var asked = []struct {
 	name string
 	ask  func(e *Effects)

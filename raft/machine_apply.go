@@ -17,8 +17,8 @@ type ApplierOptions struct {
 	Place Place
 }
 
-// Applier applies the committed entries of one log to a machine: it decodes them, keeps the session table, knows the
-// machine version in force, and returns the effects that this member has to carry out. Every
+// Applier applies the committed entries of one log to a machine: it decodes them, keeps the session table,
+// knows the machine version in force, and returns the effects that this member has to carry out. Every
 // server has one; tools and tests use it to apply a log by themselves.
 //
 // It is as deterministic as its machine, reads no clock and starts no goroutine. Its methods are called by
@@ -133,7 +133,8 @@ func (a *Applier) Rest() {
 // or longer when a reply aliases it. Entries of the core only move the position.
 //
 // Errors: ErrApplyOrder, ErrMalformed and ErrUnknownFormat, when the entry is none that can be applied
-// here, and ErrMachineVersion: nothing has changed then. A MachineError ends the applying: every later call returns it.
+// here, and ErrMachineVersion: nothing has changed then. A MachineError ends the applying: every later call
+// returns it.
 func (a *Applier) Apply(e Entry) ([]Effect, error) {
 	if a.failed != nil {
 		return nil, a.failed
@@ -248,8 +249,8 @@ func (a *Applier) event(ev Event) error {
 	return nil
 }
 
-// upgrade raises the machine version. A version that is not above the one in force comes from a leader that did not
-// know better, and changes nothing.
+// upgrade raises the machine version. A version that is not above the one in force comes from a leader that
+// did not know better, and changes nothing.
 func (a *Applier) upgrade(version uint64) error {
 	if version <= a.version {
 		return nil

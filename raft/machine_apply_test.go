@@ -197,7 +197,8 @@ func (m *ticking) Tick(millis int64, effects *Effects) {
 	effects.Timer("t", 1)
 }
 
-// Commands for the AuxHandler are handled behind the other effects of the same entry, in the order they were asked for.
+// Commands for the AuxHandler are handled behind the other effects of the same entry, in the order they
+// were asked for.
 func TestAux(t *testing.T) {
 	m := &scripted{}
 	r := newReplica(t, m)

@@ -29,9 +29,9 @@ type Capture struct {
 	View View
 }
 
-// WriteTo writes the state by the View, once, on any goroutine. Errors: those of the View, and a MachineError when it
-// panics or says that it wrote another number of bytes than it did. What was written is no snapshot then; the machine
-// itself goes on.
+// WriteTo writes the state by the View, once, on any goroutine. Errors: those of the View, and a
+// MachineError when it panics or says that it wrote another number of bytes than it did. What was written
+// is no snapshot then; the machine itself goes on.
 func (c *Capture) WriteTo(w io.Writer) (int64, error) {
 	counted := countingWriter{w: w}
 	var n int64
@@ -46,8 +46,8 @@ func (c *Capture) WriteTo(w io.Writer) (int64, error) {
 	return counted.n, failed
 }
 
-// Close closes the View if it is an io.Closer. Who captured it calls it once, when the View is not needed any more.
-// Errors: those of the View, and a MachineError when it panics.
+// Close closes the View if it is an io.Closer. Who captured it calls it once, when the View is not needed
+// any more. Errors: those of the View, and a MachineError when it panics.
 func (c *Capture) Close() error {
 	closer, ok := c.View.(io.Closer)
 	if !ok {
@@ -93,11 +93,11 @@ func (a *Applier) appendContext(dst []byte) []byte {
 	return a.mu.table.appendTo(dst)
 }
 
-// Restore takes over what a Capture held: its position, its Context, and the bytes that its View wrote, which are read
-// to the end. The Applier must have applied nothing. Neither slice nor reader is kept. Errors:
-// ErrApplyOrder when something was applied; ErrMalformed, ErrUnknownFormat and ErrMachineVersion about the context;
-// those of the reader; those of the machine's Restore, as the Cause of a MachineError. After an error
-// the Applier is not usable.
+// Restore takes over what a Capture held: its position, its Context, and the bytes that its View wrote,
+// which are read to the end. The Applier must have applied nothing. Neither slice nor reader is kept.
+// Errors: ErrApplyOrder when something was applied; ErrMalformed, ErrUnknownFormat and ErrMachineVersion
+// about the context; those of the reader; those of the machine's Restore, as the Cause of a MachineError.
+// After an error the Applier is not usable.
 func (a *Applier) Restore(at EntryID, context []byte, state io.Reader) error {
 	if a.failed != nil {
 		return a.failed

@@ -113,9 +113,9 @@ func (a *Applier) watchOwners() {
 	}
 }
 
-// Admit is a leader's verdict on a user's command before it appends it. Commands of no session pass. Errors: ErrBusy, ErrStale,
-// ErrSessionExpired; then the command must not be appended. It takes no longer than finding the command, and waits
-// for no machine.
+// Admit is a leader's verdict on a user's command before it appends it. Commands of no session pass.
+// Errors: ErrBusy, ErrStale, ErrSessionExpired; then the command must not be appended. It takes no longer
+// than finding the command, and waits for no machine.
 func (a *Applier) Admit(h SessionHeader, p Priority) (Admission, error) {
 	if h.ID == 0 {
 		return Admission{}, nil
@@ -136,7 +136,8 @@ func (a *Applier) AdmitOpen(id OpenID) error {
 	return a.mu.table.admitOpen(id)
 }
 
-// Sessions is the number of open sessions, and what they count for in bytes, at most MaxSessionTable. Any goroutine may ask.
+// Sessions is the number of open sessions, and what they count for in bytes, at most MaxSessionTable. Any
+// goroutine may ask.
 func (a *Applier) Sessions() (count, bytes int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

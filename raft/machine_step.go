@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// finish returns the effects that this member has to carry out of those that the last call asked for. What is for the
-// AuxHandler it carries out itself.
+// finish returns the effects that this member has to carry out of those that the last call asked for. What
+// is for the AuxHandler it carries out itself.
 func (a *Applier) finish() ([]Effect, error) {
 	e := &a.ctx.Effects
 	keep := a.collect(e.list[:0], e.list)
@@ -24,7 +24,8 @@ func (a *Applier) finish() ([]Effect, error) {
 	return keep, nil
 }
 
-// collect appends those effects to keep that are for this member, and returns it. keep may be the beginning of list.
+// collect appends those effects to keep that are for this member, and returns it. keep may be the beginning
+// of list.
 func (a *Applier) collect(keep, list []Effect) []Effect {
 	role := a.state.role()
 	for i := range list {
@@ -36,8 +37,8 @@ func (a *Applier) collect(keep, list []Effect) []Effect {
 	return keep
 }
 
-// resolve carries out what the Applier does itself, finds the node of a session that is sent something, and reports
-// whether the effect is one for the server.
+// resolve carries out what the Applier does itself, finds the node of a session that is sent something, and
+// reports whether the effect is one for the server.
 func (a *Applier) resolve(e *Effect) bool {
 	if e.Kind == EffectAux {
 		a.pending = append(a.pending, AuxEvent{Kind: AuxCast, Command: e.Data})

@@ -144,8 +144,9 @@ func (t *sessionTable) end(id SessionID) bool {
 	return true
 }
 
-// expire ends the session, or the sessions of the node, that the command names, but for those that
-// were active after the leader judged. It returns those that ended, ascending, and whether some of the node were spared.
+// expire ends the session, or the sessions of the node, that the command names, but for those that were
+// active after the leader judged. It returns those that ended, ascending, and whether some of the node were
+// spared.
 func (t *sessionTable) expire(c *Command) (ended []SessionID, spared bool) {
 	if s := t.sessions[c.Session.ID]; s != nil && s.activity <= c.Armed {
 		ended = append(ended, s.id)

@@ -170,8 +170,8 @@ func TestSessionKeepAliveAndClose(t *testing.T) {
 	}
 }
 
-// Expiry ends the sessions of a node in that life or an earlier one, unless they were active behind what the leader
-// had applied when it judged.
+// Expiry ends the sessions of a node in that life or an earlier one, unless they were active behind what
+// the leader had applied when it judged.
 func TestSessionExpire(t *testing.T) {
 	m := &scripted{}
 	r := newReplica(t, m)

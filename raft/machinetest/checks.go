@@ -18,8 +18,8 @@ func checkAgain(c *Config, h *history) error {
 	return m.follow(ErrNondeterministic, len(h.entries), true, nil)
 }
 
-// checkMemory overwrites each command when it is applied. The machine replays, so that effects are dropped, and must come to
-// the same state.
+// checkMemory overwrites each command when it is applied. The machine replays, so that effects are dropped,
+// and must come to the same state.
 func checkMemory(c *Config, h *history) error {
 	m, err := start(h, c.New, raft.StateRecover)
 	if err != nil {

@@ -36,8 +36,8 @@ func Run(t T, c Config) {
 	}
 }
 
-// Check returns the first Violation that it finds, or ErrConfig, or nil. It waits for as long as the machine takes. A
-// machine whose views are not frozen may make the Go runtime stop the process, when it
+// Check returns the first Violation that it finds, or ErrConfig, or nil. It waits for as long as the
+// machine takes. A machine whose views are not frozen may make the Go runtime stop the process, when it
 // finds a map read and written at once.
 func Check(c Config) error {
 	if c.New == nil || c.Command == nil || c.Seeds < 0 || c.Entries < 0 {

@@ -8,9 +8,9 @@
 //		})
 //	}
 //
-// For each seed it makes up a log: commands, sessions that open and end, the timers that the machine set and
-// the nodes that it monitored, commands that it appended itself, machine versions. Then it applies that log again and again in other circumstances, and
-// compares replies, effects and the bytes of snapshots:
+// For each seed it makes up a log: commands, sessions that open and end, the timers that the machine set
+// and the nodes that it monitored, commands that it appended itself, machine versions. Then it applies that
+// log again and again in other circumstances, and compares replies, effects and the bytes of snapshots:
 //
 //	by a second machine                            ErrNondeterministic
 //	with the memory of commands used again         ErrCommandKept, ErrCommandChanged

@@ -27,6 +27,7 @@ func ExampleCheck() {
 			return
 		}
 		err = machinetest.Check(machinetest.Config{
+			Seeds:   3,
 			New:     create,
 			Command: func(r *rand.Rand) []byte { return strconv.AppendInt(nil, r.Int64N(10), 10) },
 		})

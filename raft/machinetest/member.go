@@ -43,7 +43,8 @@ func (m *member) hears() bool {
 	return outside || inside
 }
 
-// apply applies an entry and returns what it brought about, as text and as it is. What is read from the log is read at once.
+// apply applies an entry and returns what it brought about, as text and as it is. What is read from the log
+// is read at once.
 func (m *member) apply(e raft.Entry) (string, []raft.Effect, error) {
 	got, err := m.a.Apply(e)
 	if err != nil {
@@ -147,9 +148,9 @@ func (m *member) compare(got mark) string {
 	return ""
 }
 
-// follow applies the history from where the member is up to the given number of entries. Each entry is handed to prepare
-// first, if it is not nil, which may change the memory but not the meaning, and to done afterwards. A difference in snapshots, and when traced in effects, is a violation of
-// the given kind.
+// follow applies the history from where the member is up to the given number of entries. Each entry is
+// handed to prepare first, if it is not nil, which may change the memory but not the meaning, and to done
+// afterwards. A difference in snapshots, and when traced in effects, is a violation of the given kind.
 func (m *member) follow(kind error, until int, traced bool, prepare func(e *raft.Entry) (done func())) error {
 	for n := int(m.a.At().Index) + 1; n <= until; n++ {
 		e := m.h.entries[n-1]

@@ -37,7 +37,8 @@ var (
 	ErrDeaf = errors.New("machinetest: machine asks for events and hears none")
 )
 
-// Violation says what a machine did wrong, and where. Unwrap has one of the errors above, and the cause if there is one.
+// Violation says what a machine did wrong, and where. Unwrap has one of the errors above, and the cause if
+// there is one.
 type Violation struct {
 	// Kind is one of the errors above.
 	Kind error
