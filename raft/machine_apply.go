@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+
+	"github.com/rawl-db/rawl/raft/core"
 )
 
 // ApplierOptions configures an Applier.
@@ -142,13 +144,21 @@ func (a *Applier) Apply(e Entry) ([]Effect, error) {
 	if e.Index != a.at.Index+1 || e.Term < a.at.Term {
 		return nil, fmt.Errorf("%w: %v behind %v", ErrApplyOrder, e.ID(), a.at)
 	}
-	if CommandKind(e.Type) < FirstCommandKind {
+	c := &a.command
+	switch {
+	case e.Type == core.KindNoop:
+		version, err := core.UnmarshalNoop(e.Data)
+		if err != nil {
+			return nil, fmt.Errorf("entry %v: %w: %w", e.ID(), ErrMalformed, err)
+		}
+		*c = Command{Kind: KindMachineVersion, Version: version}
+	case CommandKind(e.Type) < FirstCommandKind:
 		a.moved(e.ID())
 		return nil, nil
-	}
-	c := &a.command
-	if err := a.decoder.decode(c, CommandKind(e.Type), e.Data); err != nil {
-		return nil, fmt.Errorf("entry %v: %w", e.ID(), err)
+	default:
+		if err := a.decoder.decode(c, CommandKind(e.Type), e.Data); err != nil {
+			return nil, fmt.Errorf("entry %v: %w", e.ID(), err)
+		}
 	}
 	if c.Kind == KindMachineVersion && c.Version > a.known {
 		return nil, fmt.Errorf("entry %v: %w: version %d, the machine knows %d", e.ID(), ErrMachineVersion, c.Version, a.known)

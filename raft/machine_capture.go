@@ -153,3 +153,18 @@ func (a *Applier) decodeContext(at EntryID, context []byte) (*sessionTable, erro
 	a.time = int64(millis)
 	return table, nil
 }
+
+// contextMachine reads the machine version from a Capture's Context.
+func contextMachine(context []byte) (version uint64, err error) {
+	if len(context) < 1 {
+		return 0, malformed("snapshot context empty")
+	}
+	if context[0] != contextVersion {
+		return 0, fmt.Errorf("%w: snapshot context of version %d", ErrUnknownFormat, context[0])
+	}
+	d := commandDecoder{in: context[1:]}
+	if version = d.uvarint(); d.bad {
+		return 0, malformed("snapshot context")
+	}
+	return version, nil
+}
