@@ -1,6 +1,7 @@
 package raft
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -132,7 +133,8 @@ func (a *Applier) Rest() {
 
 // Apply applies the next entry and returns what is to be carried out because of it, in order, before the next call
 // of any method: the slice is used again then. The entry's data must stay as it is until Apply returns,
-// or longer when a reply aliases it. Entries of the core only move the position.
+// or longer when a reply aliases it. Entries of the core only move the position, but for a noop, which may raise the
+// machine version.
 //
 // Errors: ErrApplyOrder, ErrMalformed and ErrUnknownFormat, when the entry is none that can be applied
 // here, and ErrMachineVersion: nothing has changed then. A MachineError ends the applying: every later call
@@ -145,20 +147,13 @@ func (a *Applier) Apply(e Entry) ([]Effect, error) {
 		return nil, fmt.Errorf("%w: %v behind %v", ErrApplyOrder, e.ID(), a.at)
 	}
 	c := &a.command
-	switch {
-	case e.Type == core.KindNoop:
-		version, err := core.UnmarshalNoop(e.Data)
-		if err != nil {
-			return nil, fmt.Errorf("entry %v: %w: %w", e.ID(), ErrMalformed, err)
-		}
-		*c = Command{Kind: KindMachineVersion, Version: version}
-	case CommandKind(e.Type) < FirstCommandKind:
+	mine, err := a.decode(c, e)
+	if err != nil {
+		return nil, fmt.Errorf("entry %v: %w", e.ID(), err)
+	}
+	if !mine {
 		a.moved(e.ID())
 		return nil, nil
-	default:
-		if err := a.decoder.decode(c, CommandKind(e.Type), e.Data); err != nil {
-			return nil, fmt.Errorf("entry %v: %w", e.ID(), err)
-		}
 	}
 	if c.Kind == KindMachineVersion && c.Version > a.known {
 		return nil, fmt.Errorf("entry %v: %w: version %d, the machine knows %d", e.ID(), ErrMachineVersion, c.Version, a.known)
@@ -170,6 +165,26 @@ func (a *Applier) Apply(e Entry) ([]Effect, error) {
 	}
 	a.moved(e.ID())
 	return a.finish()
+}
+
+// decode reads an entry and reports whether it is one for the machine's side. A new term's noop is: it says which
+// machine version applies from it on.
+func (a *Applier) decode(c *Command, e Entry) (mine bool, err error) {
+	switch {
+	case e.Type == core.KindNoop:
+		version, err := core.UnmarshalNoop(e.Data)
+		if errors.Is(err, core.ErrVersion) {
+			return false, fmt.Errorf("%w: %w", ErrUnknownFormat, err)
+		}
+		if err != nil {
+			return false, fmt.Errorf("%w: %w", ErrMalformed, err)
+		}
+		*c = Command{Kind: KindMachineVersion, Version: version}
+		return true, nil
+	case CommandKind(e.Type) < FirstCommandKind:
+		return false, nil
+	}
+	return true, a.decoder.decode(c, CommandKind(e.Type), e.Data)
 }
 
 func (a *Applier) moved(id EntryID) {

@@ -12,6 +12,7 @@ import (
 	"testing/iotest"
 
 	"github.com/rawl-db/rawl/internal/raftlog"
+	"github.com/rawl-db/rawl/raft/core"
 )
 
 func raftlogSeq(indexes ...Index) Seq { return raftlog.SeqOf(indexes...) }
@@ -159,6 +160,36 @@ func TestMachineVersions(t *testing.T) {
 	older := newReplica(t, &scripted{})
 	if err := older.Restore(c.At, c.Context, bytes.NewReader(state)); !errors.Is(err, ErrMachineVersion) {
 		t.Errorf("restored by older code: %v", err)
+	}
+}
+
+// A new term's noop raises the machine version too.
+func TestMachineVersionByNoop(t *testing.T) {
+	m := &scripted{}
+	r := newReplica(t, &versioned{scripted: m, known: 1})
+	noop := func(term Term, data []byte) error {
+		_, err := r.Apply(Entry{Index: r.At().Index + 1, Term: term, Type: core.KindNoop, Data: data})
+		return err
+	}
+	for term, version := range []uint64{0, 1, 0} {
+		if err := noop(Term(term+1), core.MarshalNoop(version)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []string{"raft.VersionChanged{From:0 To:1}"}; !slices.Equal(m.applied, want) || r.Version() != 1 {
+		t.Errorf("applied %q, want %q; version %d", m.applied, want, r.Version())
+	}
+	if err := noop(4, core.MarshalNoop(2)); !errors.Is(err, ErrMachineVersion) {
+		t.Errorf("a version that the code does not know: %v", err)
+	}
+	if err := noop(4, []byte{2, 0}); !errors.Is(err, ErrUnknownFormat) || errors.Is(err, ErrMalformed) {
+		t.Errorf("a noop of a newer format: %v", err)
+	}
+	if err := noop(4, []byte{1}); !errors.Is(err, ErrMalformed) {
+		t.Errorf("a noop that is cut off: %v", err)
+	}
+	if r.At().Index != 3 {
+		t.Errorf("at %v", r.At())
 	}
 }
 
