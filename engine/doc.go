@@ -82,7 +82,7 @@
 //
 // OpenReader attaches a reader to a log, for who is not its owner: shippers, mirrors, indexers. It sees
 // what the owner has committed, as Log.SetCommitted says, or by option everything durable. Entries ends
-// at what there is, Tail waits for more, Batches come with a running checksum. A reader runs on its
+// at what there is, Tail waits for more, Batches come with a running checksum if asked. A reader runs on its
 // consumer's goroutine and takes the log in small steps, each on one view and within a byte
 // budget; between them it holds nothing, so that it costs nobody else anything, however slow it is.
 //

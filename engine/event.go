@@ -29,7 +29,8 @@ const (
 	EventSnapshotDamaged
 	// EventCompacted: segments of a log were merged; File is the new one's number.
 	EventCompacted
-	// EventSlotInvalid: a slot of a log held too much for too long and was given up; Err says what.
+	// EventSlotInvalid: a slot of a log was given up, as it held too much for too long or wanted what an
+	// installed snapshot replaced; Entry is its position, Err a SlotInvalidError.
 	EventSlotInvalid
 )
 

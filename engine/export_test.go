@@ -49,6 +49,16 @@ func (e *Engine) Now() int64 { return e.now() }
 // Dir is the directory of the log's files.
 func (l *Log) Dir() string { return l.e.logDir(l.id) }
 
+// Installed are the segments of installed snapshots that are durable and not in the manifest.
+func (l *Log) Installed() (segments []Segment) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, in := range l.durable.seldom().installs {
+		segments = append(segments, in.segments...)
+	}
+	return segments
+}
+
 // GiveUpSlot does to a slot what exceeding a bound does.
 func (l *Log) GiveUpSlot(name string) error {
 	l.mu.Lock()
@@ -73,4 +83,12 @@ func DecodeInstall(payload []byte, id EntryID) (again []byte, segments []Segment
 // EncodeInstall is the payload for a snapshot of that length with live entries in segments.
 func EncodeInstall(s Snapshot, segments []Segment, heals bool) ([]byte, error) {
 	return appendInstall(nil, &installation{snap: s, segments: segments, heals: heals})
+}
+
+// AckOf is what a reader of the slot that has the name now does to acknowledge.
+func (l *Log) AckOf(name string) func(Index) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	state := l.slots[name]
+	return func(i Index) error { return l.ackSlotOf(name, state, i) }
 }

@@ -308,6 +308,7 @@ func (f *flusher) plan(s *wal.SealedLog, last raftlog.Batch) (t flushTask, neede
 	base.Quarantine = l.quarantineNote()
 	if s.Reset {
 		facts.rebase(&base, last)
+		t.wrote(base.Segments) // a newer snapshot may need some of them no longer
 	}
 	cut(s, &base)
 	t.base = base
@@ -472,6 +473,11 @@ func (f *flusher) remove(gone []*Log) error {
 		l.forget()
 		f.merger.forget(l)
 		f.removeDir(l.id)
+	}
+	if f.e.logs.empty() {
+		if err := f.e.executor.Rest(); err != nil {
+			f.e.opts.Logger.Warn("queues of plans do not close", "err", err)
+		}
 	}
 	f.recovered()
 	return nil

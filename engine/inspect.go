@@ -83,10 +83,8 @@ type LogInfo struct {
 	Snapshots   []Snapshot
 	Live        uint64
 	LiveUnknown bool
-	// Slots are the claims of named readers as the manifest has them. SlotRecords counts the records in
-	// the write-ahead log that may have moved them since.
-	Slots       []SlotClaim
-	SlotRecords uint64
+	// Slots are the claims of named readers, ascending by name, as recovered.
+	Slots []SlotClaim
 	// WALEntries counts the entries that are in the write-ahead log only.
 	WALEntries uint64
 	// Quarantine says why the log serves nothing, nil when it does.
@@ -205,7 +203,7 @@ func (s *survey) inspection() *Inspection {
 
 func (l *surveyLog) info() LogInfo {
 	i := LogInfo{UID: l.uid, ID: uint64(l.id), First: l.released.Index + 1, Last: l.last, Released: l.released,
-		HardState: l.hard, Applied: l.applied, WALEntries: l.walEntries(), Quarantine: l.broken, Snapshots: l.snapshots, Slots: l.slots, SlotRecords: l.slotRecords,
+		HardState: l.hard, Applied: l.applied, WALEntries: l.walEntries(), Quarantine: l.broken, Snapshots: l.snapshots, Slots: l.slots,
 		Live: l.liveEntries().Len(), LiveUnknown: l.live != nil && l.live.unknown != nil}
 	for _, s := range l.segments {
 		i.Segments = append(i.Segments, SegmentInfo{Number: s.Number, Range: s.Range, Bytes: s.Bytes})

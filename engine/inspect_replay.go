@@ -21,15 +21,15 @@ type surveyLog struct {
 	last     EntryID
 	segments []raftlog.Segment
 	runs     []walRun // ascending, behind the segments
-	// snapshots are the captured states, and live what the newest snapshot keeps; slots are those of the
-	// manifest, to which slotRecords came since.
-	snapshots   []Snapshot
-	live        *liveSet
-	slots       []SlotClaim
-	slotRecords uint64
-	broken      *QuarantineError
-	deleted     bool       // what hit it before is no loss: its flush may have been skipped for that
-	entries     []walEntry // of the log that is wanted only, ascending
+	// snapshots are the captured states, and live what the newest snapshot keeps; slots are ascending by name, and
+	// in the manifest as of batch slotsAsOf.
+	snapshots []Snapshot
+	live      *liveSet
+	slots     []SlotClaim
+	slotsAsOf raftlog.Batch
+	broken    *QuarantineError
+	deleted   bool       // what hit it before is no loss: its flush may have been skipped for that
+	entries   []walEntry // of the log that is wanted only, ascending
 	// installed are segments of live entries that an installed snapshot brought.
 	installed []raftlog.Segment
 }
@@ -85,7 +85,7 @@ func newSurveyor(s *survey, want UID) *surveyor {
 
 func (v *surveyor) adopt(m manifest.Log) *surveyLog {
 	l := &surveyLog{id: m.ID, uid: m.UID, asOf: m.AsOf, hard: m.HardState, applied: m.Applied, released: m.Released,
-		last: m.Last, snapshots: m.Snapshots, slots: m.Slots}
+		last: m.Last, snapshots: m.Snapshots, slots: m.Slots, slotsAsOf: m.SlotsAsOf}
 	for _, c := range slices.Backward(m.Snapshots) {
 		if c.Kind == KindSnapshot {
 			l.live = v.s.readLive(l.id, c)
@@ -150,7 +150,7 @@ func (v *surveyor) Record(r *wal.Record) error {
 	case wal.KindSnapshot:
 		v.published(l, r)
 	case wal.KindSlot:
-		l.slotRecords++
+		l.slot(r)
 	case wal.KindTruncate:
 		l.cut(id)
 	case wal.KindInstall:
@@ -175,8 +175,23 @@ func (v *surveyor) install(l *surveyLog, r *wal.Record) {
 	}
 	l.released, l.last = in.snap.ID, in.snap.ID
 	l.snapshots, l.live = []Snapshot{in.snap}, v.s.readLive(l.id, in.snap)
+	l.slots = passedOver(l.slots, in.snap.ID)
 	l.segments, l.runs, l.entries, l.broken = in.segments, nil, nil, nil
 	l.installed = append(l.installed, in.segments...)
+}
+
+// slot applies the record of a slot, as replay does.
+func (l *surveyLog) slot(r *wal.Record) {
+	change, s, err := decodeSlot(r)
+	if err != nil {
+		l.quarantine(lostRange(l.released.Index+1, 0), err.Error())
+		return
+	}
+	if !r.Tail && r.Batch <= l.slotsAsOf {
+		return
+	}
+	l.slots = changeSlots(l.slots, change, s)
+	l.segments = l.keep().segments(l.segments)
 }
 
 // releaseTo releases the log up to id but for the live entries.

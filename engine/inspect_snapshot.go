@@ -14,7 +14,7 @@ import (
 	"github.com/rawl-db/rawl/wal"
 )
 
-// SlotClaim is a named reader's claim on a log, as the manifest has it.
+// SlotClaim is a named reader's claim on a log.
 type SlotClaim = raftlog.Slot
 
 func capturePath(dir string, id raftlog.LogID, c Snapshot) string {

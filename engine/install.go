@@ -125,8 +125,8 @@ func (l *Log) mayInstallLocked(id EntryID, holds bool) error {
 	case holds:
 	case id.Index < l.applied:
 		return fmt.Errorf("%w: install at %v, log %s is applied up to %d", ErrSnapshotOld, id, l.uid, l.applied)
-	case id.Index <= l.Committed() && l.broken.Load() == nil:
-		return fmt.Errorf("%w: install at %v, log %s has another entry there, up to %d", ErrCommitted, id, l.uid, l.Committed())
+	case id.Index <= l.knownCommittedLocked() && l.broken.Load() == nil:
+		return fmt.Errorf("%w: install at %v, log %s has another entry there, up to %d", ErrCommitted, id, l.uid, l.knownCommittedLocked())
 	}
 	return nil
 }

@@ -11,7 +11,8 @@ import (
 // Finish verifies what was received, all of it, syncs it, publishes it, and waits until that is durable or
 // ctx ends. When the log holds the snapshot's entry it is released up to there and what follows stays.
 // Else the log is replaced: it is empty and goes on behind the snapshot's entry, nothing older
-// can be read but the live entries, and who waits for older entries gets ErrTruncated. A crash leaves the
+// can be read but the live entries, who waits for older entries gets ErrTruncated, and slots that had not acknowledged
+// all below are given up, with EventSlotInvalid. A crash leaves the
 // log as it was or as the snapshot has it. The commit index rises to the snapshot's; the applied one is
 // the machine's, see SetApplied. A quarantine ends; what the log had acknowledged behind the snapshot is lost then,
 // and its term and vote may be older than they were: set them before the log's member answers anybody.
@@ -120,5 +121,8 @@ func (in *Install) replaceLocked() error {
 	held := l.resetLocked(f.id, more.live, more.segments)
 	l.controls[len(l.controls)-1].held = held
 	l.resets++
+	for _, lost := range l.passOverLocked(f.id) {
+		l.e.slotGivenUp(lost)
+	}
 	return nil
 }

@@ -29,6 +29,7 @@ func (r *replay) install(l *Log, rec *wal.Record) {
 	}
 	live := l.readLive(in.snap)
 	held := l.resetLocked(in.snap.ID, live, in.segments)
+	l.passOverLocked(in.snap.ID)
 	if d := r.doubts[l]; d != nil {
 		r.settle(l, d, rec, &d.entry) // no entry that it may have hit counts any more
 	}

@@ -9,9 +9,9 @@ import (
 
 // A reset is what an installed snapshot does to a log that does not hold the snapshot's entry: all
 // there was is replaced, in one record, so that a crash finds the old log or the new one. From the
-// moment the record is queued the view knows the new log only, as with a truncation. What a flush of
-// an older WAL file does meanwhile belongs to the old log: it goes to the manifest, which is true as
-// of that file, and not to the view.
+// moment the record is queued the view knows the new log only, as with a truncation, and slots that wanted
+// what was replaced are over. What a flush of an older WAL file does meanwhile belongs to the old log: it
+// goes to the manifest, which is true as of that file, and not to the view.
 
 // installed is a reset that is durable, and not in the manifest.
 type installed struct {
@@ -24,12 +24,12 @@ type installed struct {
 // for the WAL only.
 func (l *Log) resetLocked(id EntryID, live *liveSet, segments []raftlog.Segment) (held int64) {
 	v := l.view.Load()
-	l.cutOutside(EntryID{Index: max(v.released.Index, l.Committed())})
+	l.cutOutside(v.inMemory(max(v.released.Index, l.Committed())))
 	for _, k := range v.chain {
 		held += k.table.Bytes()
 	}
 	l.setView(&view{
-		released: id, floor: l.durable.floor(id.Index), live: live, segments: segments,
+		released: id, floor: id.Index, live: live, segments: segments,
 		chain: []link{{table: l.e.tables.New(id.Index + 1), start: id.Index + 1, prev: id}},
 	})
 	l.last, l.base = id, l.durable.released
@@ -39,17 +39,33 @@ func (l *Log) resetLocked(id EntryID, live *liveSet, segments []raftlog.Segment)
 	return held
 }
 
+// inMemory is the entry at i, without its term when only a segment has that: what is there no crash takes back, so
+// that a cursor which stands there can not diverge.
+func (v *view) inMemory(i Index) EntryID {
+	id := EntryID{Index: i}
+	if i == v.released.Index {
+		return v.released
+	}
+	if t := v.at(i); t != nil && t.Contains(i) {
+		id.Term, _ = t.Term(i)
+	}
+	return id
+}
+
 // settleInstallLocked makes a reset count: its record is durable.
 func (l *Log) settleInstallLocked(f *pendingFact, batch raftlog.Batch) {
 	l.chargeLocked(-f.held)
 	l.resets--
 	for _, s := range l.durable.seldom().snapshots {
-		l.e.captures.retire(l.snapshotPath(s))
+		if s.Kind != f.more.snap.Kind || s.ID != f.more.snap.ID { // the manifest had it before a crash that put the record in the tail
+			l.e.captures.retire(l.snapshotPath(s))
+		}
 	}
 	l.durable.reset(batch, f.more.snap, f.more.live, f.more.segments)
 	l.capturing, l.capturingLive = false, false
 	if b := f.more.heals; b != nil {
 		l.broken.CompareAndSwap(b, nil)
+		l.e.slotted.note(l, len(l.slots) > 0) // the monitor takes no interest in a quarantined log
 	}
 	l.happened(happenedSnapshot | happenedRelease | happenedSegments)
 }
@@ -62,15 +78,6 @@ func (d *durableFacts) reset(batch raftlog.Batch, s Snapshot, live *liveSet, seg
 	r.live, r.liveSince, r.resetAt = live, batch, batch
 	r.slots, r.claims = passedOver(r.slots, s.ID), passedOver(r.claims, s.ID)
 	r.installs = append(slices.Clip(r.installs), installed{batch: batch, id: s.ID, segments: segments})
-}
-
-// passedOver gives up the slots that wanted entries below a snapshot which replaces the log.
-func passedOver(slots []raftlog.Slot, at EntryID) []raftlog.Slot {
-	out := slices.Clone(slots)
-	for k := range out {
-		out[k].Invalid = out[k].Invalid || out[k].Acked.Index < at.Index
-	}
-	return out
 }
 
 // overtakenLocked reports whether what was true as of a batch is of a log that was replaced since.

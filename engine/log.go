@@ -140,6 +140,13 @@ func (l *Log) HardState() HardState {
 	return l.hard
 }
 
+// DurableHardState returns the newest hard state that is durable.
+func (l *Log) DurableHardState() HardState {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.durable.hard
+}
+
 // Applied returns the newest applied index that was set, durable or not; 0 before the first.
 func (l *Log) Applied() Index {
 	l.mu.Lock()

@@ -42,6 +42,9 @@ func (d *digest) note(w *longWorld) {
 		s := l.Stats()
 		s.SegmentBytes, s.Segments = 0, 0 // how full a compaction's chunks are depends on how fast the device reads
 		fmt.Fprintf(d.sum, "%+v %d %d %v;", s, queued, durable, l.Snapshots())
+		for _, slot := range l.Slots() {
+			fmt.Fprintf(d.sum, "%s %v %v %t;", slot.Name, slot.Acked, slot.Durable, slot.Invalid)
+		}
 	}
 	s := w.e.Stats()
 	fmt.Fprintf(d.sum, "%v %d %d\n", s.Health, s.Entries, s.Controls)

@@ -19,6 +19,7 @@ type named struct {
 	wal    map[string]bool
 	dirs   map[string]bool // of logs
 	files  map[string]bool // in them
+	parts  map[string]bool // of captured states that were received in part: they may be there
 	pooled int             // WAL files that wait to be recycled, which nothing names
 }
 
@@ -28,7 +29,7 @@ func (w *world) named() named {
 	if err != nil || !report.Clean() {
 		w.fatalf("manifest: %+v, %v", report, err)
 	}
-	n := named{wal: map[string]bool{}, dirs: map[string]bool{}, files: map[string]bool{}, pooled: w.e.Stats().SparesPooled}
+	n := named{wal: map[string]bool{}, dirs: map[string]bool{}, files: map[string]bool{}, parts: map[string]bool{}, pooled: w.e.Stats().SparesPooled}
 	for _, number := range m.WALFiles() {
 		n.wal[wal.FileName("/db/wal", number)] = true
 	}
@@ -41,6 +42,10 @@ func (w *world) named() named {
 		n.dirs[l.Dir()] = true
 		for _, s := range l.Snapshots() {
 			n.files[path.Join(l.Dir(), snapshot.FileName(s.Kind, s.ID))] = true
+		}
+		n.segments(l.Dir(), l.Installed())
+		for _, id := range w.hist[l.UID()].parts {
+			n.parts[path.Join(l.Dir(), snapshot.FileName(engine.KindSnapshot, id)+snapshot.PartSuffix)] = true
 		}
 	}
 	return n
@@ -66,7 +71,7 @@ func (w *world) noneUnnamed() {
 		case n.wal[name]:
 		case strings.HasSuffix(name, ".wal"):
 			unnamed++
-		case !n.files[name]:
+		case !n.files[name] && !n.parts[name]:
 			w.fatalf("nothing names %s: %v", name, w.mem.Files())
 		}
 		delete(n.files, name)

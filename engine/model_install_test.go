@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"maps"
+	"slices"
 
 	"github.com/rawl-db/rawl/engine"
 	"github.com/rawl-db/rawl/internal/snapshot"
@@ -34,7 +36,7 @@ func (w *world) donate(h *history, r rec) *shipment {
 	if err != nil {
 		w.fatalf("donor: %v", err)
 	}
-	from, err := sw.Open(1, engine.KindSnapshot, r.id)
+	from, err := snapshot.Open(fs, sw.Path(1, engine.KindSnapshot, r.id), 1)
 	if err != nil {
 		w.fatalf("donor: %v", err)
 	}
@@ -59,7 +61,7 @@ func snapshotDir(engine.LogID) string { return "log" }
 // choose decides what is installed: at an entry of the log, or at one that it does not have.
 func (w *world) choose(l *engine.Log, h *history) (rec, bool) {
 	s := &h.now
-	low := max(s.snapshot.Index, s.released.Index, s.applied, l.Committed())
+	low := max(s.snapshot.Index, s.released.Index, s.applied, l.Committed(), s.acked())
 	at := low + 1 + engine.Index(w.rng.IntN(len(s.terms)+8))
 	r := rec{kind: recInstall, terms: map[engine.Index]engine.Term{}}
 	if at <= s.last().Index && w.rng.IntN(2) == 0 {
@@ -72,7 +74,7 @@ func (w *world) choose(l *engine.Log, h *history) (rec, bool) {
 	if r.kind == recSnapshot {
 		trusted = at
 	}
-	for i := range s.live {
+	for _, i := range slices.Sorted(maps.Keys(s.live)) {
 		if w.rng.IntN(2) == 0 {
 			r.live.Add(i)
 			r.terms[i] = s.live[i]
@@ -94,24 +96,29 @@ func (w *world) choose(l *engine.Log, h *history) (rec, bool) {
 // install brings another member's snapshot to the log.
 func (w *world) install(l *engine.Log, h *history) {
 	w.t.Helper()
-	if w.logs[l].pending.id.Index != 0 || h.installing(l) || len(h.now.slots) > 0 {
+	if w.logs[l].pending.id.Index != 0 || h.installing(l) {
 		return
 	}
 	r, ok := w.choose(l, h)
 	if !ok {
 		return
 	}
-	s := w.donate(h, r)
+	w.receive(l, h, r, w.donate(h, r), w.rng.IntN(5) == 0)
+}
+
+// receive brings a shipment to the log, r being what it makes of it, or all but the end of it.
+func (w *world) receive(l *engine.Log, h *history, r rec, s *shipment, interrupted bool) {
+	w.t.Helper()
+	before := h.parts
+	h.parts = append(slices.Clip(before), r.id)
 	in, err := l.Install(s.header)
 	if errors.Is(err, engine.ErrSnapshotRunning) || errors.Is(err, engine.ErrSnapshotOld) || !w.did(err) {
+		h.parts = before
 		return // one of an earlier opening, or one whose record is not durable
 	}
 	defer func() { w.did(in.Close()) }()
-	if err := s.send(in); !w.did(err) {
+	if err := s.send(in); !w.did(err) || interrupted {
 		return
-	}
-	if w.rng.IntN(5) == 0 {
-		return // interrupted
 	}
 	queued, _ := l.Controls()
 	_, err = in.Finish(&ending{Context: canceled()})
@@ -122,6 +129,7 @@ func (w *world) install(l *engine.Log, h *history) {
 		w.fatalf("log %s: install at %v: %v", h.uid, r.id, err)
 	}
 	w.control(l, h, r)
+	h.parts = before
 }
 
 // installing reports whether an installed snapshot is not durable yet.

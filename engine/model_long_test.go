@@ -38,20 +38,22 @@ const (
 	opPlan
 	opExecute
 	opRead // by an external reader
+	opSlot
+	opInstall
 	opLook
 	opRestart // close or power cut, and open
 	longKinds
 )
 
-// longWeights says how often each kind comes. Slots and installed snapshots get kinds of their own.
+// longWeights says how often each kind comes.
 var longWeights = [longKinds]int{
 	opChange: 70, opCommit: 30, opPool: 8, opFlush: 20, opRoll: 5, opIdle: 2, opMonitor: 2, opState: 8, opCapture: 8,
-	opPromote: 3, opCaptured: 10, opCompact: 3, opPlan: 8, opExecute: 8, opRead: 24, opLook: 3, opRestart: 1,
+	opPromote: 3, opCaptured: 10, opCompact: 3, opPlan: 8, opExecute: 8, opRead: 24, opSlot: 12, opInstall: 10, opLook: 3, opRestart: 1,
 }
 
 func (k longKind) String() string {
 	return [...]string{"nothing", "change", "commit", "pool", "flush", "roll", "idle", "monitor", "state", "capture",
-		"promote", "captured", "compact", "plan", "execute", "read", "look", "restart"}[k]
+		"promote", "captured", "compact", "plan", "execute", "read", "slot", "install", "look", "restart"}[k]
 }
 
 // longChoices holds each kind as often as its weight says.
@@ -126,6 +128,13 @@ func (w *longWorld) use(kind longKind, l *engine.Log, h *history) {
 		_ = l.Compact(canceled()) // asks for it
 	case opPlan:
 		w.plan(l, h)
+	case opSlot:
+		w.slot(l, h)
+		w.committed[lifeOf{h.uid, h.now.life}] = l.Committed()
+	case opInstall:
+		if !w.replace(l, h) {
+			return
+		}
 	case opLook:
 		w.look(l, h)
 	}
@@ -153,6 +162,16 @@ func (w *longWorld) commitWritten(l *engine.Log, h *history) {
 		w.fatalf("commit %d: %v", i, err)
 	}
 	w.committed[k] = i
+}
+
+// replace installs a snapshot, and reports whether that came to its record.
+func (w *longWorld) replace(l *engine.Log, h *history) bool {
+	w.t.Helper()
+	n := len(h.recs)
+	w.install(l, h)
+	w.committed[lifeOf{h.uid, h.now.life}] = l.Committed()
+	w.learn(h)
+	return len(h.recs) > n
 }
 
 func (w *longWorld) setState(l *engine.Log, h *history) {

@@ -45,6 +45,17 @@ func (s *state) floor() engine.Index {
 	return i
 }
 
+// passSlots ends the slots that wanted what an installed snapshot replaced.
+func (s *state) passSlots() {
+	for name, at := range s.slots {
+		if at.acked.Index < s.released.Index {
+			at.invalid = true
+			s.slots[name] = at
+		}
+	}
+	s.pruneHeld()
+}
+
 // hold notes entries that a release lets go of, as far as slots need them.
 func (s *state) hold(upTo engine.Index) {
 	if len(s.slots) == 0 {

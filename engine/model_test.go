@@ -111,6 +111,7 @@ func (s *state) apply(r rec) {
 		s.live, s.snapshot = live, r.id
 	case recInstall:
 		s.released, s.snapshot, s.terms, s.live = r.id, r.id, nil, maps.Clone(r.terms)
+		s.passSlots()
 	case recHard:
 		s.hard = r.hard
 	case recApplied:
@@ -159,6 +160,8 @@ type history struct {
 	now   state
 	// checkpoints were captured; the engine says which of them are left.
 	checkpoints map[engine.EntryID]rec
+	// parts are snapshots whose transfer was interrupted: the file may still be there.
+	parts []engine.EntryID
 }
 
 func (h *history) clone() *history {

@@ -186,7 +186,7 @@ func (e *Engine) openSnapshots() (err error) {
 	e.captures = newFileGuard(e.flusher.dropFile)
 	o := snapshotwriter.Options{
 		FS: e.device.fs, Dir: filepath.Join(e.dir, logsDir), DirName: segment.DirName, Workers: e.opts.SnapshotWorkers,
-		BytesPerSecond: max(e.opts.SnapshotBytesPerSecond, 0), Now: e.now, Codecs: e.opts.SnapshotCodecs,
+		BytesPerSecond: max(e.opts.SnapshotBytesPerSecond, 0), Now: e.now,
 	}
 	if len(e.opts.SnapshotCodecs) > 0 {
 		o.Codec = e.opts.SnapshotCodecs[0]

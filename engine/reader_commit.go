@@ -58,6 +58,15 @@ func (l *Log) keepsCommitted(to EntryID) error {
 	return nil
 }
 
+// knownCommittedLocked is the last index that the owner or the reader of a slot gave as committed, also before an open.
+func (l *Log) knownCommittedLocked() Index {
+	i := l.Committed()
+	for _, s := range l.durable.seldom().claims {
+		i = max(i, s.Acked.Index)
+	}
+	return i
+}
+
 // commit notes when the index was committed and wakes who waits for it.
 func (x *external) commit(i Index, now int64) {
 	x.mu.Lock()

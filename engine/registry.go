@@ -40,6 +40,20 @@ func (r *registry) get(uid UID) *Log {
 	return s.logs[uid]
 }
 
+// empty reports whether there is no log.
+func (r *registry) empty() bool {
+	for i := range r.shards {
+		s := &r.shards[i]
+		s.mu.RLock()
+		n := len(s.logs)
+		s.mu.RUnlock()
+		if n > 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // add stores the log unless its UID is taken, and reports whether it did.
 func (r *registry) add(l *Log) bool {
 	s := r.shard(l.uid)

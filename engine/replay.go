@@ -529,7 +529,7 @@ func (r *replay) requeue() error {
 		t := &r.tail[i]
 		if t.table == nil {
 			t.log.mu.Lock()
-			err := t.log.controlLocked(t.fact, t.control)
+			err := t.log.requeueLocked(t.fact, t.control)
 			t.log.mu.Unlock()
 			if err != nil {
 				return err
@@ -539,6 +539,20 @@ func (r *replay) requeue() error {
 		if err := r.e.wal.Append(&t.log.wal, t.table, t.prev, t.index, t.index, t.bytes); err != nil {
 			return r.e.writeError(err)
 		}
+	}
+	return nil
+}
+
+// requeueLocked queues a control record of the tail again.
+func (l *Log) requeueLocked(f pendingFact, c wal.Control) error {
+	if err := l.controlLocked(f, c); err != nil {
+		return err
+	}
+	if f.kind != factSlot || f.more.change != slotCreated {
+		return nil
+	}
+	if state := l.slots[f.more.slot.Name]; state != nil {
+		state.created = l.controls[len(l.controls)-1].seq
 	}
 	return nil
 }

@@ -29,9 +29,10 @@ type slotState struct {
 	ended atomic.Pointer[error]
 
 	// Guarded by Log.mu.
-	queued int     // acknowledgements whose records are not durable yet
-	next   EntryID // acknowledged when queued was at its bound, zero for nothing
-	watch  slotWatch
+	created uint64  // the number of its creation's record among the log's control records
+	queued  int     // acknowledgements whose records are not durable yet
+	next    EntryID // acknowledged when queued was at its bound, zero for nothing
+	watch   slotWatch
 }
 
 // maxQueuedAcks bounds the acknowledgements of one slot that wait for the device: what comes
@@ -158,10 +159,23 @@ func (l *Log) leavingLocked() Index {
 // changeSlotLocked queues a change of a slot and lets the newest positions show it.
 func (l *Log) changeSlotLocked(change slotChange, s raftlog.Slot, lazy bool) error {
 	err := l.controlLocked(pendingFact{kind: factSlot, more: &pendingMore{change: change, slot: s}}, slotControl(change, s, lazy))
-	if err == nil {
-		l.claimLocked(change, s)
+	if err != nil {
+		return err
 	}
-	return err
+	l.claimLocked(change, s)
+	if change == slotCreated {
+		l.slots[s.Name].created = l.controls[len(l.controls)-1].seq
+	}
+	return nil
+}
+
+// durableSlotLocked is the durable position of the slot that a name stands for now; ok is false while
+// its creation is not durable. One of that name that was dropped may be durable still: that is another.
+func (l *Log) durableSlotLocked(name string) (s raftlog.Slot, ok bool) {
+	if state := l.slots[name]; state == nil || state.created > l.done {
+		return s, false
+	}
+	return findSlot(l.durable.seldom().slots, name)
 }
 
 // claimLocked makes the newest positions follow a change.
@@ -237,9 +251,13 @@ func shortName(name string) string { return fmt.Sprintf("%.*q", raftlog.MaxSlotN
 // below the slot's position does nothing. Any goroutine. Errors: ErrNoSlot, SlotInvalidError,
 // ErrOutOfRange (i is neither released nor committed), ErrBusy, ErrFailed, ErrClosed, ErrDeleted,
 // ErrQuarantined, and those of reading a segment.
-func (l *Log) AckSlot(name string, i Index) error {
+func (l *Log) AckSlot(name string, i Index) error { return l.ackSlotOf(name, nil, i) }
+
+// ackSlotOf is AckSlot for a reader of the slot of; nil is whichever has the name. Another of that
+// name may have taken its place.
+func (l *Log) ackSlotOf(name string, of *slotState, i Index) error {
 	l.mu.Lock()
-	s, err := l.slotLocked(name)
+	s, err := l.slotToAckLocked(name, of)
 	known := max(l.Committed(), l.view.Load().released.Index)
 	l.mu.Unlock()
 	switch {
@@ -254,14 +272,23 @@ func (l *Log) AckSlot(name string, i Index) error {
 	if err != nil && !errors.Is(err, ErrCompacted) { // released by an ack that was faster
 		return err
 	}
-	return l.ackSlot(name, EntryID{Term: term, Index: i})
+	return l.ackSlot(name, of, EntryID{Term: term, Index: i})
+}
+
+// slotToAckLocked is slotLocked with the error of a slot that is over.
+func (l *Log) slotToAckLocked(name string, of *slotState) (raftlog.Slot, error) {
+	s, err := l.slotLocked(name)
+	if err == nil && of != nil && l.slots[name] != of {
+		err = *of.ended.Load() // whoever takes a slot away ends it first
+	}
+	return s, err
 }
 
 // ackSlot moves the slot up to an entry that is in the log and committed.
-func (l *Log) ackSlot(name string, to EntryID) error {
+func (l *Log) ackSlot(name string, of *slotState, to EntryID) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s, err := l.slotLocked(name)
+	s, err := l.slotToAckLocked(name, of)
 	if err != nil {
 		return err
 	}

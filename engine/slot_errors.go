@@ -20,8 +20,8 @@ var (
 	ErrSlotInvalid = errors.New("engine: slot was given up")
 )
 
-// SlotInvalidError says that a slot was given up because it held too much for too long.
-// errors.Is(err, ErrSlotInvalid) holds. DropSlot removes what is left of the slot; a new one may then
+// SlotInvalidError says that a slot was given up because it held too much for too long, or because a
+// snapshot of another member replaced the log, see Install. errors.Is(err, ErrSlotInvalid) holds. DropSlot removes what is left of the slot; a new one may then
 // begin at the snapshot.
 type SlotInvalidError struct {
 	UID  UID

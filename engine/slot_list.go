@@ -33,7 +33,10 @@ func (l *Log) Slots() []SlotInfo {
 	infos := make([]SlotInfo, 0, len(l.durable.seldom().claims))
 	for _, s := range l.durable.seldom().claims {
 		i := SlotInfo{Name: s.Name, Acked: s.Acked, Invalid: s.Invalid}
-		durable, _ := findSlot(l.durable.seldom().slots, s.Name)
+		if state := l.slots[s.Name]; state != nil {
+			i.Acked = later(i.Acked, state.next)
+		}
+		durable, _ := l.durableSlotLocked(s.Name)
 		i.Durable = durable.Acked
 		if !s.Invalid {
 			i.HeldBytes = l.view.Load().held(s.Acked.Index)

@@ -1,15 +1,20 @@
 package engine
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
-// FromSlot goes on behind the durable position of a slot. The reader sees what the slot keeps,
+// FromSlot goes on behind the newest position of a slot: what was acknowledged does not come again,
+// but for what a crash took of it. The reader sees what the slot keeps,
 // although the log's machine has released it; see Reader.Ack. Several readers of one slot see the
-// same. Besides its own errors OpenReader has ErrNoSlot and SlotInvalidError then, which end the
-// reader's iterations as well when the slot ends.
+// same, as long as none acknowledges what another has yet to read: that one meets a GapError. Besides
+// its own errors OpenReader has ErrNoSlot and SlotInvalidError then, which end the reader's iterations as
+// well when the slot ends.
 func FromSlot(name string) From { return From{kind: fromSlot, slot: name} }
 
-// seekSlot places the reader behind the slot's durable position, or where it was created when that
-// is not durable yet.
+// seekSlot places the reader behind the slot's newest position: what lies between the durable one and
+// that goes at any moment.
 func (r *Reader) seekSlot(name string) error {
 	l := r.log
 	l.mu.Lock()
@@ -22,20 +27,24 @@ func (r *Reader) seekSlot(name string) error {
 		l.mu.Unlock()
 		return err
 	}
-	if durable, ok := findSlot(l.durable.seldom().slots, name); ok && durable.Acked.Index < s.Acked.Index {
-		s = durable
-	}
 	state.watch.active(l.e.now())
 	r.slot.Store(state)
+	r.pos = later(s.Acked, state.next)
 	l.mu.Unlock()
-	r.pos = s.Acked
 	if r.pos.Index > l.view.Load().released.Index {
 		err = l.checkCursor(Cursor{UID: l.uid, Incarnation: l.id, At: r.pos})
-	} else if low := r.low(l.view.Load()); r.pos.Index < low {
-		err = l.gap(r.pos.Index + 1)
+	}
+	if err == nil || errors.Is(err, ErrCompacted) { // released, perhaps just now: the slot keeps it
+		err = nil
+		if r.pos.Index < r.low(l.view.Load()) {
+			err = l.gap(r.pos.Index + 1)
+		}
 	}
 	if first := r.o.Range.First; err == nil && r.pos.Index+1 < first {
 		err = r.seekBehind(first - 1)
+	}
+	if end := r.slotEnd(); end != nil && errors.Is(err, ErrCompacted) { // that is why it was released
+		err = end
 	}
 	r.start = r.pos.Index + 1
 	return err
@@ -65,7 +74,7 @@ func (r *Reader) Ack(c Cursor) error {
 			return &DivergedError{Cursor: c, Have: EntryID{Term: term, Index: c.At.Index}, Last: l.Last(), Snapshot: l.newestSnapshot()}
 		}
 	}
-	return l.AckSlot(state.name, c.At.Index)
+	return l.ackSlotOf(state.name, state, c.At.Index)
 }
 
 // slotEnd is why the reader's slot is over, nil when it is not, or there is none.

@@ -53,10 +53,15 @@ const slotCheckEvery = 10
 func (e *Engine) checkSlots(now int64) {
 	for _, l := range e.slotted.snapshot() {
 		for _, err := range l.checkSlots(now) {
-			e.opts.Logger.Error("slot is given up", "uid", string(l.uid), "slot", err.Slot, "err", err)
-			e.event(Event{Kind: EventSlotInvalid, UID: l.uid, Entry: err.Acked, Err: err})
+			e.slotGivenUp(err)
 		}
 	}
+}
+
+// slotGivenUp tells of a slot that is over.
+func (e *Engine) slotGivenUp(err *SlotInvalidError) {
+	e.opts.Logger.Error("slot is given up", "uid", string(err.UID), "slot", err.Slot, "err", err)
+	e.event(Event{Kind: EventSlotInvalid, UID: err.UID, Entry: err.Acked, Err: err})
 }
 
 func (l *Log) checkSlots(now int64) (givenUp []*SlotInvalidError) {

@@ -7,11 +7,13 @@ import (
 	"io"
 	"io/fs"
 	"runtime"
+	"slices"
 	"sync/atomic"
 
 	"github.com/rawl-db/rawl/internal/frame"
 	"github.com/rawl-db/rawl/internal/manifest"
 	"github.com/rawl-db/rawl/internal/snapshot"
+	"github.com/rawl-db/rawl/snapshotwriter"
 )
 
 // SnapshotReader reads one captured state. Its file stays as long as the reader is open, also
@@ -167,18 +169,35 @@ func (l *Log) newestContiguous() (Snapshot, bool) {
 	return Snapshot{}, false
 }
 
-// setAside takes a damaged state off the list and keeps its bytes under another name.
+// setAside takes a damaged state off the list and keeps its bytes under another name, which a backup that runs has
+// them wait for: it copies what was listed when it began.
 func (l *Log) setAside(s Snapshot, cause error) {
 	l.mu.Lock()
 	l.forgetCaptureLocked(s)
 	l.mu.Unlock()
 	l.e.flusher.tidy(l)
-	path := l.snapshotPath(s)
-	if err := l.e.device.fs.Rename(path, path+snapshot.BadSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		l.e.opts.Logger.Warn("cannot set a damaged snapshot aside", "err", err)
-	}
+	l.e.held.do(func() { l.renameAside(s) })
 	l.e.opts.Logger.Error("a captured state is damaged", "uid", string(l.uid), "at", s.ID.String(), "err", cause)
 	l.e.event(Event{Kind: EventSnapshotDamaged, UID: l.uid, Entry: s.ID, Err: cause})
+}
+
+// renameAside gives a damaged state's file its other name, unless another state of that name has come meanwhile, or
+// may be about to.
+func (l *Log) renameAside(s Snapshot) {
+	anew := func(have Snapshot) bool { return have.Kind == s.Kind && have.ID == s.ID }
+	l.mu.Lock()
+	taken := l.capturing || slices.ContainsFunc(l.durable.seldom().snapshots, anew)
+	if !taken {
+		l.capturing = true // nothing else of the log gets that name meanwhile
+	}
+	l.mu.Unlock()
+	if taken {
+		return // the damaged file is replaced, or swept after the next open
+	}
+	defer l.endInstall()
+	if _, err := snapshotwriter.SetAside(l.e.device.fs, l.snapshotPath(s)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		l.e.opts.Logger.Warn("cannot set a damaged snapshot aside", "err", err)
+	}
 }
 
 // quarantineAt sets a log of a running engine apart and returns the error that its calls return.

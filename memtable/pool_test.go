@@ -22,7 +22,7 @@ func TestLentChunkIsNotPooled(t *testing.T) {
 	for name, read := range map[string]func(*Table){
 		"Get":  func(tb *Table) { tb.Get(3) },
 		"Each": func(tb *Table) { tb.Each(1, 3, func(raftlog.Entry, uint32) bool { return true }) },
-		"Fill": func(tb *Table) { tb.Fill(1, make([]raftlog.Entry, 3), nil) },
+		"Fill": func(tb *Table) { tb.Fill(1, make([]raftlog.Entry, 3), nil, 1<<20) },
 	} {
 		for range 20 { // a build with the race detector pools some chunks only
 			p := &Pool{}

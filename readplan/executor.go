@@ -55,6 +55,7 @@ type Executor struct {
 		made   uint64
 		free   []*lane // the one used last is at the end
 		lanes  int     // those in use included
+		rests  bool    // no idle queue is kept; until the next plan is made
 		closed bool
 	}
 }
@@ -113,12 +114,32 @@ func (x *Executor) Held() []Held {
 // queues; one in use is closed by the execution that has it. Plans stay, with what is in memory.
 func (x *Executor) Close() error {
 	x.mu.Lock()
-	free := x.mu.free
-	x.mu.free, x.mu.closed = nil, true
-	x.mu.lanes -= len(free)
+	x.mu.closed = true
+	free := x.takeFreeLocked()
 	x.mu.Unlock()
+	return closeLanes(free)
+}
+
+// Rest closes the queues that nobody uses, and those in use when their executions end, unless another
+// plan is made before: an engine without logs keeps none. Errors: those of closing a queue.
+func (x *Executor) Rest() error {
+	x.mu.Lock()
+	x.mu.rests = true
+	free := x.takeFreeLocked()
+	x.mu.Unlock()
+	return closeLanes(free)
+}
+
+func (x *Executor) takeFreeLocked() []*lane {
+	free := x.mu.free
+	x.mu.free = nil
+	x.mu.lanes -= len(free)
+	return free
+}
+
+func closeLanes(lanes []*lane) error {
 	var errs []error
-	for _, l := range free {
+	for _, l := range lanes {
 		errs = append(errs, l.close())
 	}
 	return errors.Join(errs...)
@@ -137,6 +158,7 @@ func (x *Executor) enroll(b *body) error {
 		return ErrClosed
 	}
 	x.mu.live[b] = struct{}{}
+	x.mu.rests = false
 	x.mu.made++
 	return nil
 }
@@ -190,7 +212,7 @@ func (x *Executor) giveBack(l *lane) {
 	}
 	l.groups = nil
 	x.mu.Lock()
-	keep := l.q != nil && !x.mu.closed && len(x.mu.free) < x.o.Queues
+	keep := l.q != nil && !x.mu.closed && !x.mu.rests && len(x.mu.free) < x.o.Queues
 	if keep {
 		x.mu.free = append(x.mu.free, l)
 	} else {

@@ -94,7 +94,7 @@ func (w *Writer) Step(limit int) (done bool, wrote int64, err error) {
 	if w.left > 0 {
 		w.err = w.work(limit)
 	} else if done = w.syncDirs(limit); done {
-		w.jobs = nil // and with it the references to sources
+		w.jobs, w.retries, w.syncs = nil, nil, nil // and with them the references to sources
 	}
 	wrote, w.wrote = w.wrote, 0
 	return done, wrote, w.err

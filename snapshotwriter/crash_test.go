@@ -136,7 +136,7 @@ func whole(t testing.TB, fs vfs.FS) (found bool) {
 func again(t testing.TB, fs *memfs.FS, a act, parts bool) {
 	t.Helper()
 	found := whole(t, fs)
-	finished, err := snapshotwriter.Cleanup(fs, dir+"/"+dirName(testID), parts)
+	finished, err := cleanup(fs, dir+"/"+dirName(testID), parts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,7 +270,7 @@ func TestPromote(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	finished, err := snapshotwriter.Cleanup(fs, dir+"/"+dirName(testID), true)
+	finished, err := cleanup(fs, dir+"/"+dirName(testID), true)
 	if err != nil || len(finished) != 1 || finished[0].ID != newAt {
 		t.Errorf("%+v, %v", finished, err)
 	}

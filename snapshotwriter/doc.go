@@ -21,7 +21,7 @@
 //
 // A finished file is never replaced or written to: a second one of the same kind and position
 // is ErrExists. Until the caller has recorded a snapshot elsewhere it does not count; a crash leaves
-// a whole file that nobody refers to, or an unfinished one that Cleanup removes.
+// a whole file that nobody refers to, or an unfinished one, which the name tells.
 //
 // # Failures
 //

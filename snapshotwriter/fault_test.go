@@ -134,7 +134,7 @@ func TestPromoteSyncFails(t *testing.T) {
 	if _, err := snapshotwriter.List(inner, "/missing"); err != nil {
 		t.Error(err)
 	}
-	if found, err := snapshotwriter.Cleanup(inner, dir+"/"+dirName(testID), true); err != nil || len(found) != 1 || found[0].Stage != snapshot.Finished {
+	if found, err := cleanup(inner, dir+"/"+dirName(testID), true); err != nil || len(found) != 1 || found[0].Stage != snapshot.Finished {
 		t.Error(found, err)
 	}
 }

@@ -3,7 +3,6 @@ package snapshotwriter
 import (
 	"cmp"
 	"errors"
-	"io"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -21,16 +20,6 @@ func (w *Writer) LogDir(log raftlog.LogID) string {
 // Path is the name of a finished file.
 func (w *Writer) Path(log raftlog.LogID, kind raftlog.SnapshotKind, id raftlog.EntryID) string {
 	return filepath.Join(w.LogDir(log), snapshot.FileName(kind, id))
-}
-
-// Open opens a finished file; see snapshot.Open.
-func (w *Writer) Open(log raftlog.LogID, kind raftlog.SnapshotKind, id raftlog.EntryID) (*snapshot.Reader, error) {
-	return snapshot.Open(w.o.FS, w.Path(log, kind, id), log)
-}
-
-// State returns a reader of the decoded state of a file; see snapshot.Reader.NewStateReader.
-func (w *Writer) State(r *snapshot.Reader) (io.ReadCloser, error) {
-	return r.NewStateReader(append([]Codec{w.o.Codec}, w.o.Codecs...)...)
 }
 
 // Found is a file of this format in a log's directory, as its name and length tell.
@@ -78,27 +67,6 @@ func List(fsys vfs.FS, dir string) ([]Found, error) {
 func compareFound(a, b Found) int {
 	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID.Index, b.ID.Index),
 		cmp.Compare(a.ID.Term, b.ID.Term), cmp.Compare(a.Stage, b.Stage))
-}
-
-// Cleanup removes from a log's directory what was being written, and when parts is set what was being
-// received, and returns the finished files. No job or receiver of the log may be running. The
-// directory is not synced: a file that comes back after a power cut is removed again. It goes on
-// after a failure to remove and joins the errors; others are those of List.
-func Cleanup(fsys vfs.FS, dir string, parts bool) ([]Found, error) {
-	found, err := List(fsys, dir)
-	if err != nil {
-		return nil, err
-	}
-	var errs []error
-	found = slices.DeleteFunc(found, func(f Found) bool {
-		if f.Stage == snapshot.Writing || f.Stage == snapshot.Receiving && parts {
-			if err := fsys.Remove(f.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				errs = append(errs, err)
-			}
-		}
-		return f.Stage != snapshot.Finished
-	})
-	return found, errors.Join(errs...)
 }
 
 // SetAside renames a finished file that proved damaged, in place of one set aside before, so that

@@ -33,8 +33,6 @@ type Options struct {
 	Workers int
 	// Codec encodes new states, nil for none.
 	Codec Codec
-	// Codecs decode states beside Codec.
-	Codecs []Codec
 	// Sleep waits. Default time.Sleep. It is called for at most 50 ms at a time.
 	Sleep func(time.Duration)
 	// Now is a clock in nanoseconds that never goes back; it paces jobs and salts files. Default the

@@ -9,17 +9,8 @@ import (
 	"github.com/rawl-db/rawl/internal/vfs"
 )
 
-// Promote turns the checkpoint at id into a snapshot: it verifies all of it, syncs and renames it,
-// and syncs the directory; what it returns is durable. It blocks for as long as that takes; see
-// Job.Promote for doing it on a worker. Errors: fs.ErrNotExist, *CorruptError, ErrUnfinished, ErrVersion,
-// ErrExists, ErrBusy, ErrClosed, ErrPoisoned, those of the file system. After a failed sync the
-// checkpoint is gone; after any other error it is still there.
-func (w *Writer) Promote(log raftlog.LogID, id raftlog.EntryID) (raftlog.Snapshot, error) {
-	r := w.promote(log, id, w.ended)
-	return r.Snapshot, r.Err
-}
-
-// promote takes the live entries from the file that it verified: to read them again once it has its
+// promote turns the checkpoint at id into a snapshot: it verifies all of it, syncs and renames it, and syncs
+// the directory; what it returns is durable. It takes the live entries from the file that it verified: to read them again once it has its
 // new name could fail.
 func (w *Writer) promote(log raftlog.LogID, id raftlog.EntryID, stopped func() error) (r Result) {
 	r.Snapshot, r.Live, r.Err = w.rename(log, id, stopped)

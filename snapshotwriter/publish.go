@@ -31,5 +31,5 @@ func (w *Writer) syncDirs(log raftlog.LogID) error {
 	return w.o.FS.SyncDir(w.o.Dir)
 }
 
-// remove removes a file that does not count. One that stays is found by Cleanup, or refers to nothing.
+// remove removes a file that does not count. One that stays has the name of an unfinished file, or is referred to by nothing.
 func (w *Writer) remove(path string) { _ = w.o.FS.Remove(path) }

@@ -62,7 +62,7 @@ func TestRealFileSystem(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(w.LogDir(testID), "snapshot-0000000000000001-0000000000000009.tmp"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	finished, err := snapshotwriter.Cleanup(fs, w.LogDir(testID), true)
+	finished, err := cleanup(fs, w.LogDir(testID), true)
 	if err != nil || len(finished) != 5 {
 		t.Errorf("%+v, %v", finished, err)
 	}

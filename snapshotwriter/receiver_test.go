@@ -33,7 +33,7 @@ func send(t testing.TB, kind raftlog.SnapshotKind, at raftlog.EntryID, seed uint
 	if do(t, w, job(m, s.data, &res)); res.Err != nil {
 		t.Fatal(res.Err)
 	}
-	r, err := w.Open(99, kind, at)
+	r, err := snapshot.Open(fs, w.Path(99, kind, at), 99)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +106,7 @@ func TestSendOn(t *testing.T) {
 	fs := newFS(t)
 	w, s := writer(t, fs, nil), send(t, raftlog.KindSnapshot, id(2, 9), 1, 3*chunk)
 	finish(t, fs, receiver(t, w, s), s)
-	r, err := w.Open(testID, raftlog.KindSnapshot, id(2, 9))
+	r, err := snapshot.Open(fs, w.Path(testID, raftlog.KindSnapshot, id(2, 9)), testID)
 	if err != nil {
 		t.Fatal(err)
 	}

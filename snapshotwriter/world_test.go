@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -180,4 +181,18 @@ func files(t testing.TB, fs vfs.FS) []string {
 		names = append(names, f.Path[len(dir)+18:])
 	}
 	return names
+}
+
+// cleanup removes what was being written, and when parts is set what was being received, as an engine does after an
+// open, and returns the finished files.
+func cleanup(fsys vfs.FS, dir string, parts bool) ([]snapshotwriter.Found, error) {
+	found, err := snapshotwriter.List(fsys, dir)
+	errs := []error{err}
+	found = slices.DeleteFunc(found, func(f snapshotwriter.Found) bool {
+		if f.Stage == snapshot.Writing || f.Stage == snapshot.Receiving && parts {
+			errs = append(errs, fsys.Remove(f.Path))
+		}
+		return f.Stage != snapshot.Finished
+	})
+	return found, errors.Join(errs...)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/rawl-db/rawl/internal/raftlog"
+	"github.com/rawl-db/rawl/internal/snapshot"
 	"github.com/rawl-db/rawl/internal/vfs/memfs"
 	"github.com/rawl-db/rawl/snapshotwriter"
 	"github.com/rawl-db/rawl/snapshotwriter/codec"
@@ -28,9 +29,9 @@ func states() [][]byte {
 	return [][]byte{nil, {7}, bytes.Repeat([]byte("key=value\n"), 400_000), random}
 }
 
-func newWriter(t *testing.T, fs *memfs.FS, c snapshotwriter.Codec, also ...snapshotwriter.Codec) *snapshotwriter.Writer {
+func newWriter(t *testing.T, fs *memfs.FS, c snapshotwriter.Codec) *snapshotwriter.Writer {
 	t.Helper()
-	w, err := snapshotwriter.New(snapshotwriter.Options{FS: fs, Dir: "/logs", Codec: c, Codecs: also, ChunkBytes: 64 << 10,
+	w, err := snapshotwriter.New(snapshotwriter.Options{FS: fs, Dir: "/logs", Codec: c, ChunkBytes: 64 << 10,
 		DirName: func(id raftlog.LogID) string { return fmt.Sprint(id) }})
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +46,6 @@ func TestRoundTrip(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := raftlog.EntryID{Term: 1}
-	reader := newWriter(t, fs, nil, codecs...)
 	for _, c := range codecs {
 		w := newWriter(t, fs, c)
 		for _, want := range states() {
@@ -65,11 +65,11 @@ func TestRoundTrip(t *testing.T) {
 			if w.Step(); res.Err != nil {
 				t.Fatal(res.Err)
 			}
-			r, err := reader.Open(1, raftlog.KindSnapshot, at)
+			r, err := snapshot.Open(fs, w.Path(1, raftlog.KindSnapshot, at), 1)
 			if err != nil {
 				t.Fatal(err)
 			}
-			s, err := reader.State(r)
+			s, err := r.NewStateReader(codecs...)
 			if err != nil {
 				t.Fatal(err)
 			}

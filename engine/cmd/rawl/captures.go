@@ -33,7 +33,7 @@ func writeSlots(w io.Writer, logs []engine.LogInfo) error {
 				empty = false
 				fmt.Fprintln(t, "\nUID\tSLOT\tACKNOWLEDGED\tLAG\tSTATE")
 			}
-			fmt.Fprintf(t, "%s\t%s\t%v\t%d\t%s\n", l.UID, s.Name, s.Acked, lag(l, s), slotState(l, s))
+			fmt.Fprintf(t, "%s\t%s\t%v\t%d\t%s\n", l.UID, s.Name, s.Acked, lag(l, s), slotState(s))
 		}
 	}
 	return t.Flush()
@@ -47,12 +47,9 @@ func lag(l engine.LogInfo, s engine.SlotClaim) uint64 {
 	return uint64(l.Last.Index - s.Acked.Index)
 }
 
-func slotState(l engine.LogInfo, s engine.SlotClaim) string {
-	switch {
-	case s.Invalid:
+func slotState(s engine.SlotClaim) string {
+	if s.Invalid {
 		return "invalid"
-	case l.SlotRecords > 0:
-		return "moved since, perhaps"
 	}
 	return "ok"
 }

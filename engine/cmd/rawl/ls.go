@@ -83,7 +83,6 @@ type jsonLog struct {
 	Segments     []jsonSegment   `json:"segments"`
 	Snapshots    []jsonSnapshot  `json:"snapshots,omitempty"`
 	Slots        []jsonSlot      `json:"slots,omitempty"`
-	SlotRecords  uint64          `json:"slot_records,omitempty"`
 	Quarantine   *jsonQuarantine `json:"quarantine,omitempty"`
 }
 
@@ -100,7 +99,7 @@ func logsJSON(logs []engine.LogInfo) []jsonLog {
 		j := jsonLog{UID: string(l.UID), ID: l.ID, First: uint64(l.First), Last: uint64(l.Last.Index), LastTerm: uint64(l.Last.Term),
 			Released: uint64(l.Released.Index), ReleasedTerm: uint64(l.Released.Term), Term: uint64(l.HardState.Term),
 			Vote: l.HardState.Vote, Applied: uint64(l.Applied), WALEntries: l.WALEntries, Segments: []jsonSegment{},
-			Live: l.Live, LiveUnknown: l.LiveUnknown, Snapshots: snapshotsJSON(l.Snapshots), Slots: slotsJSON(l), SlotRecords: l.SlotRecords,
+			Live: l.Live, LiveUnknown: l.LiveUnknown, Snapshots: snapshotsJSON(l.Snapshots), Slots: slotsJSON(l),
 			Quarantine: quarantineJSON(l.Quarantine)}
 		for _, s := range l.Segments {
 			j.Segments = append(j.Segments, jsonSegment{s.Number, uint64(s.Range.First), uint64(s.Range.Last), s.Bytes})

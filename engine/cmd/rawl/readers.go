@@ -7,7 +7,7 @@ import (
 	"github.com/rawl-db/rawl/engine"
 )
 
-// readers lists the slots of named readers, as the manifest has them.
+// readers lists the slots of named readers.
 func (c *command) readers() (int, error) {
 	in, err := c.inspect()
 	if err != nil {
@@ -32,15 +32,13 @@ func writeReaders(w io.Writer, logs []engine.LogInfo) error {
 type jsonReader struct {
 	UID string `json:"uid"`
 	jsonSlot
-	// MovedSince counts records that may have moved slots of the log since.
-	MovedSince uint64 `json:"moved_since,omitempty"`
 }
 
 func readersJSON(logs []engine.LogInfo) []jsonReader {
 	list := []jsonReader{}
 	for _, l := range logs {
 		for _, s := range slotsJSON(l) {
-			list = append(list, jsonReader{string(l.UID), s, l.SlotRecords})
+			list = append(list, jsonReader{string(l.UID), s})
 		}
 	}
 	return list

@@ -1,0 +1,120 @@
+package raft
+
+import (
+	"io"
+
+	"github.com/rawl-db/rawl/engine"
+	"github.com/rawl-db/rawl/raft/core"
+)
+
+// capture writes the machine's present state beside the log: as a snapshot, which lets go of the log, or as a
+// checkpoint. What cannot be now is left: the machine asks again. A released cursor whose conditions do not
+// hold yet waits; a later one takes its place.
+func (r *realiser) capture(e *Effect) {
+	if e.Kind == EffectReleaseCursor {
+		r.cursor = nil
+		if !r.mayRelease(e) {
+			later := *e
+			r.cursor = &later
+		}
+		r.server.cursorWaits.Store(r.cursor != nil)
+		if r.cursor != nil {
+			return
+		}
+	}
+	kind := engine.KindCheckpoint
+	if e.Kind == EffectReleaseCursor {
+		kind = engine.KindSnapshot
+	}
+	r.captureAs(kind, nil)
+}
+
+// mayRelease reports whether a snapshot may be taken: what it covers is durable, and its conditions hold.
+func (r *realiser) mayRelease(e *Effect) bool {
+	s := r.server
+	written := s.log.LastWritten().Index
+	return written >= s.applies.applied && written >= e.When.Written &&
+		(!e.When.NoSnapshotSends || s.sending.Load() == 0)
+}
+
+// retryCursor takes the snapshot that waits, if it may be now.
+func (r *realiser) retryCursor() {
+	if r.cursor != nil {
+		r.capture(r.cursor)
+	}
+}
+
+// captureAs captures the state after the last entry applied; done hears how it ended, on another goroutine.
+func (r *realiser) captureAs(kind engine.SnapshotKind, done func(engine.Snapshot, error)) {
+	s := r.server
+	q := &s.applies
+	if q.applied <= Index(s.figures.snapshot.Load()) {
+		if done != nil {
+			done(engine.Snapshot{}, engine.ErrSnapshotOld)
+		}
+		return
+	}
+	c, err := q.machine().Capture()
+	if err != nil {
+		s.stop(err)
+		return
+	}
+	err = s.log.Capture(engine.Capture{
+		Kind: kind, At: c.At, Context: sealContext(q.config, q.configIndex, c.Context), Live: c.Live,
+		State: func(w io.Writer) error {
+			_, err := c.WriteTo(w)
+			return err
+		},
+		Done: func(snap engine.Snapshot, err error) {
+			closeCapture(s, c)
+			s.captured(snap, err)
+			if done != nil {
+				done(snap, err)
+			}
+		},
+	})
+	if err != nil { // another capture runs, or nothing of it is durable yet: the machine asks again
+		closeCapture(s, c)
+		s.node.opts.Logger.Debug("no capture", "server", s.id.String(), "at", uint64(c.At.Index), "err", err)
+		if done != nil {
+			done(engine.Snapshot{}, err)
+		}
+	}
+}
+
+func closeCapture(s *server, c *Capture) {
+	if err := c.Close(); err != nil {
+		s.node.opts.Logger.Warn("a view cannot be closed", "server", s.id.String(), "err", err)
+	}
+}
+
+// captured tells the core of a snapshot that counts.
+func (s *server) captured(snap engine.Snapshot, err error) {
+	if err != nil {
+		s.node.opts.Logger.Warn("a capture failed", "server", s.id.String(), "err", err)
+		return
+	}
+	if snap.Kind == engine.KindSnapshot {
+		s.figures.snapshot.Store(uint64(snap.ID.Index))
+		s.mail.put(snapshotTaken(snap))
+	}
+}
+
+func snapshotTaken(snap engine.Snapshot) core.Input { return core.SnapshotTaken{ID: snap.ID} }
+
+// promote makes a snapshot of the newest checkpoint at or below an index.
+func (r *realiser) promote(target Index) {
+	s := r.server
+	list := s.log.Snapshots()
+	for k := len(list) - 1; k >= 0; k-- {
+		if list[k].Kind == engine.KindSnapshot {
+			return
+		}
+		if list[k].Kind == engine.KindCheckpoint && list[k].ID.Index <= target {
+			if err := s.log.Promote(list[k].ID.Index, s.captured); err != nil {
+				s.node.opts.Logger.Debug("no promotion", "server", s.id.String(), "at", uint64(list[k].ID.Index), "err", err)
+			}
+			return
+		}
+	}
+}

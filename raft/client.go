@@ -1,0 +1,185 @@
+package raft
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// ProcessOptions say how a command is processed. The zero value is that of an ordinary command.
+type ProcessOptions struct {
+	// Priority orders commands before they reach the log.
+	Priority Priority
+	// Reply says which member answers: ReplyFromLeader (the default), ReplyFromLocal or ReplyFromMember.
+	Reply ReplyMode
+	// Member is the node of the member that answers, with ReplyFromMember.
+	Member NodeID
+}
+
+// Reply is the answer to a command.
+type Reply struct {
+	// Data is what the machine answered. It must not be changed.
+	Data []byte
+	// Index is the command's entry, 0 when the answer was recalled from a session.
+	Index Index
+	// Leader is who led when it was answered.
+	Leader ServerID
+}
+
+// Pauses between attempts to find a leader.
+const (
+	minPause = time.Millisecond
+	maxPause = 50 * time.Millisecond
+)
+
+// Process has a cluster apply a command and returns the reply of its machine. to is any member of the
+// cluster: the command finds its way to the leader. It waits until the command is applied or ctx ends. Every error is
+// a *ProposalError: its causes are ErrTooLarge, ErrBusy, ErrLost, ErrNoLeader, ErrDeleted, those of ReplyStatus, and
+// ctx's. An attempt that is known not to have been applied is made again until ctx ends, unless it was refused for good.
+// The command is copied.
+func (n *Node) Process(ctx context.Context, to ServerID, command []byte, o ProcessOptions) (Reply, error) {
+	return n.process(ctx, to, command, SessionHeader{}, o)
+}
+
+func (n *Node) process(ctx context.Context, to ServerID, command []byte, h SessionHeader, o ProcessOptions) (Reply, error) {
+	if len(command) > n.opts.MaxCommandBytes {
+		return Reply{}, &ProposalError{Err: ErrTooLarge}
+	}
+	c := Command{Kind: KindUser, Priority: o.Priority, Reply: o.Reply, ReplyNode: o.Member, Session: h, Payload: command}
+	if c.Reply == NoReply {
+		c.Reply = ReplyFromLeader
+	}
+	a := n.submit(ctx, to, &c)
+	return Reply{Data: a.reply, Index: a.index, Leader: a.leader}, a.error()
+}
+
+// error is the answer's, as an error of the type that callers look for.
+func (a *answer) error() error {
+	if a.err != nil {
+		return a.err
+	}
+	if err := a.status.Err(); err != nil {
+		o := NotApplied
+		if a.status.Applied() || a.status == StatusSessionExpired || a.status == StatusStale { // an earlier attempt may have been
+			o = MaybeApplied
+		}
+		return &ProposalError{Err: err, Outcome: o, Retriable: errors.Is(err, ErrOutOfOrder), Leader: a.leader}
+	}
+	return nil
+}
+
+// submit finds the leader and has it append the command.
+func (n *Node) submit(ctx context.Context, to ServerID, c *Command) answer {
+	var a answer
+	err := n.seek(ctx, to, func(at ServerID) (ServerID, bool) {
+		a = n.attempt(ctx, at, c)
+		again := a.err != nil && a.err.Retriable && (a.err.Outcome == NotApplied || c.Session.ID != 0)
+		return a.leader, again
+	})
+	if err != nil && (a.err == nil || a.err.Outcome == NotApplied) {
+		return failed(errors.Join(err, a.cause()), NotApplied, true, a.leader)
+	}
+	return a
+}
+
+func (a *answer) cause() error {
+	if a.err == nil {
+		return ErrNoLeader
+	}
+	return a.err.Err
+}
+
+// attempt proposes a command to one server. When another member is to answer, the request is known by its
+// origin, and the leader answers only what it refuses.
+func (n *Node) attempt(ctx context.Context, at ServerID, c *Command) answer {
+	ch := make(chan answer, 2)
+	t := ticket{kind: c.Kind, session: c.Session, priority: c.Priority}
+	if c.Reply > ReplyFromLeader {
+		id := n.number()
+		c.Origin = Origin{Node: n.id, Request: id}
+		t.elsewhere = true
+		n.calls.Store(id, &outstanding{done: func(a answer) { ch <- a }})
+		defer n.calls.Delete(id)
+	}
+	var err error
+	if t.data, err = AppendCommand(make([]byte, 0, len(c.Payload)+MaxCommandHeader), c); err != nil {
+		return failed(err, NotApplied, false, ServerID{})
+	}
+	forget := n.ask(at, &opCommand{t}, len(t.data), func(a answer) { ch <- a })
+	select {
+	case a := <-ch:
+		return a
+	case <-ctx.Done():
+		forget()
+		return failed(context.Cause(ctx), MaybeApplied, false, ServerID{})
+	}
+}
+
+// seek calls try with one server after the other, beginning with the leader that is known here, until try says
+// that it need not go on, or ctx ends. try returns whom the server took for the leader.
+func (n *Node) seek(ctx context.Context, to ServerID, try func(ServerID) (leader ServerID, again bool)) error {
+	at := to
+	pause := minPause
+	if v := n.view(to); v != nil && !v.leader.IsZero() {
+		at = v.leader
+	}
+	for k := 0; ; k++ {
+		leader, again := try(at)
+		if !again {
+			return nil
+		}
+		if !leader.IsZero() && leader != at {
+			at = leader
+			if k < 3 {
+				continue // a redirection costs no pause, unless they lead round in a circle
+			}
+		} else {
+			at = n.another(to, at, k)
+		}
+		select {
+		case <-time.After(pause):
+			pause = min(2*pause, maxPause)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-n.ctx.Done():
+			return ErrClosed
+		}
+	}
+}
+
+// view is what a server here knows of a member's cluster, nil when there is none.
+func (n *Node) view(to ServerID) *leaderView {
+	if s := n.server(to); s != nil {
+		return s.leader.Load()
+	}
+	return nil
+}
+
+// another is the next member to try.
+func (n *Node) another(to, at ServerID, k int) ServerID {
+	v := n.view(to)
+	switch {
+	case v == nil || len(v.members) == 0:
+		return to
+	case !v.leader.IsZero() && v.leader != at:
+		return v.leader
+	}
+	return v.members[k%len(v.members)].ID
+}
+
+// Leader returns whom a server here takes for the leader of its cluster, zero when it knows nobody. It costs a look-up and an
+// atomic load. Error: ErrUnknownServer.
+func (n *Node) Leader(name string) (ServerID, error) {
+	if s := n.server(ServerID{Name: name, Node: n.id}); s != nil {
+		return s.leader.Load().leader, nil
+	}
+	return ServerID{}, ErrUnknownServer
+}
+
+// ClusterLeader is Leader for a cluster's name, of which this node has a member.
+func (n *Node) ClusterLeader(cluster string) (ServerID, error) {
+	if x, ok := n.clusters.Load(cluster); ok {
+		return x.(*server).leader.Load().leader, nil
+	}
+	return ServerID{}, ErrUnknownServer
+}

@@ -1,0 +1,78 @@
+package raft
+
+import "context"
+
+// QueryOptions say when a local query may run.
+type QueryOptions struct {
+	// Applied, when its index is not 0, delays the query until that entry is applied here: a client reads what it wrote.
+	// When another entry stands there the error is ErrLost.
+	Applied EntryID
+}
+
+// LocalQuery runs f with the machine of a server of this node, on the goroutine that applies; what Query says of f holds. What it
+// sees may be old. Errors: ErrUnknownServer, ErrStopped, ErrLost, f's own, ctx's; ErrMachine when f panics.
+func (n *Node) LocalQuery(ctx context.Context, name string, f func(Machine) (any, error), o QueryOptions) (any, error) {
+	a := n.await(ctx, ServerID{Name: name, Node: n.id}, &opQuery{f: f, level: queryLocal, at: o.Applied}, 0)
+	return a.any, a.queryError()
+}
+
+// QueryMember runs a registered query on the machine of any member. What it sees may be old. Errors: those of
+// LocalQuery, ErrUnknownQuery, ErrUnreachable.
+func (n *Node) QueryMember(ctx context.Context, at ServerID, query string, arg []byte, o QueryOptions) ([]byte, error) {
+	a := n.await(ctx, at, &opQuery{name: query, arg: arg, level: queryLocal, at: o.Applied}, len(arg))
+	return a.reply, a.queryError()
+}
+
+// LeaderQuery runs a registered query on the machine of the leader: what it sees may be old only while a partition leaves
+// two servers that believe to lead. Errors: those of QueryMember, ErrNoLeader.
+func (n *Node) LeaderQuery(ctx context.Context, to ServerID, query string, arg []byte) ([]byte, error) {
+	var a answer
+	err := n.seek(ctx, to, func(at ServerID) (ServerID, bool) {
+		a = n.await(ctx, at, &opQuery{name: query, arg: arg, level: queryLeader}, len(arg))
+		return a.leader, a.err != nil && a.err.Retriable
+	})
+	if err != nil {
+		return nil, err
+	}
+	return a.reply, a.queryError()
+}
+
+// ConsistentQuery runs a registered query on the machine of a member, behind every command that was answered before the
+// call: a linearizable read, without a write (Raft thesis §6.4). The member asks the leader for the index; when
+// to is on this node it runs here. Errors: those of QueryMember.
+func (n *Node) ConsistentQuery(ctx context.Context, to ServerID, query string, arg []byte) ([]byte, error) {
+	var a answer
+	err := n.seekMember(ctx, to, func(at ServerID) bool {
+		a = n.await(ctx, at, &opQuery{name: query, arg: arg, level: queryConsistent}, len(arg))
+		return a.err != nil && a.err.Retriable
+	})
+	if err != nil {
+		return nil, err
+	}
+	return a.reply, a.queryError()
+}
+
+// ConsistentRead is ConsistentQuery for a function and a server of this node.
+func (n *Node) ConsistentRead(ctx context.Context, name string, f func(Machine) (any, error)) (any, error) {
+	a := n.await(ctx, ServerID{Name: name, Node: n.id}, &opQuery{f: f, level: queryConsistent}, 0)
+	return a.any, a.queryError()
+}
+
+// seekMember tries one member after the other, to first.
+func (n *Node) seekMember(ctx context.Context, to ServerID, try func(ServerID) bool) error {
+	first := true
+	return n.seek(ctx, to, func(at ServerID) (ServerID, bool) {
+		if first {
+			first, at = false, to
+		}
+		return ServerID{}, try(at)
+	})
+}
+
+// queryError is the cause alone: a query changes nothing.
+func (a *answer) queryError() error {
+	if a.err != nil {
+		return a.err.Err
+	}
+	return nil
+}

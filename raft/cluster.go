@@ -1,0 +1,284 @@
+package raft
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/rawl-db/rawl/raft/core"
+)
+
+// ClusterConfig says what a new cluster is.
+type ClusterConfig struct {
+	// Name is the cluster's, for look-ups.
+	Name string
+	// Machine is the name under which every node of a member has the machine registered.
+	Machine string
+	// InitialVersion is the machine version in force before the first entry.
+	InitialVersion uint64
+	// Members are the addresses of its first voters, 1 to core.MaxMembers, each once.
+	Members []ServerID
+}
+
+// opStart has a node start a member of a new cluster, or end one again.
+type opStart struct {
+	config ServerConfig
+	undo   bool
+}
+
+// StartCluster starts a new cluster: a member on each node, with one configuration and a random identity, and an
+// election on one of them. It returns when there is a leader, with the members that could be started; those that could
+// not, but are members, can be started by their nodes later only as new ones. Errors: ErrClusterNotFormed, wrapping why,
+// when there is none before ctx ends: what was started was deleted, as far as its nodes could be reached; and those of bad configurations.
+func (n *Node) StartCluster(ctx context.Context, c ClusterConfig) (started []ServerID, err error) {
+	conf, err := c.configuration()
+	if err != nil {
+		return nil, err
+	}
+	failures := make([]error, len(conf.Members))
+	n.eachMember(conf, func(k int, m core.Member) {
+		failures[k] = n.startMember(ctx, m.ID.Node, opStart{config: ServerConfig{
+			Name: m.ID.Name, Cluster: c.Name, UID: m.UID, Machine: c.Machine, InitialVersion: c.InitialVersion,
+			initial: conf, inc: m.Incarnation}})
+	})
+	for k, m := range conf.Members {
+		if failures[k] == nil {
+			started = append(started, m.ID)
+		}
+	}
+	if len(started) == 0 {
+		return nil, fmt.Errorf("%w: %w", ErrClusterNotFormed, errors.Join(failures...))
+	}
+	if err := n.firstLeader(ctx, started); err != nil {
+		n.eachMember(conf, func(k int, m core.Member) {
+			if failures[k] == nil {
+				failures[k] = n.startMember(n.ctx, m.ID.Node, opStart{config: ServerConfig{Name: m.ID.Name, inc: m.Incarnation}, undo: true})
+			}
+		})
+		return nil, fmt.Errorf("%w: %w", ErrClusterNotFormed, errors.Join(append(failures, err)...))
+	}
+	return started, nil
+}
+
+// configuration draws the identity of the cluster and of its members.
+func (c *ClusterConfig) configuration() (core.Configuration, error) {
+	conf := core.Configuration{Epoch: 1}
+	rand.Read(conf.Cluster[:])
+	if c.Name == "" && len(c.Members) > 0 {
+		c.Name = c.Members[0].Name
+	}
+	if !validName(c.Name) {
+		return conf, malformed("cluster name of %d bytes", len(c.Name))
+	}
+	for _, id := range c.Members {
+		conf.Members = append(conf.Members, core.Member{
+			Identity:   core.Identity{ID: id, UID: newUID(id.Name), Incarnation: newIncarnation()},
+			Membership: core.Voter,
+		})
+	}
+	slices.SortFunc(conf.Members, func(a, b core.Member) int { return a.ID.Compare(b.ID) })
+	if len(conf.Members) == 0 {
+		return conf, fmt.Errorf("%w: no members", core.ErrBadMember)
+	}
+	return conf, conf.Validate()
+}
+
+// eachMember runs f for all members at the same time, and waits.
+func (n *Node) eachMember(c core.Configuration, f func(int, core.Member)) {
+	var wg sync.WaitGroup
+	for k, m := range c.Members {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			f(k, m)
+		}()
+	}
+	wg.Wait()
+}
+
+// startMember has a node carry out an opStart.
+func (n *Node) startMember(ctx context.Context, node NodeID, op opStart) error {
+	if node == n.id {
+		a := n.startFor(&op)
+		return a.queryError()
+	}
+	a := n.await(ctx, ServerID{Name: op.config.Name, Node: node}, &op, 256)
+	return a.queryError()
+}
+
+// startFor starts a member here, or takes back that it was started.
+func (n *Node) startFor(op *opStart) answer {
+	if op.undo {
+		r, ok := n.dir.get(op.config.Name)
+		if !ok || r.Incarnation != op.config.inc {
+			return answer{}
+		}
+		if err := n.DeleteServer(n.ctx, op.config.Name); err != nil {
+			return failed(err, MaybeApplied, true, ServerID{})
+		}
+		return answer{}
+	}
+	r, err := n.recordOf(op.config)
+	if err == nil {
+		err = n.create(n.ctx, r)
+	}
+	if err != nil {
+		return failed(err, NotApplied, false, ServerID{})
+	}
+	return answer{}
+}
+
+// firstLeader starts an election, on a member of this node if there is one, and waits for a leader.
+func (n *Node) firstLeader(ctx context.Context, started []ServerID) error {
+	first := started[0]
+	for _, id := range started {
+		if id.Node == n.id {
+			first = id
+		}
+	}
+	n.await(ctx, first, &opTrigger{}, 0)
+	return n.waitLeader(ctx, first)
+}
+
+// waitLeader returns when some member knows a leader.
+func (n *Node) waitLeader(ctx context.Context, to ServerID) error {
+	return n.seek(ctx, to, func(at ServerID) (ServerID, bool) {
+		a := n.await(ctx, at, &opMembers{}, 0)
+		return a.leader, a.leader.IsZero()
+	})
+}
+
+// Members returns the configuration that the leader has, and who that is. to is any member. Errors: ErrUnknownServer,
+// ErrStopped, ErrUnreachable, ctx's.
+func (n *Node) Members(ctx context.Context, to ServerID) ([]core.Member, ServerID, error) {
+	c, _, leader, err := n.configuration(ctx, to)
+	return c.Members, leader, err
+}
+
+func (n *Node) configuration(ctx context.Context, to ServerID) (c core.Configuration, at Index, leader ServerID, err error) {
+	var a answer
+	err = n.seek(ctx, to, func(at ServerID) (ServerID, bool) {
+		a = n.await(ctx, at, &opMembers{}, 0)
+		return a.leader, a.err != nil && a.err.Retriable || a.err == nil && a.leader != at
+	})
+	if err == nil {
+		err = a.queryError()
+	}
+	if err != nil {
+		return c, 0, ServerID{}, err
+	}
+	return a.any.(core.Configuration), a.index, a.leader, nil
+}
+
+// MemberOptions say as what a server is added, and when.
+type MemberOptions struct {
+	// Membership defaults to core.Promotable: a voter as soon as it has caught up.
+	Membership core.Membership
+	// Expected is the index of the configuration that is to be changed, 0 for any.
+	Expected Index
+}
+
+// AddMember adds a server, which StartServer has made on its node, to a cluster, and returns when that is committed.
+// to is any member. Errors, as causes of a *ProposalError: core's of membership changes, ErrUnknownServer, ErrUnreachable, ErrNoLeader, ErrLost, ctx's.
+func (n *Node) AddMember(ctx context.Context, to, server ServerID, o MemberOptions) error {
+	a := n.await(ctx, server, &opIdentity{}, 0)
+	if a.err != nil {
+		return a.err
+	}
+	if o.Membership == 0 {
+		o.Membership = core.Promotable
+	}
+	return n.change(ctx, to, core.ChangeMembership{Change: core.AddMember, Expected: o.Expected,
+		Member: core.Member{Identity: a.any.(core.Identity), Membership: o.Membership}})
+}
+
+// RemoveMember removes a server from its cluster and returns when that is committed; a leader may remove itself. The server
+// stops, if it hears of it; its log stays until DeleteServer. Errors: those of AddMember.
+func (n *Node) RemoveMember(ctx context.Context, to, server ServerID, o MemberOptions) error {
+	return n.change(ctx, to, core.ChangeMembership{Change: core.RemoveMember, Expected: o.Expected,
+		Member: core.Member{Identity: core.Identity{ID: server}}})
+}
+
+// SetMembership changes what a member counts for, and returns when that is committed. Errors: those of AddMember.
+func (n *Node) SetMembership(ctx context.Context, to, server ServerID, o MemberOptions) error {
+	return n.change(ctx, to, core.ChangeMembership{Change: core.SetMembership, Expected: o.Expected,
+		Member: core.Member{Identity: core.Identity{ID: server}, Membership: o.Membership}})
+}
+
+func (n *Node) change(ctx context.Context, to ServerID, change core.ChangeMembership) error {
+	return n.atLeader(ctx, to, &opChange{change})
+}
+
+// TransferLeadership hands leadership to a voter, and returns when it leads. Errors, as causes of a *ProposalError: core's of
+// transfers, ErrNoLeader, ctx's.
+func (n *Node) TransferLeadership(ctx context.Context, to, target ServerID) error {
+	err := n.atLeader(ctx, to, &opTransfer{target})
+	if errors.Is(err, core.ErrAlreadyLeader) {
+		return nil
+	}
+	return err
+}
+
+// atLeader has the leader perform an operation; what is known not to have happened is tried again until ctx ends.
+func (n *Node) atLeader(ctx context.Context, to ServerID, op any) error {
+	var a answer
+	err := n.seek(ctx, to, func(at ServerID) (ServerID, bool) {
+		a = n.await(ctx, at, op, 128)
+		return a.leader, a.err != nil && a.err.Retriable && a.err.Outcome == NotApplied
+	})
+	if a.err != nil {
+		return a.err
+	}
+	if err != nil {
+		return &ProposalError{Err: err, Outcome: NotApplied, Retriable: true}
+	}
+	return nil
+}
+
+// TriggerElection has a voter start an election, whatever it believes of its leader. Errors: ErrUnknownServer, ErrStopped,
+// ErrUnreachable, ctx's.
+func (n *Node) TriggerElection(ctx context.Context, at ServerID) error {
+	a := n.await(ctx, at, &opTrigger{}, 0)
+	return a.queryError()
+}
+
+// DeleteCluster deletes a cluster: its members delete themselves, with their logs, when they have applied that; one that is down
+// does so when it comes back and finds the leader. It returns when that is committed. Errors: those of Process.
+func (n *Node) DeleteCluster(ctx context.Context, to ServerID) error {
+	a := n.submitDelete(ctx, to)
+	if a.err != nil {
+		return a.err
+	}
+	return nil
+}
+
+func (n *Node) submitDelete(ctx context.Context, to ServerID) answer {
+	var a answer
+	err := n.seek(ctx, to, func(at ServerID) (ServerID, bool) {
+		a = n.await(ctx, at, &opCommand{ticket{kind: CommandKind(core.KindDelete)}}, 0)
+		return a.leader, a.err != nil && a.err.Retriable && a.err.Outcome == NotApplied
+	})
+	if err != nil && a.err == nil {
+		return failed(err, NotApplied, true, ServerID{})
+	}
+	return a
+}
+
+// ForceShrink makes a server the only voter of its cluster, without asking anybody: what only the others had is lost, and they
+// are strangers from then on. It is for the loss of a majority. It returns when that is durable. Errors: as causes of a *ProposalError,
+// core.ErrRefused, ErrUnknownServer, ctx's.
+func (n *Node) ForceShrink(ctx context.Context, at ServerID) error {
+	var b [8]byte
+	rand.Read(b[:])
+	a := n.await(ctx, at, &opShrink{epoch: binary.LittleEndian.Uint64(b[:]) | 1}, 0)
+	if a.err != nil {
+		return a.err
+	}
+	return nil
+}
+
+type opShrink struct{ epoch uint64 }

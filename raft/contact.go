@@ -1,0 +1,278 @@
+package raft
+
+import (
+	"encoding/binary"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/rawl-db/rawl/raft/core"
+	"github.com/rawl-db/rawl/raft/detector"
+	"github.com/rawl-db/rawl/raft/transport"
+)
+
+// contacts is what a node knows of the others, and who of its servers wants to know.
+type contacts struct {
+	mu    sync.Mutex
+	nodes map[NodeID]*contact
+}
+
+// contact is one other node.
+type contact struct {
+	// down says that the watchers were told that there is no contact.
+	down     bool
+	watchers map[*server]bool // members of clusters that it has members of
+	monitors map[*server]map[MonitorOwner]func(detector.View)
+}
+
+// beliefPage is how many beliefs one packet carries, so that a reconnection of ten thousand clusters comes in
+// pieces.
+const beliefPage = 256
+
+func (n *Node) openContacts() (err error) {
+	n.contacts.nodes = make(map[NodeID]*contact)
+	n.detector, err = detector.New(detector.Options{
+		Node: n.id, Incarnation: n.life, Interval: n.opts.HeartbeatInterval, Bound: n.opts.DetectionBound,
+		Send: func(h *detector.Heartbeat) {
+			_ = n.net.Send(h.To, transport.Control, h) // a heartbeat that is dropped is a heartbeat lost
+		},
+		Changed: n.contactChanged,
+		Notice:  n.receiveNotice,
+	})
+	return err
+}
+
+func (c *contacts) getLocked(id NodeID) *contact {
+	x := c.nodes[id]
+	if x == nil {
+		x = &contact{watchers: make(map[*server]bool)}
+		c.nodes[id] = x
+	}
+	return x
+}
+
+// watch lets a server hear of a node's contact. What is known already it hears at once.
+func (n *Node) watch(s *server, id NodeID) {
+	v := n.detector.Watch(n.now(), id)
+	n.contacts.mu.Lock()
+	defer n.contacts.mu.Unlock()
+	c := n.contacts.getLocked(id)
+	c.watchers[s] = true
+	if c.down = c.down || lost(v.State); c.down {
+		s.mail.put(core.NodeDown{Node: id})
+	}
+}
+
+func (n *Node) unwatch(s *server, id NodeID) {
+	n.detector.Unwatch(n.now(), id)
+	n.contacts.mu.Lock()
+	defer n.contacts.mu.Unlock()
+	delete(n.contacts.getLocked(id).watchers, s)
+}
+
+// monitor lets a machine hear of a node: its present state at once, and each change.
+func (n *Node) monitor(s *server, id NodeID, owner MonitorOwner, tell func(detector.View)) {
+	v := n.detector.Watch(n.now(), id)
+	n.contacts.mu.Lock()
+	c := n.contacts.getLocked(id)
+	if c.monitors == nil {
+		c.monitors = make(map[*server]map[MonitorOwner]func(detector.View))
+	}
+	if c.monitors[s] == nil {
+		c.monitors[s] = make(map[MonitorOwner]func(detector.View))
+	}
+	c.monitors[s][owner] = tell
+	n.contacts.mu.Unlock()
+	tell(v)
+}
+
+func (n *Node) demonitor(s *server, id NodeID, owner MonitorOwner) {
+	n.detector.Unwatch(n.now(), id)
+	n.contacts.mu.Lock()
+	defer n.contacts.mu.Unlock()
+	c := n.contacts.getLocked(id)
+	delete(c.monitors[s], owner)
+	if len(c.monitors[s]) == 0 {
+		delete(c.monitors, s)
+	}
+}
+
+// forget ends all that a server that stops wanted to know.
+func (n *Node) forget(s *server) {
+	n.contacts.mu.Lock()
+	defer n.contacts.mu.Unlock()
+	for id, c := range n.contacts.nodes {
+		if c.watchers[s] {
+			delete(c.watchers, s)
+			n.detector.Unwatch(n.now(), id)
+		}
+		for range c.monitors[s] {
+			n.detector.Unwatch(n.now(), id)
+		}
+		delete(c.monitors, s)
+	}
+}
+
+// lost reports whether there is no contact in both directions. A node of which nothing is known yet may be there.
+func lost(s detector.State) bool { return s == detector.Down || s == detector.OneWay }
+
+// contactChanged hands a change to everybody who wants to know. It is called by the detector's loop.
+func (n *Node) contactChanged(ch detector.Change) {
+	n.contacts.mu.Lock()
+	c := n.contacts.getLocked(ch.Peer)
+	was := c.down
+	switch {
+	case lost(ch.State):
+		c.down = true
+	case ch.State == detector.Up:
+		c.down = false
+	}
+	for s := range c.watchers {
+		if ch.Restarted {
+			n.endBeliefs(s, ch.Peer)
+		}
+		if c.down && !was {
+			s.mail.put(core.NodeDown{Node: ch.Peer})
+		} else if was && !c.down {
+			s.mail.put(core.NodeUp{Node: ch.Peer})
+		}
+	}
+	var tells []func(detector.View)
+	for _, m := range c.monitors {
+		for _, tell := range m {
+			tells = append(tells, tell)
+		}
+	}
+	n.contacts.mu.Unlock()
+	for _, tell := range tells {
+		tell(ch.View)
+	}
+	if ch.State == detector.Up {
+		n.exchangeBeliefs(ch.Peer)
+	}
+}
+
+// endBeliefs tells a server that its leader's node has begun another life.
+func (n *Node) endBeliefs(s *server, peer NodeID) {
+	if v := s.leader.Load(); v.leader.Node == peer {
+		s.mail.put(core.LeaderLost{Leader: v.leader, Term: v.term})
+	}
+}
+
+// linkReset tells the members of clusters that messages to the peer may have been lost.
+func (n *Node) linkReset(peer NodeID) {
+	n.contacts.mu.Lock()
+	if c := n.contacts.nodes[peer]; c != nil {
+		for s := range c.watchers {
+			s.mail.put(core.LinkReset{Node: peer})
+		}
+	}
+	n.contacts.mu.Unlock()
+	n.exchangeBeliefs(peer)
+}
+
+// linkLost ends the beliefs in leaders on a node whose connection was closed by it: its process has ended, or is about
+// to. If it lives, what its leaders send restores them.
+func (n *Node) linkLost(peer NodeID) {
+	n.failCalls(peer, ErrLost)
+	n.contacts.mu.Lock()
+	defer n.contacts.mu.Unlock()
+	if c := n.contacts.nodes[peer]; c != nil {
+		for s := range c.watchers {
+			n.endBeliefs(s, peer)
+		}
+	}
+}
+
+// exchangeBeliefs has a peer confirm the leaders that servers here believe to be there.
+func (n *Node) exchangeBeliefs(peer NodeID) {
+	var list []belief
+	n.contacts.mu.Lock()
+	if c := n.contacts.nodes[peer]; c != nil {
+		for s := range c.watchers {
+			if v := s.leader.Load(); v.leader.Node == peer {
+				list = append(list, belief{leader: v.leader, term: v.term})
+			}
+		}
+	}
+	n.contacts.mu.Unlock()
+	for len(list) > 0 {
+		k := min(beliefPage, len(list))
+		_ = n.net.Send(peer, transport.Control, &beliefs{list: list[:k]}) // the next connection asks again
+		list = list[k:]
+	}
+}
+
+// receiveBeliefs denies those that are false.
+func (n *Node) receiveBeliefs(from NodeID, p *beliefs) {
+	for _, b := range p.list {
+		s := n.server(b.leader)
+		if s == nil {
+			n.notify(from, b.leader, b.term)
+			continue
+		}
+		if v := s.leader.Load(); v.leader != b.leader || v.term != b.term {
+			n.notify(from, b.leader, b.term)
+		}
+	}
+}
+
+// leads takes note of whom a server follows now. That it does not lead any more its peers are told.
+func (n *Node) leads(s *server, old, now *leaderView) {
+	n.clusters.Store(s.record.Cluster, s)
+	if old.leader != s.id || now.leader == s.id && now.term == old.term {
+		return
+	}
+	n.resigned(s, old)
+}
+
+// resigned tells the nodes of the other members that this server does not lead that term any more.
+func (n *Node) resigned(s *server, old *leaderView) {
+	seen := make(map[NodeID]bool)
+	for i := range old.members {
+		if id := old.members[i].ID.Node; id != n.id && !seen[id] {
+			seen[id] = true
+			n.notify(id, s.id, old.term)
+		}
+	}
+}
+
+// notify sends a notice that rides in heartbeats until it is acknowledged: a server leads a term no longer.
+//
+//	uvarint  term
+//	name     of the server on the sending node
+func (n *Node) notify(to NodeID, leader ServerID, term Term) {
+	b := appendName(binary.AppendUvarint(nil, uint64(term)), leader.Name)
+	if err := n.detector.Notify(n.now(), to, b); err != nil && !errors.Is(err, detector.ErrSelf) {
+		n.opts.Logger.Warn("a notice is lost", "to", to, "err", err)
+	}
+}
+
+func (n *Node) receiveNotice(from NodeID, _ uint64, notice []byte) {
+	d := commandDecoder{in: notice}
+	term, name := Term(d.uvarint()), d.name()
+	if d.bad {
+		return
+	}
+	leader := ServerID{Name: name, Node: from}
+	n.contacts.mu.Lock()
+	defer n.contacts.mu.Unlock()
+	if c := n.contacts.nodes[from]; c != nil {
+		for s := range c.watchers {
+			if v := s.leader.Load(); v.leader == leader && v.term == term {
+				s.mail.put(core.LeaderLost{Leader: leader, Term: term})
+			}
+		}
+	}
+}
+
+// roundTrip is that to the farthest of some nodes, 1 ms where it is not known.
+func (n *Node) roundTrip(nodes map[NodeID]bool) time.Duration {
+	most := time.Millisecond
+	for id := range nodes {
+		if rtt, ok := n.detector.RTT(id); ok {
+			most = max(most, time.Duration(rtt))
+		}
+	}
+	return most
+}

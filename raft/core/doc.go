@@ -1,0 +1,2 @@
+// Package core is consensus as a pure function.
+package core

@@ -1,0 +1,101 @@
+package core
+
+// election is what a server knows of the elections it holds.
+type election struct {
+	// token is that of the newest pre-vote round.
+	token uint64
+	// failed counts the rounds since a leader was believed.
+	failed uint8
+	// votes are the voters that granted, by address.
+	votes []ServerID
+}
+
+// grant notes a voter's grant: the same one counts once.
+func (e *election) grant(id ServerID) {
+	for _, v := range e.votes {
+		if v == id {
+			return
+		}
+	}
+	e.votes = append(e.votes, id)
+}
+
+// protocol is the newest version of the messages that this program speaks.
+const protocol = 1
+
+// mayCampaign reports whether this life of this server votes in the configuration in effect, or in the
+// committed one before it: who appended its own removal may be the only one that has the newest entries
+// (Raft thesis §4.2.2).
+func (s *Server) mayCampaign() bool {
+	self := &s.opts.Self
+	if !s.canServe(s.opts.Machine) {
+		return false // it could apply nothing
+	}
+	return s.history.config().configuration.votes(self.ID, self.Incarnation) ||
+		s.history.settled().configuration.votes(self.ID, self.Incarnation)
+}
+
+// awaitElection sets the election timer of a voter anew.
+func (s *Server) awaitElection(lo, hi uint32) {
+	if !s.mayCampaign() || s.role == RoleTerminating || s.lead != nil {
+		s.stopTimer(TimerElection)
+		return
+	}
+	for range min(s.election.failed, 8) {
+		hi = min(2*hi, s.opts.ElectionMaxMS)
+	}
+	s.setTimer(TimerElection, lo, hi, 0)
+}
+
+// settleElection gives who votes and believes in no leader its timer, whatever made it so.
+func (s *Server) settleElection() {
+	if s.timers[TimerElection].armed || s.role == RoleEnded || s.believes() {
+		return
+	}
+	s.awaitElection(s.opts.SuspectMinMS, s.opts.SuspectMaxMS)
+}
+
+func (s *Server) electionTimeout() {
+	if s.lead != nil || s.believes() || !s.mayCampaign() || s.role == RoleTerminating || s.shrink.epoch != 0 {
+		return
+	}
+	if s.election.failed < 255 {
+		s.election.failed++
+	}
+	s.abortReceiving()
+	if s.await.log || s.receiving.installing { // its log could not take the entry that opens a term
+		s.awaitElection(s.opts.SuspectMinMS, s.opts.SuspectMaxMS)
+		return
+	}
+	s.startPreVote()
+}
+
+// triggerElection starts one without waiting, whatever is believed.
+func (s *Server) triggerElection() {
+	idle := s.role == RoleFollower || s.role == RolePreVote || s.role == RoleCandidate
+	if idle && s.shrink.epoch == 0 && s.mayCampaign() {
+		s.startPreVote()
+	}
+}
+
+// won reports whether the grants are a majority of the voters in effect.
+func (s *Server) won() bool {
+	c, n := &s.history.config().configuration, 0
+	for _, id := range s.election.votes {
+		if m, ok := c.Member(id); ok && m.Membership == Voter {
+			n++
+		}
+	}
+	return n >= c.Quorum()
+}
+
+// askVoters sends a body to each other voter.
+func (s *Server) askVoters(b Body) {
+	c := &s.history.config().configuration
+	for i := range c.Members {
+		m := &c.Members[i]
+		if m.Membership == Voter && m.ID != s.opts.Self.ID {
+			s.send(s.to(m.ID, m.Incarnation), b)
+		}
+	}
+}

@@ -1,0 +1,107 @@
+package core
+
+import "fmt"
+
+// change is a membership change that is not committed.
+type change struct {
+	ref   uint64
+	index Index
+}
+
+// changeMembership appends a configuration that differs in one member (Raft thesis §4.1), which is in
+// effect at once.
+func (s *Server) changeMembership(in ChangeMembership) {
+	c, err := s.changed(in)
+	if err != nil {
+		s.result(Result{Ref: in.Ref, Err: err})
+		return
+	}
+	s.lead.change = change{ref: in.Ref, index: s.reconfigure(c)}
+	s.checkQuorum() // there may be contact to a majority of the old voters only
+}
+
+// changed is the configuration that a change makes.
+func (s *Server) changed(in ChangeMembership) (Configuration, error) {
+	if err := s.refusal(); err != nil {
+		return Configuration{}, err
+	}
+	now := s.history.config()
+	switch {
+	case !s.lead.ready:
+		return Configuration{}, ErrNotReady
+	case now.index > s.commit:
+		return Configuration{}, ErrChangeInProgress
+	case in.Expected != 0 && in.Expected != now.index:
+		return Configuration{}, fmt.Errorf("%w: it came with entry %d", ErrConfigurationMoved, now.index)
+	}
+	c := now.configuration
+	old, member := c.Member(in.Member.ID)
+	switch in.Change {
+	case AddMember:
+		if member {
+			return Configuration{}, ErrAlreadyMember
+		}
+		c = c.with(s.withTarget(in.Member))
+	case RemoveMember:
+		if !member {
+			return Configuration{}, ErrNotMember
+		}
+		c = c.without(in.Member.ID)
+	case SetMembership:
+		if !member {
+			return Configuration{}, ErrNotMember
+		}
+		old.Membership = in.Member.Membership
+		c = c.with(s.withTarget(old))
+	default:
+		return Configuration{}, fmt.Errorf("%w: %d", ErrBadMember, in.Change)
+	}
+	if err := c.Validate(); err != nil {
+		return Configuration{}, fmt.Errorf("%w: %w", ErrBadMember, err)
+	}
+	if !hasVoter(c) {
+		return Configuration{}, fmt.Errorf("%w: no voter would be left", ErrBadMember)
+	}
+	return c, nil
+}
+
+func hasVoter(c Configuration) bool {
+	for i := range c.Members {
+		if c.Members[i].Membership == Voter {
+			return true
+		}
+	}
+	return false
+}
+
+// withTarget sets how far a promotable member has to come: to the entry that makes it one.
+func (s *Server) withTarget(m Member) Member {
+	m.Target = 0
+	if m.Membership == Promotable {
+		m.Target = s.log.last.Index + 1
+	}
+	return m
+}
+
+func (s *Server) reconfigure(c Configuration) Index {
+	i := s.appendOwn(KindConfiguration, c.Marshal())
+	s.syncPeers()
+	return i
+}
+
+// promote makes a voter of a promotable member that has come to its target, unless another
+// change is on its way: then it is tried again when that is committed.
+func (s *Server) promote() {
+	now := s.history.config()
+	if !s.lead.ready || now.index > s.commit || s.refusal() != nil {
+		return
+	}
+	for i := range now.configuration.Members {
+		m := now.configuration.Members[i]
+		if m.Membership == Promotable && s.matchOf(m.ID) >= m.Target {
+			m.Membership, m.Target = Voter, 0
+			s.reconfigure(now.configuration.with(m))
+			return
+		}
+	}
+}

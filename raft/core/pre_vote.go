@@ -1,0 +1,45 @@
+package core
+
+// startPreVote asks the voters whether an election could be won. Nothing durable changes (Raft thesis §9.6).
+func (s *Server) startPreVote() {
+	s.become(RolePreVote)
+	s.election.token++
+	s.election.votes = append(s.election.votes[:0], s.opts.Self.ID)
+	s.awaitElection(s.opts.SuspectMinMS, s.opts.SuspectMaxMS)
+	if s.won() {
+		s.startCandidacy(false)
+		return
+	}
+	s.askVoters(PreVote{
+		Token: s.election.token, Next: s.state.Term + 1, Last: s.log.last, Protocol: protocol, Machine: s.opts.Machine,
+	})
+}
+
+// receivePreVote answers in every state. A server that believes in a leader refuses.
+func (s *Server) receivePreVote(m *Message, b PreVote) {
+	if s.lead != nil {
+		s.probeSoon(m.From) // it does not hear us
+	}
+	s.confessed(m, s.state.Term)
+	granted := s.lead == nil && !s.believes() && s.role != RoleTerminating && b.Next > s.state.Term &&
+		s.log.upToDate(b.Last) && b.Protocol <= protocol && s.canServe(b.Machine)
+	s.reply(m, PreVoteReply{Token: b.Token, Granted: granted})
+}
+
+// canServe reports whether a leader whose machine has that version could lead this server's cluster.
+func (s *Server) canServe(version uint64) bool { return version >= s.history.machine() }
+
+func (s *Server) receivePreVoteReply(m *Message, b PreVoteReply) {
+	if s.role != RolePreVote || b.Token != s.election.token || !b.Granted || !s.memberVotes(m) {
+		return
+	}
+	s.election.grant(m.From)
+	if s.won() {
+		s.startCandidacy(false)
+	}
+}
+
+// memberVotes reports whether the sender's life is a voter of the configuration in effect.
+func (s *Server) memberVotes(m *Message) bool {
+	return s.history.config().configuration.votes(m.From, m.FromInc)
+}

@@ -1,0 +1,97 @@
+package raft
+
+import (
+	"encoding/binary"
+
+	"github.com/rawl-db/rawl/raft/core"
+)
+
+// serverRecord is what a node keeps of a server on disk, beside its log.
+type serverRecord struct {
+	Name        string
+	UID         core.UID
+	Cluster     string // its name
+	Machine     string // the registered name
+	Incarnation core.Incarnation
+	// Version is the machine version in force before the first entry.
+	Version uint64
+	// Initial is the configuration before the first entry; without members for a server that joins.
+	Initial core.Configuration
+	// Deleted says that the server is no more.
+	Deleted bool
+	// Stopped keeps the server from being started when its node is.
+	Stopped bool
+}
+
+const (
+	recordVersion = 1
+	recordDeleted = 1
+	recordStopped = 2
+	recordInitial = 4
+)
+
+// marshal encodes a record:
+//
+//	1        version, 1
+//	1        flags: 1 deleted, 2 stopped, 4 with a configuration
+//	names    name, uid, cluster, machine
+//	uvarint  incarnation
+//	uvarint  initial machine version
+//	         the configuration, to the end
+func (r *serverRecord) marshal() []byte {
+	flags := byte(0)
+	if r.Deleted {
+		flags |= recordDeleted
+	}
+	if r.Stopped {
+		flags |= recordStopped
+	}
+	if len(r.Initial.Members) > 0 {
+		flags |= recordInitial
+	}
+	b := []byte{recordVersion, flags}
+	for _, s := range []string{r.Name, string(r.UID), r.Cluster, r.Machine} {
+		b = appendName(b, s)
+	}
+	b = binary.AppendUvarint(b, uint64(r.Incarnation))
+	b = binary.AppendUvarint(b, r.Version)
+	if flags&recordInitial != 0 {
+		b = append(b, r.Initial.Marshal()...)
+	}
+	return b
+}
+
+// unmarshalRecord decodes marshal's bytes. Errors: ErrMalformed, ErrUnknownFormat.
+func unmarshalRecord(b []byte) (r serverRecord, err error) {
+	if len(b) < 2 {
+		return r, malformed("server record of %d bytes", len(b))
+	}
+	if b[0] != recordVersion {
+		return r, ErrUnknownFormat
+	}
+	d := commandDecoder{in: b[2:]}
+	r.Name, r.UID = d.name(), core.UID(d.name())
+	r.Cluster, r.Machine = d.name(), d.name()
+	r.Incarnation, r.Version = core.Incarnation(d.uvarint()), d.uvarint()
+	r.Deleted, r.Stopped = b[1]&recordDeleted != 0, b[1]&recordStopped != 0
+	if d.bad || b[1] > recordDeleted|recordStopped|recordInitial {
+		return r, malformed("server record")
+	}
+	if b[1]&recordInitial != 0 {
+		if r.Initial, err = core.UnmarshalConfiguration(d.in); err != nil {
+			return r, malformed("server record: %v", err)
+		}
+	} else if len(d.in) > 0 {
+		return r, malformed("server record with %d bytes behind it", len(d.in))
+	}
+	if err := r.id("n").Validate(); err != nil || r.UID.Validate() != nil || r.Incarnation == 0 {
+		return r, malformed("server record of %q", r.Name)
+	}
+	return r, nil
+}
+
+func (r *serverRecord) id(node NodeID) ServerID { return ServerID{Name: r.Name, Node: node} }
+
+func (r *serverRecord) identity(node NodeID) core.Identity {
+	return core.Identity{ID: r.id(node), UID: r.UID, Incarnation: r.Incarnation}
+}

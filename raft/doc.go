@@ -1,0 +1,116 @@
+// Package raft is the replicated layer above package engine: clusters of servers, each with a log and a machine of
+// the user's, on the nodes of a distributed service.
+//
+// # Machines
+//
+// A Machine is an ordinary Go value with three methods: Apply changes the state by a command and returns
+// the reply, Snapshot captures the state at once in a View that is written while later commands are
+// applied, Restore takes over what such a View wrote. Simple makes one of a fold function, Typed puts types
+// on commands and replies. Everything else is optional, by interfaces that the server looks for:
+//
+//	EventApplier       sessions that end, nodes up and down, timers, a new machine version
+//	StateEnterer       its server becomes leader, follower and so on
+//	Ticker             now and then on the leader
+//	AuxHandler         a local companion of each member
+//	LiveIndexer        state that stays in the log
+//	SnapshotInstalled  it took the place of another machine
+//	Overviewer         what operators are shown
+//	Versioned          rules that change with the code's version
+//
+// Every member applies the same commands in the same order and must come to the same state: package
+// machinetest proves it for a machine of yours.
+//
+// # Effects
+//
+// What a machine wants done in the world it does not do itself but asks for, as data (Effects). Every member's
+// machine asks for the same; which member carries it out is the server's business:
+//
+//	effect                                leader           others        replay
+//	SendMsg, LogRead, LogPlan             yes              no            no
+//	  the same, addressed to a member     if no voter is   if the voter  no
+//	                                      on that node     is here
+//	Call, Append                          yes              no            no
+//	TryAppend                             yes              yes           no
+//	Monitor, Demonitor for the machine    yes              no            no
+//	Monitor, Demonitor for aux            yes              yes           no
+//	Timer, TimerAt, CancelTimer           yes              no            no
+//	ReleaseCursor, PromoteCheckpoint      yes              yes           no
+//	Checkpoint, Aux                       yes              yes           no
+//
+// Replay is a server that applies again, at start, what it had applied before. Across a change of leaders
+// an effect may be lost or happen twice; a machine asks again when StateEnter says that its server leads.
+//
+// # Sessions
+//
+// A command that is sent again because its answer did not come may be applied twice. A client that cares opens
+// a session and numbers its commands, per priority from 1. Then each number is applied at most once, and
+// exactly once if it was ever answered as applied:
+//
+//   - Every command carries the lowest number whose answer the client lacks. Numbers below it are settled:
+//     what of them was not applied never will be, and their replies are forgotten.
+//   - From that number on the table keeps what was applied, and the replies. A number that comes again is
+//     answered by the kept reply, on whatever member and after whatever restart: the table is in every snapshot.
+//   - Numbers may come in any order and with gaps, as they do when a pipeline meets a change of leaders: each is
+//     applied when it comes. In a session opened as Ordered a number above a gap is refused
+//     with ErrOutOfOrder, and so its commands are applied in the order of their numbers.
+//   - A number may be as far above the lowest unacknowledged one as the session's window, by default 1,024. A
+//     leader answers ErrBusy beyond it, before it appends anything.
+//   - Sessions are opened, kept alive, closed and expired by committed entries only, never by a clock. A session
+//     lives as long as the node of its client. When a node was gone for too long, the leader commits the expiry
+//     of its sessions, together with the highest index that it had applied when it judged; a session that was
+//     active behind that index stays.
+//   - Memory is bounded (MaxSessionReplies, MaxSessionTable): a reply for which there is no room is not kept, and a
+//     command that would not fit at all is refused with ErrSessionsFull.
+//
+// SessionNumbers is the client's half: it numbers commands and knows which are settled.
+//
+// # Format of entries
+//
+// The type of an entry (Entry.Type) is its CommandKind. 0 to 15 are the core's own. Numbers called uvarint
+// are unsigned varints in their shortest form, all others little-endian; a name is its length (uvarint, 1
+// to 255) and its bytes. Checksums are the log's.
+//
+//	offset  size  field
+//	0       1     version, 1; another is ErrUnknownFormat
+//	1       1     flags: 1 session header, 2 low priority, 4 origin, 8 and 16 reply mode
+//	2       8     leader's clock, milliseconds since 1970 (UTC)
+//	10            session header: session, number, lowest unacknowledged (uvarints)
+//	              origin: node (name), request (uvarint)
+//	              replying node (name), when the reply mode is 3
+//	              body
+//
+//	type  kind                body
+//	16    user                payload, to the end
+//	17    session-open        open id (16), window (uvarint), ordered (1: 0 or 1), owner
+//	18    session-keep-alive  session (uvarint), owner, lowest unacknowledged normal, low (uvarints; 0 none)
+//	19    session-close       session (uvarint)
+//	20    session-expire      session (uvarint, 0 for those of the node), owner (name may be empty), armed (uvarint)
+//	21    timeout             timer (name), armed (uvarint)
+//	22    node-up             node, armed (uvarint)
+//	23    node-down           node, armed (uvarint)
+//	24    machine-version     version (uvarint)
+//
+// An owner or node is a name and its incarnation (uvarint). Session headers belong to type 16 only; from
+// type 20 on all flags are 0. No byte follows the body.
+//
+// # Format of the snapshot context
+//
+// What stands beside a machine's state in a snapshot (Capture.Context). Equal tables have equal bytes.
+//
+//	1        version, 1; another is ErrUnknownFormat
+//	uvarint  machine version
+//	uvarint  time of the last entry
+//	uvarint  number of sessions; then each, ascending:
+//	  uvarint  id minus that of the session before, or minus 0
+//	  16       open id
+//	  name     owner, then its incarnation (uvarint)
+//	  uvarint  window
+//	  1        ordered: 0 or 1
+//	  uvarint  index of the last activity minus id
+//	  for normal, then low priority:
+//	  uvarint  lowest number not settled
+//	  uvarint  number of commands applied from there on; then each, ascending:
+//	    uvarint  number minus the least that it can be
+//	    1        reply: 0 kept, 1 above MaxReply, 2 no room
+//	    uvarint  length of a kept reply, and its bytes
+package raft

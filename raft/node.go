@@ -1,0 +1,281 @@
+package raft
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rawl-db/rawl/engine"
+	"github.com/rawl-db/rawl/raft/core"
+	"github.com/rawl-db/rawl/raft/detector"
+	"github.com/rawl-db/rawl/raft/transport"
+)
+
+// Node hosts servers of any number of clusters over one storage engine. Its methods may be called by any
+// goroutine.
+type Node struct {
+	opts  NodeOptions
+	id    NodeID
+	life  uint64 // numbers this life of the node
+	began time.Time
+
+	engine   *engine.Engine
+	dir      *directory
+	detector *detector.Detector
+	net      transport.Transport[Packet]
+	wheel    *wheel
+	contacts contacts
+
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	work   sync.WaitGroup // goroutines of servers and loops
+	serial atomic.Uint64  // of requests and transfers
+
+	machines  registryOf[func() Machine]
+	queries   registryOf[Query]
+	mailboxes registryOf[func(from ServerID, msg []byte)]
+
+	servers  sync.Map // name → *server
+	clusters sync.Map // cluster name → *server, of this node
+	calls    sync.Map // request number → *outstanding
+
+	changing sync.Mutex // starting, stopping and deleting servers
+	closed   atomic.Bool
+	// droppedMessages counts those of machines that found no room or no mailbox.
+	droppedMessages atomic.Uint64
+}
+
+// registryOf is what users register under names.
+type registryOf[T any] struct{ m sync.Map }
+
+func (r *registryOf[T]) get(name string) (v T, ok bool) {
+	x, ok := r.m.Load(name)
+	if ok {
+		v = x.(T)
+	}
+	return v, ok
+}
+
+func (r *registryOf[T]) add(name string, v T) error {
+	if !validName(name) {
+		return malformed("name of %d bytes", len(name))
+	}
+	if _, loaded := r.m.LoadOrStore(name, v); loaded {
+		return fmt.Errorf("%w: %q", ErrExists, name)
+	}
+	return nil
+}
+
+// OpenNode opens a node's storage, joins the network, and starts again the servers that were not stopped. A server
+// that cannot be started does not keep the others from it: Servers says why. Errors: those of the options, of the
+// engine, of the network.
+func OpenNode(o NodeOptions) (*Node, error) {
+	o = o.withDefaults()
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	n := &Node{opts: o, id: o.ID, began: time.Now()}
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	n.wheel = newWheel(n.now)
+	for name, m := range o.Machines {
+		if err := n.RegisterMachine(name, m); err != nil {
+			return nil, err
+		}
+	}
+	for name, q := range o.Queries {
+		if err := n.RegisterQuery(name, q); err != nil {
+			return nil, err
+		}
+	}
+	if err := n.open(); err != nil {
+		return nil, errors.Join(err, n.Close(context.Background()))
+	}
+	n.restart()
+	return n, nil
+}
+
+func (n *Node) open() (err error) {
+	if n.engine, err = engine.Open(n.opts.Dir, n.opts.Engine); err != nil {
+		return err
+	}
+	if n.dir, err = openDirectory(n.ctx, n.engine); err != nil {
+		return err
+	}
+	if n.life, err = n.dir.life(n.ctx); err != nil {
+		return err
+	}
+	if err := n.openContacts(); err != nil {
+		return err
+	}
+	if n.net, err = n.opts.Network.Join(n.id, (*receiver)(n)); err != nil {
+		return err
+	}
+	n.spawn(func() { n.wheel.run(n.ctx.Done()) })
+	n.spawn(func() { n.detector.Run(n.ctx.Done(), n.now) })
+	return nil
+}
+
+// Close stops all servers, orderly, and closes the engine. What is under way ends with ErrClosed. It waits for the
+// device, or until ctx ends; see engine.Close.
+func (n *Node) Close(ctx context.Context) error {
+	if n.closed.Swap(true) {
+		return nil
+	}
+	for _, s := range n.all() {
+		s.stop(ErrClosed)
+	}
+	n.failCalls("", ErrClosed)
+	n.cancel()
+	var errs []error
+	if n.net != nil {
+		errs = append(errs, n.net.Close())
+	}
+	n.work.Wait()
+	if n.engine != nil {
+		errs = append(errs, n.engine.Close(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// ID returns the node's name.
+func (n *Node) ID() NodeID { return n.id }
+
+// Engine returns the storage engine: to read logs, for its figures. Logs of servers must not be written.
+func (n *Node) Engine() *engine.Engine { return n.engine }
+
+// RegisterMachine makes a machine known under a name, by what makes one in its state before the first command.
+// Errors: ErrMalformed for the name, ErrExists.
+func (n *Node) RegisterMachine(name string, m func() Machine) error { return n.machines.add(name, m) }
+
+// RegisterQuery makes a query known under a name. Errors: as RegisterMachine.
+func (n *Node) RegisterQuery(name string, q Query) error { return n.queries.add(name, q) }
+
+// HandleMessages has f called with the messages that machines send to the mailbox of that name on this node, one
+// after the other for each sender. f must not block. Errors: as RegisterMachine.
+func (n *Node) HandleMessages(name string, f func(from ServerID, msg []byte)) error {
+	return n.mailboxes.add(name, f)
+}
+
+func (n *Node) machine(name string) (func() Machine, bool) { return n.machines.get(name) }
+
+// now is a monotonic clock, in nanoseconds.
+func (n *Node) now() int64 { return int64(time.Since(n.began)) }
+
+// clock is the time that commands are stamped with.
+func (n *Node) clock() int64 { return n.opts.Clock() }
+
+// number is a number that this life of the node has not used.
+func (n *Node) number() uint64 { return n.life<<40 | n.serial.Add(1) }
+
+// random draws from 0 to below n.
+func (n *Node) random(below int64) int64 { return rand.Int64N(below) }
+
+// spawn runs f beside the caller; Close waits for it.
+func (n *Node) spawn(f func()) {
+	n.work.Add(1)
+	go func() {
+		defer n.work.Done()
+		f()
+	}()
+}
+
+// server returns a server of this node.
+func (n *Node) server(id ServerID) *server {
+	if x, ok := n.servers.Load(id.Name); ok && id.Node == n.id {
+		return x.(*server)
+	}
+	return nil
+}
+
+func (n *Node) all() (list []*server) {
+	n.servers.Range(func(_, x any) bool {
+		list = append(list, x.(*server))
+		return true
+	})
+	return list
+}
+
+// receiver is the node as its network sees it.
+type receiver Node
+
+// Receive implements transport.Receiver.
+func (r *receiver) Receive(from NodeID, _ transport.Class, _ uint64, p Packet) {
+	n := (*Node)(r)
+	switch p := p.(type) {
+	case *raftPacket:
+		n.receiveRaft(p)
+	case *detector.Heartbeat:
+		n.detector.Receive(n.now(), p)
+	case *beliefs:
+		n.receiveBeliefs(from, p)
+	case *request:
+		n.receiveRequest(from, p)
+	case *response:
+		n.complete(p.id, p.answer)
+	case *snapshotPart:
+		if s := n.server(p.to); s != nil && s.record.Incarnation == p.toInc {
+			if in := s.incoming.Load(); in != nil && in.accept.Transfer == p.transfer {
+				in.put(p)
+			}
+		}
+	case *snapshotReply:
+		if s := n.server(p.to); s != nil {
+			if o := s.outgoing.get(p.transfer); o != nil {
+				n.spawn(func() { o.reply(p) })
+			}
+		}
+	case *machineMessage:
+		n.deliver(p)
+	}
+}
+
+// Event implements transport.Receiver.
+func (r *receiver) Event(e transport.Event) {
+	n := (*Node)(r)
+	switch e.Kind {
+	case transport.Connected:
+		n.linkReset(e.Peer)
+	case transport.Disconnected:
+		n.linkLost(e.Peer)
+	case transport.Ready:
+		n.linkReset(e.Peer)
+	}
+}
+
+// receiveRaft hands a message to its server. For one that is not here any more the answer is Gone.
+func (n *Node) receiveRaft(p *raftPacket) {
+	m := &p.message
+	if s := n.server(m.To); s != nil {
+		s.mail.receive(*m, m.Size())
+		return
+	}
+	if _, known := n.dir.get(m.To.Name); known || n.closed.Load() {
+		return // stopped
+	}
+	h := m.Head
+	h.From, h.To, h.FromInc, h.ToInc = m.To, m.From, m.ToInc, m.FromInc
+	n.sendRaft(&raftPacket{message: core.Message{Head: h, Body: core.Gone{}}})
+}
+
+// sendRaft sends a message; false when it is dropped.
+func (n *Node) sendRaft(p *raftPacket) bool {
+	to := p.message.To.Node
+	if to == n.id {
+		n.receiveRaft(p)
+		return true
+	}
+	class := transport.Control
+	switch p.message.Body.(type) {
+	case core.Append, core.AppendReply:
+		class = transport.Log
+	}
+	return n.net.Send(to, class, p) == nil
+}
+
+func (n *Node) sendSnapshot(to NodeID, p Packet) bool {
+	return n.net.Send(to, transport.Snapshot, p) == nil
+}

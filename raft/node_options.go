@@ -1,0 +1,120 @@
+package raft
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/rawl-db/rawl/engine"
+	"github.com/rawl-db/rawl/raft/core"
+	"github.com/rawl-db/rawl/raft/transport"
+)
+
+// Network is how a node reaches others.
+type Network interface {
+	// Join makes a node part of the network until the returned transport is closed.
+	Join(id NodeID, r transport.Receiver[Packet]) (transport.Transport[Packet], error)
+}
+
+// InProcess is a network of nodes in this process, over one of package transport.
+func InProcess(n *transport.Network[Packet]) Network { return inProcess{n} }
+
+type inProcess struct{ net *transport.Network[Packet] }
+
+// Join implements Network.
+func (p inProcess) Join(id NodeID, r transport.Receiver[Packet]) (transport.Transport[Packet], error) {
+	e, err := p.net.Join(id, r)
+	if err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// NodeOptions configure a node. ID, Dir and Network must be set; the zero value of each other field is its
+// default.
+type NodeOptions struct {
+	// ID names the node for all its lives: 1 to core.MaxNodeLen bytes.
+	ID NodeID
+	// Dir is the directory of its storage engine, made if need be.
+	Dir string
+	// Network joins it with the others.
+	Network Network
+	// Machines are what servers can run, by the name that is kept on disk. RegisterMachine adds others.
+	Machines map[string]func() Machine
+	// Queries are what other nodes may ask of a machine here. RegisterQuery adds others.
+	Queries map[string]Query
+	// MachineVersions says when a cluster moves to a newer version of its machine. Default: when all have it.
+	MachineVersions core.Strategy
+	// Engine configures the storage engine. Its Handler is the node's.
+	Engine engine.Options
+
+	// HeartbeatInterval and DetectionBound are those between nodes. Defaults 100 ms and 1 s.
+	HeartbeatInterval, DetectionBound time.Duration
+	// SessionGrace is for how long the node of a session's client may be out of contact before the
+	// session is expired. Default 1 min.
+	SessionGrace time.Duration
+	// TickInterval is how often Ticker and AuxHandler are called. Default 1 s. Machines with neither cost nothing.
+	TickInterval time.Duration
+	// MaxCommandBytes bounds a command. Default 1 MiB, and at most what the engine takes as an entry.
+	MaxCommandBytes int
+	// MailboxBytes bounds what waits for one server: beyond it messages are dropped, commands refused. Default 16 MiB.
+	MailboxBytes int
+	// UnappliedBytes bounds the commands of one leader that are not applied: beyond it the
+	// answer is ErrBusy. Default 64 MiB.
+	UnappliedBytes int
+	// BatchEntries, BatchBytes, WindowEntries and WindowBytes are those of core.Options.
+	BatchEntries, BatchBytes, WindowEntries, WindowBytes int
+	// Logger receives what an operator should know. Default: discarded.
+	Logger *slog.Logger
+	// Clock is the time that commands are stamped with, milliseconds since 1970 (UTC). Default the system's.
+	Clock func() int64
+}
+
+func (o NodeOptions) withDefaults() NodeOptions {
+	span := func(v *time.Duration, d time.Duration) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	count := func(v *int, d int) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	span(&o.HeartbeatInterval, 100*time.Millisecond)
+	span(&o.DetectionBound, time.Second)
+	span(&o.SessionGrace, time.Minute)
+	span(&o.TickInterval, time.Second)
+	count(&o.MaxCommandBytes, 1<<20)
+	count(&o.MailboxBytes, 16<<20)
+	count(&o.UnappliedBytes, 64<<20)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Clock == nil {
+		o.Clock = func() int64 { return time.Now().UnixMilli() }
+	}
+	return o
+}
+
+func (o NodeOptions) validate() error {
+	var errs []error
+	if len(o.ID) == 0 || len(o.ID) > core.MaxNodeLen {
+		errs = append(errs, fmt.Errorf("raft: ID of %d bytes, want 1 to %d", len(o.ID), core.MaxNodeLen))
+	}
+	if o.Dir == "" {
+		errs = append(errs, errors.New("raft: Dir is empty"))
+	}
+	if o.Network == nil {
+		errs = append(errs, errors.New("raft: Network is nil"))
+	}
+	if o.Engine.Handler != nil {
+		errs = append(errs, errors.New("raft: Engine.Handler is the node's own"))
+	}
+	if o.MaxCommandBytes < 1 || o.MailboxBytes < 1 || o.UnappliedBytes < 1 {
+		errs = append(errs, fmt.Errorf("raft: MaxCommandBytes %d, MailboxBytes %d or UnappliedBytes %d is below 1",
+			o.MaxCommandBytes, o.MailboxBytes, o.UnappliedBytes))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,211 @@
+package raft
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/rawl-db/rawl/raft/core"
+)
+
+// Query reads a machine's state on the goroutine that applies: it must return soon, must not change the state and must
+// not keep any of it that is not a copy. arg is the caller's.
+type Query func(machine Machine, arg []byte) (result []byte, err error)
+
+// The operations that a client asks a server for, on this node or another.
+type (
+	// opCommand is a command for the log.
+	opCommand struct{ ticket }
+	// opQuery runs a query: of a name over the network, else the function.
+	opQuery struct {
+		name  string
+		arg   []byte
+		f     func(Machine) (any, error)
+		level queryLevel
+		// at is what must be applied before, of opLocal.
+		at EntryID
+	}
+	// opMembers asks for the configuration.
+	opMembers struct{}
+	// opChange changes the membership.
+	opChange struct{ change core.ChangeMembership }
+	// opTransfer hands leadership over.
+	opTransfer struct{ to ServerID }
+	// opTrigger starts an election.
+	opTrigger struct{}
+	// opAux hands a command to the companion of the machine.
+	opAux struct{ command []byte }
+	// opOverview asks for everything there is to say.
+	opOverview struct{}
+	// opIdentity asks for a server's life, for whoever wants to add it.
+	opIdentity struct{}
+)
+
+type queryLevel uint8
+
+const (
+	queryLocal queryLevel = iota
+	queryLeader
+	queryConsistent
+)
+
+// perform carries out an operation and calls done once, by any goroutine.
+func (s *server) perform(op any, done func(answer)) {
+	if err := s.stopError(); err != nil {
+		done(failed(err, NotApplied, true, ServerID{}))
+		return
+	}
+	switch op := op.(type) {
+	case *opCommand:
+		if !op.kind.Proposable() && op.kind != CommandKind(core.KindDelete) {
+			done(failed(fmt.Errorf("%w: %v is no command of a client's", ErrMalformed, op.kind), NotApplied, false, ServerID{}))
+			return
+		}
+		c := op.ticket // a copy: the packet is not ours
+		c.done = done
+		c.data = append([]byte(nil), op.data...)
+		s.enqueue(&c)
+	case *opQuery:
+		s.query(op, done)
+	default:
+		s.owned(done, func() { s.performOwned(op, done) })
+	}
+}
+
+// owned has f run by whoever runs the mailbox; done hears when there is nobody any more.
+func (s *server) owned(done func(answer), f func()) {
+	if !s.mail.do(f) {
+		done(failed(s.stopError(), NotApplied, true, ServerID{}))
+	}
+}
+
+// performOwned carries out what needs the core.
+func (s *server) performOwned(op any, done func(answer)) {
+	switch op := op.(type) {
+	case *opMembers:
+		c, i := s.core.Configuration()
+		done(answer{any: c, index: i, leader: s.core.Leader()})
+	case *opChange:
+		in := op.change
+		in.Ref = s.expect(s.resultTo(done))
+		s.step(in)
+	case *opTransfer:
+		s.step(core.TransferLeadership{Ref: s.expect(s.resultTo(done)), To: op.to})
+	case *opShrink:
+		s.step(core.ForceShrink{Ref: s.expect(s.resultTo(done)), Epoch: op.epoch})
+	case *opTrigger:
+		s.step(core.TriggerElection{})
+		done(answer{leader: s.core.Leader()})
+	case *opAux:
+		s.aux(op.command, done)
+	case *opOverview:
+		done(answer{any: s.overview(), leader: s.core.Leader()})
+	case *opIdentity:
+		done(answer{any: s.record.identity(s.id.Node), leader: s.core.Leader()})
+	default:
+		done(failed(fmt.Errorf("raft: operation %T is unknown", op), NotApplied, false, ServerID{}))
+	}
+}
+
+func failed(err error, o Outcome, retriable bool, leader ServerID) answer {
+	return answer{err: &ProposalError{Err: err, Outcome: o, Retriable: retriable, Leader: leader}, leader: leader}
+}
+
+// resultTo answers with the end of what the core was asked for.
+func (s *server) resultTo(done func(answer)) func(core.Result) {
+	return func(r core.Result) {
+		a := answer{index: r.Index, leader: s.core.Leader()}
+		if r.Err != nil {
+			o := NotApplied
+			if r.Maybe {
+				o = MaybeApplied
+			}
+			again := errors.Is(r.Err, core.ErrNotLeader) || errors.Is(r.Err, core.ErrNotReady) ||
+				errors.Is(r.Err, core.ErrChangeInProgress) || errors.Is(r.Err, core.ErrTransferring) || errors.Is(r.Err, core.ErrTransferTimeout)
+			a = failed(r.Err, o, again, s.core.Leader())
+		}
+		done(a)
+	}
+}
+
+// query runs a query as late as its level demands: a local one at once or when its entry is applied, a leader's where this
+// server leads, a consistent one behind everything that was committed before it was asked.
+func (s *server) query(op *opQuery, done func(answer)) {
+	c := &ticket{done: done}
+	run := func() { s.runQuery(op, done) }
+	switch op.level {
+	case queryLocal:
+		s.applies.when(op.at.Index, c, run)
+	case queryLeader:
+		s.owned(done, func() {
+			if s.core.Role() != core.RoleLeader {
+				done(failed(ErrNotLeader, NotApplied, true, s.core.Leader()))
+				return
+			}
+			s.applies.when(0, c, run)
+		})
+	default:
+		s.owned(done, func() {
+			ref := s.expect(func(r core.Result) {
+				if r.Err != nil {
+					done(failed(r.Err, NotApplied, true, s.core.Leader()))
+					return
+				}
+				s.applies.when(r.Index, c, run)
+			})
+			s.step(core.Read{Ref: ref})
+		})
+	}
+}
+
+// runQuery runs on the goroutine that applies.
+func (s *server) runQuery(op *opQuery, done func(answer)) {
+	if op.at.Index > 0 && s.applies.machine().At().Index >= op.at.Index {
+		if t, err := s.log.Term(op.at.Index); err == nil && t != op.at.Term {
+			done(failed(ErrLost, NotApplied, false, ServerID{}))
+			return
+		}
+	}
+	a := answer{index: s.applies.applied}
+	var err error
+	m := s.applies.machine().Machine()
+	refused := guard("Query", s.applies.applied, func() {
+		if op.f != nil {
+			a.any, err = op.f(m)
+			return
+		}
+		q, ok := s.node.queries.get(op.name)
+		if !ok {
+			err = fmt.Errorf("%w: %q", ErrUnknownQuery, op.name)
+			return
+		}
+		a.reply, err = q(m, op.arg)
+	})
+	if refused != nil {
+		err = refused
+	}
+	if err != nil {
+		a = failed(err, NotApplied, false, ServerID{})
+	}
+	done(a)
+}
+
+// aux asks the machine's companion.
+func (s *server) aux(command []byte, done func(answer)) {
+	ok := s.applies.do(func() error {
+		reply, effects, err := s.applies.machine().Aux(AuxEvent{Kind: AuxCall, Command: command})
+		if errors.Is(err, ErrMachine) {
+			done(failed(err, NotApplied, false, ServerID{}))
+			return err
+		}
+		s.applies.effects.carry(effects)
+		if err != nil {
+			done(failed(err, NotApplied, false, ServerID{}))
+			return nil
+		}
+		done(answer{reply: reply})
+		return nil
+	})
+	if !ok {
+		done(failed(s.stopError(), NotApplied, true, ServerID{}))
+	}
+}

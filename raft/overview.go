@@ -1,0 +1,58 @@
+package raft
+
+import "github.com/rawl-db/rawl/raft/core"
+
+// Metrics are figures of a server that can be had without it, also when it hangs.
+type Metrics struct {
+	// Role is its state, Term its term, Leader whom it takes for the leader.
+	Role   core.Role
+	Term   Term
+	Leader ServerID
+	// Last is the end of its log, Written what of it is durable, Commit, Applied and Snapshot the indexes of these names.
+	Last, Written, Commit, Applied, Snapshot Index
+	// Dropped counts messages that found its mailbox full.
+	Dropped uint64
+	// Err is why it does not run, nil while it does.
+	Err error
+}
+
+// KeyMetrics returns the figures of a server of this node. It asks nobody. Error: ErrUnknownServer.
+func (n *Node) KeyMetrics(name string) (Metrics, error) {
+	s := n.server(ServerID{Name: name, Node: n.id})
+	if s == nil {
+		return Metrics{}, ErrUnknownServer
+	}
+	f := &s.figures
+	s.mail.mu.Lock()
+	dropped := s.mail.dropped
+	s.mail.mu.Unlock()
+	return Metrics{
+		Role: core.Role(f.role.Load()), Term: Term(f.term.Load()), Leader: s.leader.Load().leader,
+		Last: Index(f.last.Load()), Written: Index(f.written.Load()), Commit: Index(f.commit.Load()),
+		Applied: Index(f.applied.Load()), Snapshot: Index(f.snapshot.Load()), Dropped: dropped, Err: s.stopError(),
+	}, nil
+}
+
+// overview is everything that a server says of itself. It belongs to whoever runs the mailbox.
+func (s *server) overview() map[string]any {
+	c, at := s.core.Configuration()
+	last, written := s.core.Last()
+	return map[string]any{
+		"server": s.id.String(), "uid": string(s.record.UID), "cluster": s.record.Cluster, "role": s.core.Role().String(),
+		"term": uint64(s.core.State().Term), "leader": s.core.Leader().String(), "last": last, "written": written,
+		"commit": uint64(s.core.Commit()), "applied": s.figures.applied.Load(), "snapshot": s.figures.snapshot.Load(),
+		"machine_version": s.core.Machine(), "configuration": c.Members, "configuration_index": uint64(at),
+	}
+}
+
+// Servers returns the names of the servers of this node, with why each does not run, nil for those that do.
+func (n *Node) Servers() map[string]error {
+	list := make(map[string]error)
+	for _, r := range n.dir.all() {
+		list[r.Name] = ErrStopped
+		if s := n.server(r.id(n.id)); s != nil {
+			list[r.Name] = s.stopError()
+		}
+	}
+	return list
+}

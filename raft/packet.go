@@ -1,0 +1,94 @@
+package raft
+
+import (
+	"github.com/rawl-db/rawl/engine"
+	"github.com/rawl-db/rawl/raft/core"
+	"github.com/rawl-db/rawl/raft/detector"
+)
+
+// Packet is what nodes send each other: one of the types of this file, or a heartbeat. It is never changed once sent.
+type Packet interface {
+	// Size is about how many bytes it takes on its way.
+	Size() int
+}
+
+var _ Packet = (*detector.Heartbeat)(nil)
+
+// raftPacket is a message from server to server.
+type raftPacket struct{ message core.Message }
+
+// Size implements Packet.
+func (p *raftPacket) Size() int { return p.message.Size() }
+
+// beliefs are the leaders that servers of one node follow on another, asked to be confirmed: those that do not lead
+// are denied by notices.
+type beliefs struct{ list []belief }
+
+// belief is one of them.
+type belief struct {
+	leader ServerID
+	term   Term
+}
+
+// Size implements Packet.
+func (p *beliefs) Size() int { return 64 * len(p.list) }
+
+// request is a client's call to a server of another node.
+type request struct {
+	id   uint64 // of the asking node
+	to   ServerID
+	call any // one of the operations of operation.go
+	size int
+}
+
+// Size implements Packet.
+func (p *request) Size() int { return 48 + len(p.to.Name) + len(p.to.Node) + p.size }
+
+// response answers a request.
+type response struct {
+	id     uint64
+	answer answer
+}
+
+// Size implements Packet.
+func (p *response) Size() int { return 64 + len(p.answer.reply) }
+
+// snapshotPart is one step of a snapshot's transfer, from the leader's node.
+type snapshotPart struct {
+	to       ServerID
+	toInc    core.Incarnation
+	transfer uint64
+	header   []byte // of the first part
+	live     []engine.Entry
+	sums     []uint32
+	chunk    int
+	data     []byte // of a chunk
+	sum      engine.ChunkSum
+	end      bool // all chunks were sent
+	failed   bool // the sender gives up
+}
+
+// Size implements Packet.
+func (p *snapshotPart) Size() int {
+	n := 96 + len(p.header) + len(p.data)
+	for i := range p.live {
+		n += 32 + len(p.live[i].Data)
+	}
+	return n
+}
+
+// snapshotReply paces a transfer: the receiver wants the next part, or ends it.
+type snapshotReply struct {
+	to       ServerID
+	transfer uint64
+	// have says that the header was taken: live entries above haveTo and chunks from next on are wanted.
+	have   bool
+	haveTo Index
+	next   int
+	parts  int // how many parts it has taken, for the sender's credit
+	done   bool
+	failed bool
+}
+
+// Size implements Packet.
+func (p *snapshotReply) Size() int { return 64 }

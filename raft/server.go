@@ -1,0 +1,237 @@
+package raft
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/rawl-db/rawl/engine"
+	"github.com/rawl-db/rawl/raft/core"
+)
+
+// ServerID is the address of a server: its name, unique on its node, and the node.
+type ServerID = core.ServerID
+
+// server is one member on this node: an actor. A goroutine runs it only while its mailbox holds something; what is
+// applied runs on another one in the same way.
+type server struct {
+	node   *Node
+	record serverRecord
+	id     ServerID
+	log    *engine.Log
+
+	mail    mailbox
+	applies applyQueue
+
+	// Owned by whoever runs the mailbox.
+	core     *core.Server
+	again    []core.Input // what the last step's effects brought about at once
+	timers   timers
+	low      []*ticket // commands of low priority that wait for a turn
+	results  map[uint64]func(core.Result)
+	ref      uint64
+	watching map[NodeID]bool // nodes of the other members
+
+	// Read by anybody.
+	leader  atomic.Pointer[leaderView]
+	places  atomic.Pointer[places]
+	figures figures
+	sending atomic.Int32 // snapshots on their way to other members
+	// cursorWaits says that a released cursor waits for something to be durable.
+	cursorWaits atomic.Bool
+	incoming    atomic.Pointer[incoming] // the snapshot that is received
+	outgoing    outgoingTable
+	pending     pendingCalls
+
+	end struct {
+		sync.Mutex
+		err  error         // why it stopped, nil while it runs
+		left int           // mailbox and applies that still run
+		done chan struct{} // closed when none does
+	}
+}
+
+// places are the nodes that have a voter, and those that have any member.
+type places struct{ voters, members map[NodeID]bool }
+
+// leaderView is what a server believes of its cluster.
+type leaderView struct {
+	leader  ServerID
+	term    Term
+	members []core.Member
+}
+
+// figures are counters of one server, all read without it.
+type figures struct {
+	role, term                     atomic.Uint64
+	last, written, commit, applied atomic.Uint64
+	snapshot                       atomic.Uint64
+}
+
+// newServer makes the server of a record, with a log that is open, and begins its recovery.
+func (n *Node) newServer(r serverRecord, log *engine.Log) (*server, error) {
+	s := &server{
+		node: n, record: r, id: r.id(n.id), log: log,
+		results: make(map[uint64]func(core.Result)), watching: make(map[NodeID]bool),
+	}
+	s.end.done, s.end.left = make(chan struct{}), 2
+	s.places.Store(&places{})
+	s.mail.server, s.applies.server, s.timers.server = s, s, s
+	s.timers.alarm.ring = s.timers.ring
+	restore, err := s.recover()
+	if err != nil {
+		return nil, err
+	}
+	s.core, err = core.New(core.Options{
+		Self: r.identity(n.id), Machine: s.applies.machine().Known(), Strategy: n.opts.MachineVersions,
+		BatchEntries: n.opts.BatchEntries, BatchBytes: n.opts.BatchBytes,
+		WindowEntries: n.opts.WindowEntries, WindowBytes: n.opts.WindowBytes,
+	}, restore)
+	if err != nil {
+		return nil, err
+	}
+	log.SetHandler(&s.mail)
+	s.leader.Store(&leaderView{})
+	s.applies.replayTo = restore.Commit
+	s.reconfigured()
+	return s, nil
+}
+
+// recover reads what the log knows: the snapshot into the machine, and for the core where terms begin and
+// its own entries.
+func (s *server) recover() (r core.Restore, err error) {
+	r = core.Restore{State: s.log.HardState(), Snapshot: core.SnapshotMeta{
+		Configuration: s.record.Initial, Machine: s.record.Version}}
+	s.applies.config = s.record.Initial
+	a, err := s.newApplier()
+	if err != nil {
+		return r, err
+	}
+	s.applies.applier.Store(a)
+	if err := s.restoreMachine(&r); err != nil {
+		return r, err
+	}
+	r.Last = r.Snapshot.ID
+	term := Term(0)
+	for e, err := range s.log.ReadRange(r.Snapshot.ID.Index+1, s.log.Last().Index) {
+		if err != nil {
+			return r, fmt.Errorf("raft: server %v: %w", s.id, err)
+		}
+		if e.Term != term {
+			r.Terms, term = append(r.Terms, e.ID()), e.Term
+		}
+		if e.Type < core.FirstShellKind {
+			e.Data = append([]byte(nil), e.Data...)
+			r.Entries = append(r.Entries, e)
+		}
+		r.Last = e.ID()
+	}
+	r.Commit = max(r.Snapshot.ID.Index, min(s.log.Applied(), r.Last.Index))
+	return r, nil
+}
+
+func (s *server) newApplier() (*Applier, error) {
+	m, ok := s.node.machine(s.record.Machine)
+	if !ok {
+		return nil, fmt.Errorf("%w: %q", ErrUnknownMachine, s.record.Machine)
+	}
+	return NewApplier(ApplierOptions{New: m, InitialVersion: s.record.Version, Place: Place{
+		Node:     s.id.Node,
+		VoterOn:  func(n NodeID) bool { return s.places.Load().voters[n] },
+		MemberOn: func(n NodeID) bool { return s.places.Load().members[n] },
+	}})
+}
+
+// restoreMachine gives a new machine the newest captured state.
+func (s *server) restoreMachine(r *core.Restore) error {
+	snap, err := s.log.Restore(s.node.ctx)
+	if errors.Is(err, engine.ErrNoSnapshot) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("raft: server %v: %w", s.id, err)
+	}
+	defer snap.Close()
+	meta, machine, err := openContext(snap.Context())
+	if err != nil {
+		return fmt.Errorf("raft: server %v: snapshot: %w", s.id, err)
+	}
+	meta.ID = snap.Info().ID
+	s.applies.config, s.applies.configIndex = meta.Configuration, meta.ConfigurationIndex
+	if err := restoreApplier(s.applies.machine(), meta.ID, machine, snap); err != nil {
+		return fmt.Errorf("raft: server %v: %w", s.id, err)
+	}
+	if snap.Info().Kind == engine.KindSnapshot {
+		r.Snapshot = meta
+	} else if base, ok := s.newestSnapshot(); ok {
+		r.Snapshot, err = s.metaOf(base)
+	}
+	return err
+}
+
+// newestSnapshot is the captured state up to which the log is released.
+func (s *server) newestSnapshot() (engine.Snapshot, bool) {
+	list := s.log.Snapshots()
+	for k := len(list) - 1; k >= 0; k-- {
+		if list[k].Kind == engine.KindSnapshot {
+			return list[k], true
+		}
+	}
+	return engine.Snapshot{}, false
+}
+
+// metaOf reads what a captured state says of itself.
+func (s *server) metaOf(snap engine.Snapshot) (core.SnapshotMeta, error) {
+	r, err := s.log.OpenSnapshot(snap)
+	if err != nil {
+		return core.SnapshotMeta{}, err
+	}
+	defer r.Close()
+	meta, _, err := openContext(r.Context())
+	meta.ID = snap.ID
+	return meta, err
+}
+
+func restoreApplier(a *Applier, at EntryID, context []byte, snap *engine.SnapshotReader) error {
+	state, err := snap.State()
+	if err != nil {
+		return err
+	}
+	err = a.Restore(at, context, state)
+	return errors.Join(err, state.Close())
+}
+
+// stop ends the server for a reason. It may be called by anybody, also by the server itself.
+func (s *server) stop(err error) {
+	s.end.Lock()
+	first := s.end.err == nil
+	if first {
+		s.end.err = err
+	}
+	s.end.Unlock()
+	if first {
+		s.mail.close()
+		s.applies.close()
+		s.node.stopped(s, err)
+	}
+}
+
+// ended counts that the mailbox, or the applies, run no more.
+func (s *server) ended() {
+	s.end.Lock()
+	defer s.end.Unlock()
+	if s.end.left--; s.end.left == 0 {
+		close(s.end.done)
+	}
+}
+
+// stopError is why the server does not run, nil while it does.
+func (s *server) stopError() error {
+	s.end.Lock()
+	defer s.end.Unlock()
+	if s.end.err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrStopped, s.end.err)
+}

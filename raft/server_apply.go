@@ -1,0 +1,335 @@
+package raft
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/rawl-db/rawl/engine"
+	"github.com/rawl-db/rawl/raft/core"
+)
+
+// applyQueue is the ordered work of a server's machine: entries up to an index, and between them changes of role,
+// queries, captures. It holds indexes, no copies. A goroutine runs it while there is something.
+type applyQueue struct {
+	server *server
+
+	mu      sync.Mutex
+	running bool
+	closed  bool
+	items   []applyItem
+	waits   []applyWait // ascending by index
+	target  Index       // the newest index that is asked for
+
+	// Owned by whoever runs the queue.
+	applier      atomic.Pointer[Applier] // changed by whoever runs the queue
+	applied      Index
+	config       core.Configuration // in effect at applied
+	configIndex  Index
+	effects      realiser
+	blockedAt    error // the machine's code is too old for the next entry
+	appliedSaved Index
+	replayTo     Index // what was committed before the start
+}
+
+// applyItem is entries up to an index and then something to do.
+type applyItem struct {
+	upTo Index
+	then func() error // nil for nothing; an error stops the server
+}
+
+// applyWait is a query that waits for an index to be applied.
+type applyWait struct {
+	index Index
+	call  *ticket
+	run   func()
+}
+
+// machine is the Applier in force.
+func (q *applyQueue) machine() *Applier { return q.applier.Load() }
+
+// recover applies again what was committed before the start, and then lets the server run.
+func (q *applyQueue) recover() {
+	r := q.server
+	q.applied = q.machine().At().Index
+	q.appliedSaved = q.applied
+	q.effects.server = r
+	q.add(applyItem{upTo: q.replayTo, then: func() error {
+		effects, err := q.machine().EnterState(StateRecovered)
+		if err != nil {
+			return err
+		}
+		q.effects.carry(effects)
+		r.mail.put(core.Recovered{})
+		return nil
+	}})
+}
+
+// commit adds entries.
+func (q *applyQueue) commit(upTo Index) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if upTo <= q.target {
+		return
+	}
+	q.addLocked(applyItem{upTo: upTo})
+}
+
+// marker adds a change of role behind the entries that belong before it.
+func (q *applyQueue) marker(m core.Marker) {
+	state, ok := stateOf(m.Role)
+	if !ok {
+		return
+	}
+	q.add(applyItem{upTo: m.After, then: func() error {
+		effects, err := q.machine().EnterState(state)
+		if err == nil {
+			q.effects.entered(state, m.Term)
+			q.effects.carry(effects)
+		}
+		return err
+	}})
+}
+
+// do adds something behind the entries that were added so far. It returns false when the server is stopped.
+func (q *applyQueue) do(f func() error) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return false
+	}
+	q.addLocked(applyItem{upTo: q.target, then: f})
+	return true
+}
+
+// when runs f, which belongs to c, as soon as the entry at index is applied.
+func (q *applyQueue) when(index Index, c *ticket, f func()) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		c.fail(q.server.stopError(), NotApplied, true)
+		return
+	}
+	k, _ := slices.BinarySearchFunc(q.waits, index, func(w applyWait, i Index) int {
+		if w.index <= i {
+			return -1
+		}
+		return 1
+	})
+	q.waits = slices.Insert(q.waits, k, applyWait{index: index, call: c, run: f})
+	q.wakeLocked()
+}
+
+func (q *applyQueue) add(i applyItem) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.addLocked(i)
+}
+
+func (q *applyQueue) addLocked(i applyItem) {
+	if q.closed {
+		return
+	}
+	q.target = max(q.target, i.upTo)
+	if n := len(q.items); n > 0 && q.items[n-1].then == nil {
+		i.upTo = max(i.upTo, q.items[n-1].upTo)
+		q.items[n-1] = i
+	} else {
+		q.items = append(q.items, i)
+	}
+	q.wakeLocked()
+}
+
+func (q *applyQueue) wakeLocked() {
+	if !q.running && !q.closed {
+		q.running = true
+		q.server.node.spawn(q.run)
+	}
+}
+
+func (q *applyQueue) close() {
+	q.mu.Lock()
+	q.closed = true
+	waits := q.waits
+	q.items, q.waits = nil, nil
+	idle := !q.running
+	q.mu.Unlock()
+	if idle {
+		q.server.ended()
+	}
+	for _, w := range waits {
+		w.call.fail(q.server.stopError(), NotApplied, true)
+	}
+}
+
+// run works until nothing is left.
+func (q *applyQueue) run() {
+	for {
+		q.mu.Lock()
+		items := q.items
+		q.items = nil
+		ready := q.readyLocked()
+		closed := q.closed
+		if len(items) == 0 && len(ready) == 0 || closed {
+			q.machine().Rest()
+			q.running = false
+			q.mu.Unlock()
+			if closed {
+				q.server.ended()
+			}
+			return
+		}
+		q.mu.Unlock()
+		for _, w := range ready {
+			w.run()
+		}
+		for _, i := range items {
+			if err := q.work(i); err != nil {
+				q.server.stop(fmt.Errorf("raft: server %v: %w", q.server.id, err))
+				break
+			}
+		}
+		q.effects.retryCursor()
+		q.save()
+	}
+}
+
+// readyLocked takes out the queries whose entries are applied.
+func (q *applyQueue) readyLocked() []applyWait {
+	n := 0
+	for n < len(q.waits) && q.waits[n].index <= q.applied {
+		n++
+	}
+	ready := slices.Clone(q.waits[:n])
+	q.waits = slices.Delete(q.waits, 0, n)
+	if len(q.waits) == 0 {
+		q.waits = nil
+	}
+	return ready
+}
+
+func (q *applyQueue) work(i applyItem) error {
+	if i.upTo > q.applied && q.blockedAt == nil {
+		if err := q.apply(i.upTo); err != nil {
+			return err
+		}
+	}
+	if i.then != nil {
+		return i.then()
+	}
+	return nil
+}
+
+// apply applies entries up to an index. A machine whose code is too old stops there and goes on replicating.
+func (q *applyQueue) apply(upTo Index) error {
+	for list, err := range q.server.log.ReadBatches(q.applied+1, upTo) {
+		if err != nil {
+			return fmt.Errorf("apply: %w", err)
+		}
+		for _, e := range list {
+			err := q.one(e)
+			if errors.Is(err, ErrMachineVersion) {
+				q.blockedAt = err
+				q.server.node.opts.Logger.Error("a machine is too old and applies nothing any more", "server", q.server.id.String(), "err", err)
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			q.server.landed(e)
+		}
+	}
+	effects, err := q.aux(AuxEvent{Kind: AuxEval})
+	if err == nil {
+		q.effects.carry(effects)
+	}
+	return err
+}
+
+// aux has the machine's companion handle an event, if it has one.
+func (q *applyQueue) aux(ev AuxEvent) ([]Effect, error) {
+	_, effects, err := q.machine().Aux(ev)
+	if errors.Is(err, ErrMachine) {
+		return nil, err
+	}
+	return effects, nil // what the handler itself refuses is nobody's to hear
+}
+
+func (q *applyQueue) one(e engine.Entry) error {
+	effects, err := q.machine().Apply(e)
+	if err != nil {
+		return err
+	}
+	if e.Type == core.KindConfiguration {
+		c, err := core.UnmarshalConfiguration(e.Data)
+		if err != nil {
+			return err
+		}
+		q.config, q.configIndex = c, e.Index
+	}
+	q.applied = e.Index
+	q.effects.carry(effects)
+	return nil
+}
+
+// save records lazily how far the machine is.
+func (q *applyQueue) save() {
+	q.server.figures.applied.Store(uint64(q.applied))
+	if q.applied == q.appliedSaved {
+		return
+	}
+	if at := min(q.applied, q.server.log.LastWritten().Index); at > q.appliedSaved {
+		q.appliedSaved = at
+		_ = q.server.log.SetApplied(at) // a hint; a log that fails is found elsewhere
+	}
+	_ = q.server.log.SetCommitted(q.applied)
+}
+
+// stateOf is what the machine hears of a role.
+func stateOf(r core.Role) (ServerState, bool) {
+	switch r {
+	case core.RoleFollower:
+		return StateFollower, true
+	case core.RolePreVote:
+		return StatePreVote, true
+	case core.RoleCandidate:
+		return StateCandidate, true
+	case core.RoleLeader:
+		return StateLeader, true
+	case core.RoleAwaitCondition:
+		return StateAwaitCondition, true
+	case core.RoleReceiveSnapshot:
+		return StateReceiveSnapshot, true
+	}
+	return 0, false
+}
+
+// The context of a captured state: which configuration was in effect, then what the Applier keeps.
+//
+//	uvarint  index of the configuration
+//	uvarint  its length, and the configuration
+//	         the Applier's context, to the end
+func sealContext(c core.Configuration, at Index, applier []byte) []byte {
+	conf := c.Marshal()
+	b := binary.AppendUvarint(nil, uint64(at))
+	b = binary.AppendUvarint(b, uint64(len(conf)))
+	return append(append(b, conf...), applier...)
+}
+
+// openContext is the reverse. The meta lacks the state's position.
+func openContext(b []byte) (m core.SnapshotMeta, applier []byte, err error) {
+	d := commandDecoder{in: b}
+	m.ConfigurationIndex = Index(d.uvarint())
+	conf := d.take(d.uvarint())
+	if d.bad {
+		return m, nil, malformed("snapshot context")
+	}
+	if m.Configuration, err = core.UnmarshalConfiguration(conf); err != nil {
+		return m, nil, err
+	}
+	m.Machine, err = contextMachine(d.in)
+	return m, d.in, err
+}

@@ -1,0 +1,186 @@
+package raft
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rawl-db/rawl/engine"
+	"github.com/rawl-db/rawl/raft/core"
+)
+
+// writablePause is after how long a server tries again to write to an engine that is read only.
+const writablePause = 100 * time.Millisecond
+
+// step feeds one input to the core and carries out what follows, and what follows from that.
+func (s *server) step(in core.Input) {
+	s.carry(s.core.Step(in))
+	s.drain()
+}
+
+// drain feeds what the last effects brought about.
+func (s *server) drain() {
+	for len(s.again) > 0 {
+		next := s.again[0]
+		s.again = s.again[1:]
+		s.carry(s.core.Step(next))
+	}
+	s.again = nil
+}
+
+// carry carries out effects, in the order of their fields.
+func (s *server) carry(e *core.Effects) {
+	if e.Fault != nil {
+		s.stop(fmt.Errorf("raft: server %v: %w", s.id, e.Fault))
+		return
+	}
+	if err := s.write(e); err != nil {
+		s.stop(fmt.Errorf("raft: server %v: %w", s.id, err))
+		return
+	}
+	if e.Install != nil {
+		s.install(*e.Install, e.InstallTransfer)
+	}
+	for i := range e.Messages {
+		s.send(&e.Messages[i])
+	}
+	for i := range e.Sends {
+		s.fill(e.Sends[i])
+	}
+	for i := range e.Snapshots {
+		s.offer(e.Snapshots[i])
+	}
+	if e.Accept != nil {
+		s.accept(*e.Accept)
+	}
+	if e.Abort != 0 {
+		s.abortIncoming(e.Abort)
+	}
+	for i := range e.Markers {
+		s.marker(e.Markers[i])
+	}
+	s.applies.commit(e.Commit)
+	if len(e.Timers) > 0 {
+		s.timers.set(e.Timers)
+	}
+	for i := range e.Results {
+		s.finish(e.Results[i])
+	}
+	if e.Reconfigured {
+		s.reconfigured()
+	}
+	if e.NewLeader {
+		s.newLeader()
+	}
+	if e.Ended != 0 {
+		s.node.spawn(func() { s.node.serverEnded(s, e.Ended) })
+	}
+}
+
+// write queues what the log is to hold. An error is one that ends the server.
+func (s *server) write(e *core.Effects) error {
+	if e.HardState != nil {
+		if err := s.log.SetHardState(*e.HardState); err != nil {
+			return err
+		}
+	}
+	if e.Truncate {
+		if err := s.log.TruncateTo(e.TruncateTo.Index); err != nil {
+			return err
+		}
+		s.pending.lose(e.TruncateTo.Index, ErrLost)
+	}
+	if len(e.Append) == 0 {
+		return nil
+	}
+	err := s.log.Append(e.Prev, e.Append)
+	switch {
+	case errors.Is(err, engine.ErrBusy), errors.Is(err, engine.ErrReadOnly):
+		s.again = append(s.again, core.AppendFailed{Last: s.log.Last()})
+		s.pending.lose(s.log.Last().Index, ErrBusy)
+		if errors.Is(err, engine.ErrReadOnly) {
+			s.node.wheel.after(writablePause, func() { s.mail.put(core.LogReady{}) })
+		}
+		return nil
+	}
+	return err
+}
+
+// durableState is the newest durable hard state: what the log was given and has written.
+func (s *server) durableState() core.HardState { return s.log.DurableHardState() }
+
+// send hands a message to the network. What it does not take is lost, as the network may lose it.
+func (s *server) send(m *core.Message) {
+	p := &raftPacket{message: *m}
+	s.node.sendRaft(p)
+}
+
+// marker tells the machine of a change of role, at its place among the entries.
+func (s *server) marker(m core.Marker) {
+	if m.Role != core.RoleLeader {
+		s.pending.drop()
+	} else {
+		s.pending.begin(m.Term)
+	}
+	s.applies.marker(m)
+}
+
+// newLeader shows whom the server follows.
+func (s *server) newLeader() {
+	old := s.leader.Load()
+	v := &leaderView{leader: s.core.Leader(), term: s.core.State().Term, members: old.members}
+	s.leader.Store(v)
+	s.node.leads(s, old, v)
+}
+
+// reconfigured takes over the configuration in effect: whom to watch, and who votes where.
+func (s *server) reconfigured() {
+	c, _ := s.core.Configuration()
+	p := &places{voters: make(map[NodeID]bool, len(c.Members)), members: make(map[NodeID]bool, len(c.Members))}
+	nodes := make(map[NodeID]bool, len(c.Members))
+	for i := range c.Members {
+		m := &c.Members[i]
+		p.members[m.ID.Node] = true
+		if m.Membership == core.Voter {
+			p.voters[m.ID.Node] = true
+		}
+		if m.ID.Node != s.id.Node {
+			nodes[m.ID.Node] = true
+		}
+	}
+	s.places.Store(p)
+	old := *s.leader.Load()
+	old.members = c.Members
+	s.leader.Store(&old)
+	s.watch(nodes)
+}
+
+// watch asks the detector for the nodes of the other members, and gives up those of former ones.
+func (s *server) watch(nodes map[NodeID]bool) {
+	for n := range nodes {
+		if !s.watching[n] {
+			s.node.watch(s, n)
+		}
+	}
+	for n := range s.watching {
+		if !nodes[n] {
+			s.node.unwatch(s, n)
+		}
+	}
+	s.watching = nodes
+}
+
+// finish ends what the core was asked for.
+func (s *server) finish(r core.Result) {
+	if f := s.results[r.Ref]; f != nil {
+		delete(s.results, r.Ref)
+		f(r)
+	}
+}
+
+// expect names something that the core is asked for; f hears of its end.
+func (s *server) expect(f func(core.Result)) uint64 {
+	s.ref++
+	s.results[s.ref] = f
+	return s.ref
+}

@@ -1,0 +1,78 @@
+package raft
+
+import (
+	"time"
+
+	"github.com/rawl-db/rawl/raft/core"
+)
+
+// timers are the core's timers of one server. They cost the node's wheel one alarm; stopping one costs nothing.
+type timers struct {
+	server *server
+	alarm  alarm
+	at     [core.Timers]int64 // when each is due, 0 for never
+	number [core.Timers]uint64
+	next   int64 // what the alarm is set to, 0 for nothing
+}
+
+// set takes over what a step asks for. Owned by whoever runs the mailbox.
+func (t *timers) set(list []core.SetTimer) {
+	for i := range list {
+		x := &list[i]
+		if x.MaxMS == 0 {
+			t.at[x.Timer] = 0
+			continue
+		}
+		t.at[x.Timer] = t.server.node.now() + t.server.span(x)
+		t.number[x.Timer] = x.Generation
+	}
+	t.arm()
+}
+
+// arm sets the alarm to the earliest timer, if it is not set to an earlier moment.
+func (t *timers) arm() {
+	next := int64(0)
+	for _, at := range t.at {
+		if at != 0 && (next == 0 || at < next) {
+			next = at
+		}
+	}
+	if next != 0 && (t.next == 0 || next < t.next) {
+		t.next = next
+		t.server.node.wheel.set(&t.alarm, next)
+	}
+}
+
+// ring runs on the wheel's goroutine.
+func (t *timers) ring() { t.server.mail.do(t.due) }
+
+// due steps the server with the timers that are due.
+func (t *timers) due() {
+	t.next = 0
+	now := t.server.node.now()
+	for k := range t.at {
+		if at := t.at[k]; at != 0 && at <= now {
+			t.at[k] = 0
+			t.server.step(core.Timeout{Timer: core.Timer(k), Generation: t.number[k]})
+		}
+	}
+	t.arm()
+}
+
+const (
+	minRetransmit = 20 * time.Millisecond
+	maxRetransmit = time.Second
+)
+
+// span draws how long a timer runs.
+func (s *server) span(x *core.SetTimer) int64 {
+	if x.Timer == core.TimerRetransmit {
+		rtt := 2 * s.node.roundTrip(s.watching)
+		return int64(min(max(rtt, minRetransmit)<<min(x.Attempt, 8), maxRetransmit))
+	}
+	ms := int64(x.MinMS)
+	if x.MaxMS > x.MinMS {
+		ms += s.node.random(int64(x.MaxMS-x.MinMS) + 1)
+	}
+	return ms * int64(time.Millisecond)
+}

@@ -1,0 +1,215 @@
+package raft
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/rawl-db/rawl/engine"
+	"github.com/rawl-db/rawl/raft/core"
+)
+
+// incoming is a snapshot that a leader sends. Its parts are written one after the other, on a goroutine that lives
+// while there are some.
+type incoming struct {
+	server *server
+	accept core.Accept
+
+	mu      sync.Mutex
+	running bool
+	closed  bool
+	parts   []*snapshotPart
+	// Owned by whoever works.
+	in    *engine.Install
+	taken int
+}
+
+// accept begins to receive the snapshot that the core accepted.
+func (s *server) accept(a core.Accept) {
+	if old := s.incoming.Swap(&incoming{server: s, accept: a}); old != nil {
+		old.close()
+	}
+	s.incoming.Load().reply(&snapshotReply{})
+}
+
+// abortIncoming ends the receiving of a transfer. What arrived is kept for another attempt.
+func (s *server) abortIncoming(transfer uint64) {
+	if in := s.incoming.Load(); in != nil && in.accept.Transfer == transfer {
+		s.incoming.Store(nil)
+		in.reply(&snapshotReply{failed: true})
+		in.close()
+	}
+}
+
+func (in *incoming) reply(r *snapshotReply) {
+	r.to, r.transfer = in.accept.From, in.accept.Transfer
+	in.server.node.sendSnapshot(in.accept.From.Node, r)
+}
+
+// put takes a part from the network.
+func (in *incoming) put(p *snapshotPart) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.closed || len(in.parts) > sendCredit {
+		return // a sender that exceeds its credit
+	}
+	in.parts = append(in.parts, p)
+	if !in.running {
+		in.running = true
+		in.server.node.spawn(in.run)
+	}
+}
+
+func (in *incoming) run() {
+	for {
+		in.mu.Lock()
+		if len(in.parts) == 0 || in.closed {
+			in.running = false
+			if in.closed && in.in != nil {
+				_ = in.in.Close()
+				in.in = nil
+			}
+			in.mu.Unlock()
+			return
+		}
+		p := in.parts[0]
+		in.parts = in.parts[1:]
+		in.mu.Unlock()
+		if err := in.take(p); err != nil {
+			in.server.node.opts.Logger.Warn("a snapshot cannot be received", "server", in.server.id.String(), "from", in.accept.From.String(), "err", err)
+			in.server.mail.put(core.SnapshotFailed{Transfer: in.accept.Transfer})
+			in.reply(&snapshotReply{failed: true})
+			in.close()
+		}
+	}
+}
+
+// close ends the receiving, at once or when whoever works is done.
+func (in *incoming) close() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.closed = true
+	if !in.running && in.in != nil {
+		_ = in.in.Close()
+		in.in = nil
+	}
+}
+
+var errTransfer = errors.New("raft: snapshot transfer")
+
+// take writes one part.
+func (in *incoming) take(p *snapshotPart) error {
+	if p.failed {
+		return fmt.Errorf("%w: the sender gave up", errTransfer)
+	}
+	if p.header != nil {
+		return in.begin(p.header)
+	}
+	if in.in == nil {
+		return fmt.Errorf("%w: a part before the header", errTransfer)
+	}
+	in.taken++
+	in.server.mail.put(core.SnapshotProgress{Transfer: in.accept.Transfer})
+	switch {
+	case p.end:
+		in.server.mail.put(core.SnapshotReceived{Transfer: in.accept.Transfer})
+		return nil
+	case len(p.live) > 0:
+		if len(p.sums) != len(p.live) {
+			return fmt.Errorf("%w: %d entries with %d checksums", errTransfer, len(p.live), len(p.sums))
+		}
+		if err := in.in.PutLive(p.live, p.sums); err != nil {
+			return err
+		}
+	default:
+		if err := in.in.Accept(p.chunk, p.data, p.sum); err != nil {
+			return err
+		}
+	}
+	in.reply(&snapshotReply{have: true, parts: in.taken})
+	return nil
+}
+
+// begin opens the snapshot, or goes on with one that an earlier transfer began.
+func (in *incoming) begin(header []byte) error {
+	if in.in != nil {
+		return nil // sent twice
+	}
+	i, err := in.server.log.Install(header)
+	if err != nil {
+		return err
+	}
+	in.in = i
+	if i.Info().ID != in.accept.Snapshot.ID {
+		return fmt.Errorf("%w: it is of %v, offered was %v", errTransfer, i.Info().ID, in.accept.Snapshot.ID)
+	}
+	in.reply(&snapshotReply{have: true, next: i.Next()})
+	return nil
+}
+
+// install publishes the snapshot that arrived, in the order of what is applied, and puts a machine that begins
+// with it in the place of the old one.
+func (s *server) install(meta core.SnapshotMeta, transfer uint64) {
+	s.applies.do(func() error {
+		in := s.incoming.Swap(nil)
+		if in == nil || in.accept.Transfer != transfer {
+			s.mail.put(core.SnapshotFailed{Transfer: transfer})
+			return nil
+		}
+		in.mu.Lock()
+		i := in.in
+		in.in = nil
+		in.closed = true
+		in.mu.Unlock()
+		if i == nil {
+			s.mail.put(core.SnapshotFailed{Transfer: transfer})
+			return nil
+		}
+		if _, err := i.Finish(s.node.ctx); err != nil {
+			_ = i.Close()
+			s.node.opts.Logger.Warn("a snapshot cannot be installed", "server", s.id.String(), "at", uint64(meta.ID.Index), "err", err)
+			in.reply(&snapshotReply{failed: true})
+			s.mail.put(core.SnapshotFailed{Transfer: transfer})
+			return nil
+		}
+		if err := s.applies.replace(meta); err != nil {
+			return err
+		}
+		in.reply(&snapshotReply{done: true})
+		s.figures.snapshot.Store(uint64(meta.ID.Index))
+		s.mail.put(core.Installed{Snapshot: meta})
+		return nil
+	})
+}
+
+// replace makes a machine of the snapshot that the log begins with now.
+func (q *applyQueue) replace(meta core.SnapshotMeta) error {
+	s := q.server
+	snap, err := s.log.Restore(s.node.ctx)
+	if err != nil {
+		return err
+	}
+	defer snap.Close()
+	_, context, err := openContext(snap.Context())
+	if err != nil {
+		return err
+	}
+	fresh, err := s.newApplier()
+	if err != nil {
+		return err
+	}
+	if err := restoreApplier(fresh, snap.Info().ID, context, snap); err != nil {
+		return err
+	}
+	effects, err := fresh.Installed(q.machine())
+	if err != nil {
+		return err
+	}
+	q.applier.Store(fresh)
+	q.applied, q.config, q.configIndex = meta.ID.Index, meta.Configuration, meta.ConfigurationIndex
+	q.mu.Lock()
+	q.target = max(q.target, q.applied)
+	q.mu.Unlock()
+	q.effects.carry(effects)
+	return nil
+}
