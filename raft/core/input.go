@@ -77,7 +77,8 @@ type (
 	Read struct{ Ref uint64 }
 	// CancelRead ends a Read without a Result.
 	CancelRead struct{ Ref uint64 }
-	// SnapshotTaken says that a snapshot is durable and the log released up to it.
+	// SnapshotTaken says that a snapshot is durable and the log released up to it. It is never taken at
+	// or behind a KindDelete entry, which the server has to find again when it starts.
 	SnapshotTaken struct{ ID EntryID }
 	// SnapshotOffered carries a leader's offer to a peer: the shell chose the snapshot that Effects.Snapshots asked for.
 	SnapshotOffered struct {
