@@ -62,7 +62,10 @@ func (r *realiser) captureAs(kind engine.SnapshotKind, done func(engine.Snapshot
 	err = s.log.Capture(engine.Capture{
 		Kind: kind, At: c.At, Context: sealContext(q.config, q.configIndex, c.Context), Live: c.Live,
 		State: func(w io.Writer) error {
-			_, err := c.View.WriteTo(w)
+			var err error
+			if refused := guard("WriteTo", c.At.Index, func() { _, err = c.View.WriteTo(w) }); refused != nil {
+				return refused
+			}
 			return err
 		},
 		Done: func(snap engine.Snapshot, err error) {

@@ -53,9 +53,9 @@ func (c *contacts) getLocked(id NodeID) *contact {
 
 // watch lets a server hear of a node's contact. What is known already it hears at once.
 func (n *Node) watch(s *server, id NodeID) {
-	v := n.detector.Watch(n.now(), id)
 	n.contacts.mu.Lock()
 	defer n.contacts.mu.Unlock()
+	v := n.detector.Watch(n.now(), id) // under the lock: what changes from now on comes behind it
 	c := n.contacts.getLocked(id)
 	c.watchers[s] = true
 	if c.down = c.down || lost(v.State); c.down {
@@ -143,13 +143,25 @@ func (n *Node) contactChanged(ch detector.Change) {
 			tells = append(tells, tell)
 		}
 	}
+	cut := c.down && !was
 	n.contacts.mu.Unlock()
+	if cut {
+		n.failCalls(ch.Peer, ErrLost)
+	}
 	for _, tell := range tells {
 		tell(ch.View)
 	}
 	if ch.State == detector.Up {
 		n.exchangeBeliefs(ch.Peer)
 	}
+}
+
+// cutOff reports whether a node is known to be out of contact. Of one whose contact nobody watches nothing is known.
+func (n *Node) cutOff(id NodeID) bool {
+	n.contacts.mu.Lock()
+	defer n.contacts.mu.Unlock()
+	c := n.contacts.nodes[id]
+	return c != nil && c.down && len(c.watchers) > 0
 }
 
 // endBeliefs tells a server that its leader's node has begun another life.
