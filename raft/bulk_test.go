@@ -2,6 +2,7 @@ package raft_test
 
 import (
 	"io"
+	"time"
 
 	"github.com/rawl-db/rawl/raft"
 )
@@ -36,6 +37,10 @@ func (m *bulk) Restore(r io.Reader) (err error) {
 	return err
 }
 
-func bulky() houseOptions {
-	return houseOptions{machines: map[string]func() raft.Machine{"bulk": func() raft.Machine { return new(bulk) }}}
+// bulky are houses' options with bulks, whose snapshots are on their way no longer than that without progress.
+func bulky(timeout time.Duration) houseOptions {
+	return houseOptions{
+		machines: map[string]func() raft.Machine{"bulk": func() raft.Machine { return new(bulk) }},
+		change:   func(o *raft.NodeOptions) { o.SnapshotTimeout = timeout },
+	}
 }

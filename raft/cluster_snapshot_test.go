@@ -3,6 +3,7 @@ package raft_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/rawl-db/rawl/raft"
 	"github.com/rawl-db/rawl/raft/core"
@@ -90,7 +91,7 @@ func (h *house) uid(ctx context.Context, i int, name string) core.UID {
 func TestClusterSnapshotInterrupted(t *testing.T) {
 	for _, how := range []string{"cut", "receiver closed", "sender closed"} {
 		t.Run(how, func(t *testing.T) {
-			h := newHouseWith(t, 3, bulky())
+			h := newHouseWith(t, 3, bulky(300*time.Millisecond))
 			ctx := ctxFor(t)
 			h.start(ctx, "c", "bulk", 0, 1, 2)
 			leader := h.leader(ctx, 0, "c")
@@ -107,7 +108,7 @@ func TestClusterSnapshotInterrupted(t *testing.T) {
 			}
 			h.open(behind)
 			until(t, ctx, "a transfer", func() bool {
-				return h.metrics(behind, "c").Role.String() == "receive-snapshot"
+				return h.metrics(behind, "c").Role.String() == "receive_snapshot"
 			})
 			switch how {
 			case "receiver closed":

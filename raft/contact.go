@@ -128,6 +128,9 @@ func (n *Node) contactChanged(ch detector.Change) {
 		c.down = false
 	}
 	for s := range c.watchers {
+		if c.down || ch.Restarted {
+			s.transfersLost(ch.Peer)
+		}
 		if ch.Restarted {
 			n.endBeliefs(s, ch.Peer)
 		}
@@ -192,7 +195,15 @@ func (n *Node) linkLost(peer NodeID) {
 	if c := n.contacts.nodes[peer]; c != nil {
 		for s := range c.watchers {
 			n.endBeliefs(s, peer)
+			s.transfersLost(peer)
 		}
+	}
+}
+
+// transfersLost gives up the snapshots on their way to a node: parts of them are lost.
+func (s *server) transfersLost(to NodeID) {
+	if s.sending.Load() > 0 {
+		s.node.spawn(func() { s.endTransfers(func(id ServerID) bool { return id.Node == to }) })
 	}
 }
 

@@ -86,6 +86,7 @@ func (n *Node) newServer(r serverRecord, log *engine.Log) (*server, error) {
 		Self: r.identity(n.id), Machine: s.applies.machine().Known(), Strategy: n.opts.MachineVersions,
 		BatchEntries: n.opts.BatchEntries, BatchBytes: n.opts.BatchBytes,
 		WindowEntries: n.opts.WindowEntries, WindowBytes: n.opts.WindowBytes,
+		SnapshotMS: uint32(n.opts.SnapshotTimeout.Milliseconds()),
 	}, restore)
 	if err != nil {
 		return nil, err
