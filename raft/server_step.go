@@ -76,8 +76,16 @@ func (s *server) carry(e *core.Effects) {
 		s.newLeader()
 	}
 	if e.Ended != 0 {
-		s.node.spawn(func() { s.node.serverEnded(s, e.Ended) })
+		s.endAs(e.Ended)
 	}
+}
+
+// endAs ends the server behind all that it has committed: callers wait for that.
+func (s *server) endAs(why core.Ending) {
+	s.applies.do(func() error {
+		s.node.spawn(func() { s.node.serverEnded(s, why) })
+		return nil
+	})
 }
 
 // fail stops the server for something that went wrong in a step.
@@ -126,10 +134,12 @@ func (s *server) send(m *core.Message) {
 
 // marker tells the machine of a change of role, at its place among the entries.
 func (s *server) marker(m core.Marker) {
-	if m.Role != core.RoleLeader {
-		s.pending.drop()
-	} else {
+	switch m.Role {
+	case core.RoleLeader:
 		s.pending.begin(m.Term)
+	case core.RoleTerminating, core.RoleEnded: // what is appended is committed, and about to be applied
+	default:
+		s.pending.drop()
 	}
 	s.applies.marker(m)
 }
