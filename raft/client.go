@@ -73,7 +73,8 @@ func (n *Node) submit(ctx context.Context, to ServerID, c *Command) answer {
 	var a answer
 	err := n.seek(ctx, to, func(at ServerID) (ServerID, bool) {
 		a = n.attempt(ctx, at, c)
-		again := a.err != nil && a.err.Retriable && (a.err.Outcome == NotApplied || c.Session.ID != 0)
+		again := a.err != nil && a.err.Retriable && (a.err.Outcome == NotApplied || c.Session.ID != 0) &&
+			!n.unknown(&a, at, to)
 		return a.leader, again
 	})
 	if err != nil && (a.err == nil || a.err.Outcome == NotApplied) {
@@ -145,6 +146,12 @@ func (n *Node) seek(ctx context.Context, to ServerID, try func(ServerID) (leader
 			return ErrClosed
 		}
 	}
+}
+
+// unknown reports whether an answer says that there is nobody to ask: to, the member that the caller knows, is not there, and
+// nothing is known here of others.
+func (n *Node) unknown(a *answer, at, to ServerID) bool {
+	return a.err != nil && errors.Is(a.err.Err, ErrUnknownServer) && at == to && n.view(to) == nil
 }
 
 // view is what a server here knows of a member's cluster, nil when there is none.

@@ -43,7 +43,8 @@ type Node struct {
 	clusters sync.Map // cluster name → *server, of this node
 	calls    sync.Map // request number → *outstanding
 
-	changing sync.Mutex // starting, stopping and deleting servers
+	changing sync.Mutex // between a server that is added and Close
+	names    sync.Map   // name → chan struct{}: a server that is being started, stopped or deleted
 	closed   atomic.Bool
 	// droppedMessages counts those of machines that found no room or no mailbox.
 	droppedMessages atomic.Uint64
@@ -105,6 +106,9 @@ func (n *Node) open() (err error) {
 	if n.dir, err = openDirectory(n.ctx, n.engine); err != nil {
 		return err
 	}
+	if err := n.sweep(); err != nil { // before anybody can ask for new ones
+		return err
+	}
 	if n.life, err = n.dir.life(n.ctx); err != nil {
 		return err
 	}
@@ -119,26 +123,55 @@ func (n *Node) open() (err error) {
 	return nil
 }
 
-// Close stops all servers, orderly, and closes the engine. What is under way ends with ErrClosed. It waits for the
-// device, or until ctx ends; see engine.Close.
+// Close stops all servers, orderly, and closes the engine. What is under way ends with ErrClosed. It waits for
+// machines and for the device, or until ctx ends: the directory stays locked then, and Close may be called again. See engine.Close.
 func (n *Node) Close(ctx context.Context) error {
-	if n.closed.Swap(true) {
+	n.changing.Lock()
+	again := n.closed.Swap(true)
+	n.changing.Unlock()
+	var left error
+	if !again {
+		left = n.end()
+	}
+	if err := n.idle(ctx); err != nil {
+		return errors.Join(left, err)
+	}
+	if n.engine == nil {
+		return left
+	}
+	err := n.engine.Close(ctx)
+	if again && errors.Is(err, engine.ErrClosed) {
 		return nil
 	}
+	return errors.Join(left, err)
+}
+
+// end stops servers and loops and leaves the network, without waiting for machines.
+func (n *Node) end() error {
 	for _, s := range n.all() {
 		s.stop(ErrClosed)
 	}
 	n.failCalls("", ErrClosed)
 	n.cancel()
-	var errs []error
 	if n.net != nil {
-		errs = append(errs, n.net.Close())
+		return n.net.Close()
 	}
-	n.work.Wait()
-	if n.engine != nil {
-		errs = append(errs, n.engine.Close(ctx))
+	return nil
+}
+
+// idle waits until no goroutine of the node runs, or ctx ends: a machine may hold one for ever.
+func (n *Node) idle(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() { // ends with the last of the node's goroutines
+		n.work.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("raft: a machine does not return: %w", context.Cause(ctx))
 	}
-	return errors.Join(errs...)
 }
 
 // ID returns the node's name.
@@ -181,6 +214,15 @@ func (n *Node) spawn(f func()) {
 		defer n.work.Done()
 		f()
 	}()
+}
+
+// background is spawn for goroutines of callers. A node that is closed, or about to be, runs nothing more.
+func (n *Node) background(f func()) {
+	n.changing.Lock()
+	defer n.changing.Unlock()
+	if !n.closed.Load() {
+		n.spawn(f)
+	}
 }
 
 // server returns a server of this node.

@@ -73,8 +73,9 @@ func (s *server) perform(op any, done func(answer)) {
 
 // owned has f run by whoever runs the mailbox; done hears when there is nobody any more.
 func (s *server) owned(done func(answer), f func()) {
-	if !s.mail.do(f) {
-		done(failed(s.stopError(), NotApplied, true, ServerID{}))
+	lost := func() { done(failed(s.stopError(), NotApplied, true, ServerID{})) }
+	if !s.mail.do(f, lost) {
+		lost()
 	}
 }
 
@@ -191,7 +192,8 @@ func (s *server) runQuery(op *opQuery, done func(answer)) {
 
 // aux asks the machine's companion.
 func (s *server) aux(command []byte, done func(answer)) {
-	ok := s.applies.do(func() error {
+	lost := func() { done(failed(s.stopError(), MaybeApplied, true, ServerID{})) }
+	ok := s.applies.ask(func() error {
 		reply, effects, err := s.applies.machine().Aux(AuxEvent{Kind: AuxCall, Command: command})
 		if errors.Is(err, ErrMachine) {
 			done(failed(err, NotApplied, false, ServerID{}))
@@ -204,8 +206,8 @@ func (s *server) aux(command []byte, done func(answer)) {
 		}
 		done(answer{reply: reply})
 		return nil
-	})
+	}, lost)
 	if !ok {
-		done(failed(s.stopError(), NotApplied, true, ServerID{}))
+		lost()
 	}
 }

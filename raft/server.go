@@ -31,6 +31,7 @@ type server struct {
 	low      []*ticket // commands of low priority that wait for a turn
 	results  map[uint64]func(core.Result)
 	ref      uint64
+	dead     bool            // the log or the core has failed: nothing is fed to the core any more
 	watching map[NodeID]bool // nodes of the other members
 
 	// Read by anybody.
@@ -47,7 +48,7 @@ type server struct {
 	end struct {
 		sync.Mutex
 		err  error         // why it stopped, nil while it runs
-		left int           // mailbox and applies that still run
+		left int           // of mailbox, applies and stop those that still run
 		done chan struct{} // closed when none does
 	}
 }
@@ -75,8 +76,10 @@ func (n *Node) newServer(r serverRecord, log *engine.Log) (*server, error) {
 		node: n, record: r, id: r.id(n.id), log: log,
 		results: make(map[uint64]func(core.Result)), watching: make(map[NodeID]bool),
 	}
-	s.end.done, s.end.left = make(chan struct{}), 2
+	s.end.done, s.end.left = make(chan struct{}), 3
 	s.places.Store(&places{})
+	s.leader.Store(&leaderView{})
+	s.mail.running = true // until start: what comes in waits
 	s.mail.server, s.applies.server, s.timers.server = s, s, s
 	s.timers.alarm.ring = s.timers.ring
 	restore, err := s.recover()
@@ -87,12 +90,12 @@ func (n *Node) newServer(r serverRecord, log *engine.Log) (*server, error) {
 		Self: r.identity(n.id), Machine: s.applies.machine().Known(), Strategy: n.opts.MachineVersions,
 		BatchEntries: n.opts.BatchEntries, BatchBytes: n.opts.BatchBytes,
 		WindowEntries: n.opts.WindowEntries, WindowBytes: n.opts.WindowBytes,
+		SnapshotMS: uint32(n.opts.SnapshotTimeout.Milliseconds()),
 	}, restore)
 	if err != nil {
 		return nil, err
 	}
 	log.SetHandler(&s.mail)
-	s.leader.Store(&leaderView{})
 	s.applies.replayTo = restore.Commit
 	s.reconfigured()
 	return s, nil
@@ -112,6 +115,7 @@ func (s *server) recover() (r core.Restore, err error) {
 	if err := s.restoreMachine(&r); err != nil {
 		return r, err
 	}
+	s.figures.snapshot.Store(uint64(r.Snapshot.ID.Index))
 	r.Last = r.Snapshot.ID
 	term := Term(0)
 	for e, err := range s.log.ReadRange(r.Snapshot.ID.Index+1, s.log.Last().Index) {
@@ -127,7 +131,7 @@ func (s *server) recover() (r core.Restore, err error) {
 		}
 		r.Last = e.ID()
 	}
-	r.Commit = max(r.Snapshot.ID.Index, min(s.log.Applied(), r.Last.Index))
+	r.Commit = max(r.Commit, r.Snapshot.ID.Index, min(s.log.Applied(), r.Last.Index))
 	return r, nil
 }
 
@@ -162,6 +166,7 @@ func (s *server) restoreMachine(r *core.Restore) error {
 	if err := restoreApplier(s.applies.machine(), meta.ID, machine, snap); err != nil {
 		return fmt.Errorf("raft: server %v: %w", s.id, err)
 	}
+	r.Commit = meta.ID.Index
 	if snap.Info().Kind == engine.KindSnapshot {
 		r.Snapshot = meta
 	} else if base, ok := s.newestSnapshot(); ok {
@@ -200,38 +205,4 @@ func restoreApplier(a *Applier, at EntryID, context []byte, snap *engine.Snapsho
 	}
 	err = a.Restore(at, context, state)
 	return errors.Join(err, state.Close())
-}
-
-// stop ends the server for a reason. It may be called by anybody, also by the server itself.
-func (s *server) stop(err error) {
-	s.end.Lock()
-	first := s.end.err == nil
-	if first {
-		s.end.err = err
-	}
-	s.end.Unlock()
-	if first {
-		s.mail.close()
-		s.applies.close()
-		s.node.stopped(s, err)
-	}
-}
-
-// ended counts that the mailbox, or the applies, run no more.
-func (s *server) ended() {
-	s.end.Lock()
-	defer s.end.Unlock()
-	if s.end.left--; s.end.left == 0 {
-		close(s.end.done)
-	}
-}
-
-// stopError is why the server does not run, nil while it does.
-func (s *server) stopError() error {
-	s.end.Lock()
-	defer s.end.Unlock()
-	if s.end.err == nil {
-		return nil
-	}
-	return fmt.Errorf("%w: %w", ErrStopped, s.end.err)
 }

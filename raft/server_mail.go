@@ -21,7 +21,7 @@ type mailbox struct {
 	inputs   []core.Input
 	messages []core.Message
 	commands []*ticket
-	tasks    []func()
+	tasks    []task
 	bytes    int // of messages and commands
 	dropped  uint64
 }
@@ -32,7 +32,13 @@ type batch struct {
 	inputs         []core.Input
 	messages       []core.Message
 	commands       []*ticket
-	tasks          []func()
+	tasks          []task
+}
+
+// task is something for whoever runs the mailbox.
+type task struct {
+	run  func()
+	lost func() // called instead when the server stops before; nil when nobody wants to know
 }
 
 // Written implements engine.Handler.
@@ -55,18 +61,22 @@ func (m *mailbox) Ready(*engine.Log) {
 func (m *mailbox) put(in core.Input) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.closed {
+		return
+	}
 	m.inputs = append(m.inputs, in)
 	m.wakeLocked()
 }
 
-// do has the server run f.
-func (m *mailbox) do(f func()) bool {
+// do has the server run f; lost, when it is not nil, hears that it never will. It returns false, and calls
+// neither, when the server is stopped already.
+func (m *mailbox) do(f, lost func()) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
 		return false
 	}
-	m.tasks = append(m.tasks, f)
+	m.tasks = append(m.tasks, task{f, lost})
 	m.wakeLocked()
 	return true
 }
@@ -75,6 +85,9 @@ func (m *mailbox) do(f func()) bool {
 func (m *mailbox) receive(msg core.Message, size int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.closed {
+		return
+	}
 	if m.bytes+size > m.server.node.opts.MailboxBytes && len(m.messages) > 0 {
 		m.dropped++
 		return
@@ -104,19 +117,27 @@ func (m *mailbox) wakeLocked() {
 	}
 }
 
-// close drops what waits, but for commands: their callers are answered.
+// start lets the mailbox of a new server run.
+func (m *mailbox) start() { m.server.node.spawn(m.run) }
+
+// close drops what waits. Callers are answered.
 func (m *mailbox) close() {
 	m.mu.Lock()
 	m.closed = true
-	commands := m.commands
-	m.commands = nil
+	commands, tasks := m.commands, m.tasks
+	m.inputs, m.messages, m.commands, m.tasks, m.bytes = nil, nil, nil, nil, 0
 	idle := !m.running
 	m.mu.Unlock()
 	for _, c := range commands {
 		c.fail(m.server.stopError(), NotApplied, true)
 	}
+	for _, t := range tasks {
+		if t.lost != nil {
+			t.lost()
+		}
+	}
 	if idle {
-		m.server.ended()
+		m.server.mailEnded()
 	}
 }
 
@@ -130,7 +151,7 @@ func (m *mailbox) run() {
 			m.running = false
 			m.mu.Unlock()
 			if closed {
-				m.server.ended()
+				m.server.mailEnded()
 			}
 			return
 		}
@@ -158,8 +179,8 @@ func (s *server) turn(b *batch) {
 	for i := range b.messages {
 		s.step(core.Received{Message: b.messages[i]})
 	}
-	for _, f := range b.tasks {
-		f()
+	for _, t := range b.tasks {
+		t.run()
 	}
 	if len(b.commands) > 0 {
 		s.proposeAll(b.commands)

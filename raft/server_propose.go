@@ -23,7 +23,7 @@ func (s *server) proposeAll(calls []*ticket) {
 	n := min(lowPerTurn, len(s.low))
 	normal = append(normal, s.low[:n]...)
 	if s.low = s.low[n:]; len(s.low) > 0 {
-		s.mail.do(func() { s.proposeAll(nil) })
+		s.mail.do(func() { s.proposeAll(nil) }, nil)
 	} else {
 		s.low = nil
 	}
@@ -40,6 +40,10 @@ func (s *server) propose(calls []*ticket) {
 	proposals := make([]core.Proposal, 0, len(calls))
 	flight := s.pending.flight()
 	for _, c := range calls {
+		if s.dead {
+			c.fail(s.stopError(), NotApplied, true)
+			continue
+		}
 		if !s.admit(c, flight) {
 			continue
 		}

@@ -14,13 +14,16 @@ const writablePause = 100 * time.Millisecond
 
 // step feeds one input to the core and carries out what follows, and what follows from that.
 func (s *server) step(in core.Input) {
+	if s.dead {
+		return
+	}
 	s.carry(s.core.Step(in))
 	s.drain()
 }
 
 // drain feeds what the last effects brought about.
 func (s *server) drain() {
-	for len(s.again) > 0 {
+	for len(s.again) > 0 && !s.dead {
 		next := s.again[0]
 		s.again = s.again[1:]
 		s.carry(s.core.Step(next))
@@ -31,11 +34,11 @@ func (s *server) drain() {
 // carry carries out effects, in the order of their fields.
 func (s *server) carry(e *core.Effects) {
 	if e.Fault != nil {
-		s.stop(fmt.Errorf("raft: server %v: %w", s.id, e.Fault))
+		s.fail(e.Fault)
 		return
 	}
 	if err := s.write(e); err != nil {
-		s.stop(fmt.Errorf("raft: server %v: %w", s.id, err))
+		s.fail(err)
 		return
 	}
 	if e.Install != nil {
@@ -73,8 +76,22 @@ func (s *server) carry(e *core.Effects) {
 		s.newLeader()
 	}
 	if e.Ended != 0 {
-		s.node.spawn(func() { s.node.serverEnded(s, e.Ended) })
+		s.endAs(e.Ended)
 	}
+}
+
+// endAs ends the server behind all that it has committed: callers wait for that.
+func (s *server) endAs(why core.Ending) {
+	s.applies.do(func() error {
+		s.node.spawn(func() { s.node.serverEnded(s, why) })
+		return nil
+	})
+}
+
+// fail stops the server for something that went wrong in a step.
+func (s *server) fail(err error) {
+	s.dead = true
+	s.stop(fmt.Errorf("raft: server %v: %w", s.id, err))
 }
 
 // write queues what the log is to hold. An error is one that ends the server.
@@ -117,10 +134,12 @@ func (s *server) send(m *core.Message) {
 
 // marker tells the machine of a change of role, at its place among the entries.
 func (s *server) marker(m core.Marker) {
-	if m.Role != core.RoleLeader {
-		s.pending.drop()
-	} else {
+	switch m.Role {
+	case core.RoleLeader:
 		s.pending.begin(m.Term)
+	case core.RoleTerminating, core.RoleEnded: // what is appended is committed, and about to be applied
+	default:
+		s.pending.drop()
 	}
 	s.applies.marker(m)
 }
