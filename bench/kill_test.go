@@ -58,7 +58,7 @@ func TestKill(t *testing.T) {
 		}
 	}
 	for _, c := range cases[:min(kills, len(cases))] {
-		t.Logf("%v: %d kills", c.flags, c.kills)
+		t.Logf("%v: %d kills; %s", c.flags, c.kills, c.proved)
 	}
 }
 
@@ -102,6 +102,7 @@ type killCase struct {
 	bench, dir, acks string
 	flags            []string
 	kills            int
+	proved           []byte // the newest summary
 }
 
 func (c *killCase) command(ctx context.Context, more ...string) *exec.Cmd {
@@ -140,5 +141,6 @@ func (c *killCase) verify(t *testing.T) string {
 	if m == nil {
 		t.Fatalf("%v: no digest in %q", c.flags, out)
 	}
+	c.proved = bytes.TrimSpace(out)
 	return string(m[1])
 }

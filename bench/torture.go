@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -21,7 +22,9 @@ tail readers get. With -verify it opens the directory instead and proves, from t
 acknowledged fact is there, that nothing is invented and that order holds; that captured states hold
 what was captured and their live entries can be read; and that every committed entry reached, or
 can still reach, every tail reader, in order, without gaps but for what was released, with equal
-bytes, and repeated only behind its last durable cursor. A directory can be tortured again and again.`
+bytes, and repeated only behind its last durable cursor; that a slot's durable position stands, with
+all that it keeps, that one which was given up says so, and that one which was dropped stays away.
+A directory can be tortured again and again.`
 
 // tortureCase is what one run of bench torture does.
 type tortureCase struct {
@@ -30,14 +33,16 @@ type tortureCase struct {
 	acks     string
 	owners   int
 	readers  int // of each log
+	slots    int // of each log, each with a reader
 	seed     uint64
 	memory   int64
 	duration time.Duration
 	verify   bool
+	out      io.Writer // is told that the torture begins; nil for nobody
 }
 
 func runTorture(ctx context.Context, args []string) error {
-	var c tortureCase
+	c := tortureCase{out: os.Stdout}
 	fs := newFlags("torture", tortureText)
 	c.row.storeFlags(fs)
 	fs.StringVar(&c.dir, "dir", "", "the engine's directory")
@@ -46,6 +51,7 @@ func runTorture(ctx context.Context, args []string) error {
 	fs.IntVar(&c.row.Logs, "logs", 64, "number of names that logs may have")
 	fs.IntVar(&c.owners, "owners", 8, "goroutines; each owns a part of the logs")
 	fs.IntVar(&c.readers, "readers", 1, "tail readers of each log")
+	fs.IntVar(&c.slots, "slots", 2, "slots of each log, each with a tail reader that acknowledges, some seldom")
 	fs.Uint64Var(&c.seed, "seed", 0, "seed of what is done; 0 draws one")
 	fs.Int64Var(&c.row.WALFile, "walsize", 4<<20, "size of a WAL file, bytes")
 	fs.Int64Var(&c.memory, "memory", 24<<20, "memory budget of the engine, bytes")
@@ -60,14 +66,40 @@ func runTorture(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	open := func(o engine.Options) (*engine.Engine, error) { return engine.Open(c.dir, o) }
 	if c.verify {
-		return verifyTorture(c.dir, c.acks, o)
+		w, err := readWorld(c.acks)
+		if err != nil {
+			return err
+		}
+		v, err := verifyTorture(w, open, o)
+		if err == nil {
+			fmt.Println(v)
+		}
+		return err
 	}
-	return c.run(ctx, o)
+	return c.runOnDisk(ctx, open, o)
+}
+
+// openEngine opens the engine that is tortured or verified, wherever its directory is.
+type openEngine func(engine.Options) (*engine.Engine, error)
+
+// runOnDisk tortures with the journal in a file.
+func (c *tortureCase) runOnDisk(ctx context.Context, open openEngine, o engine.Options) error {
+	w, err := readWorld(c.acks)
+	if err != nil {
+		return err
+	}
+	file, err := os.OpenFile(c.acks, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	err = c.run(ctx, w, file, open, o)
+	return errors.Join(err, file.Close())
 }
 
 func (c *tortureCase) check() error {
-	if c.dir == "" || c.acks == "" || c.row.Logs < 1 || c.owners < 1 || c.readers < 0 {
+	if c.dir == "" || c.acks == "" || c.row.Logs < 1 || c.owners < 1 || c.readers < 0 || c.slots < 0 {
 		return errors.New("torture needs -dir and -acks, and at least one log and owner")
 	}
 	dir, err := filepath.Abs(c.dir)
@@ -88,6 +120,10 @@ func (c *tortureCase) options() (engine.Options, error) {
 	o, err := c.row.options()
 	o.MemoryBytes = c.memory
 	o.SegmentEntries, o.SegmentBytes, o.OpenSegments = 512, 1<<20, 32
+	o.SlotMaxBytes, o.SlotMaxAge = tortureSlotBytes, tortureSlotAge
+	if c.verify { // a proof takes its time
+		o.SlotMaxBytes, o.SlotMaxAge, o.SlotMaxIdle = -1, -1, -1
+	}
 	return o, err
 }
 
@@ -101,13 +137,12 @@ type tortured struct {
 	maxSize int
 	ended   context.Context // of the readers; ends when the owners have
 	readers sync.WaitGroup  // their goroutines
+	losses  losses
 }
 
-func (c *tortureCase) run(ctx context.Context, o engine.Options) error {
-	w, err := readWorld(c.acks)
-	if err != nil {
-		return err
-	}
+// run tortures until ctx or the duration ends: w is what the journal says so far, and acks takes
+// what follows, a line by each call.
+func (c *tortureCase) run(ctx context.Context, w *world, acks io.Writer, open openEngine, o engine.Options) (err error) {
 	if c.seed == 0 {
 		c.seed = rand.Uint64()
 	}
@@ -119,17 +154,19 @@ func (c *tortureCase) run(ctx context.Context, o engine.Options) error {
 	var end context.CancelFunc
 	t.ended, end = context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
-	o.Handler = t
-	if t.journal, err = openJournal(c.acks, w.lastOp); err != nil {
+	o.Handler, o.OnEvent = t, t.losses.event
+	if t.journal, err = newJournal(acks, w.lastOp); err != nil {
 		return err
 	}
-	if t.e, err = engine.Open(c.dir, o); err != nil {
+	if t.e, err = open(o); err != nil {
 		return err
 	}
 	if err := t.begin(w); err != nil {
 		return errors.Join(err, t.e.Close(context.Background()))
 	}
-	fmt.Fprintf(os.Stdout, "torturing, seed %d, backend %s\n", c.seed, t.e.Stats().Backend.Backend)
+	if c.out != nil {
+		fmt.Fprintf(c.out, "torturing, seed %d, backend %s\n", c.seed, t.e.Stats().Backend.Backend)
+	}
 	return t.work(ctx, c)
 }
 
@@ -141,6 +178,11 @@ func (c *tortureCase) name(t *tortured, uid engine.UID) *tortureLog {
 		x.over.Store(true)
 		x.durable.Store(&durableCursor{})
 		l.tails = append(l.tails, x)
+	}
+	for i := range c.slots {
+		x := &tail{t: t, uid: uid, name: fmt.Sprintf("slot-%d", i), slotted: true}
+		x.over.Store(true)
+		l.slots = append(l.slots, x)
 	}
 	return l
 }
@@ -219,6 +261,7 @@ func (t *tortured) work(ctx context.Context, c *tortureCase) error {
 	<-ended
 	errs := []error{t.e.Close(context.Background()), t.journal.failed()}
 	t.readers.Wait() // the engine's end is theirs
+	errs = append(errs, t.losses.silent())
 	if err := t.failed.Load(); err != nil {
 		errs = append(errs, *err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strconv"
 	"sync/atomic"
 
@@ -17,6 +18,7 @@ type ownCapture struct {
 	kind    engine.SnapshotKind
 	journal *journal
 	uid     engine.UID
+	torn    bool // a power cut may have torn the checkpoint that is promoted
 	err     error
 	over    atomic.Bool
 }
@@ -44,12 +46,15 @@ func (o *owner) concluded(l *tortureLog) {
 		return
 	}
 	l.capture = nil
+	if own := l.captures[c.op]; own != nil { // no promotion
+		own.fresh = c.err == nil
+	}
 	switch {
 	case c.err == nil && c.kind == engine.KindSnapshot:
 		l.state.publish()
 	case c.err != nil:
 		l.state.pending = nil
-		if !errors.Is(c.err, engine.ErrSnapshotState) && !errors.Is(c.err, engine.ErrClosed) {
+		if !errors.Is(c.err, engine.ErrSnapshotState) && !errors.Is(c.err, engine.ErrClosed) && !(c.torn && isTorn(c.err)) {
 			o.t.fail(fmt.Errorf("log %s: capture at %v: %w", l.uid, c.at, c.err))
 		}
 	}
@@ -61,7 +66,15 @@ func (o *owner) commit(l *tortureLog) error {
 	if durable <= l.committed {
 		return nil
 	}
-	l.committed = o.between(l.committed+1, durable)
+	return o.commitTo(l, o.between(l.committed+1, durable))
+}
+
+// commitTo publishes what is durable up to an index as committed.
+func (o *owner) commitTo(l *tortureLog, i engine.Index) error {
+	if i <= l.committed {
+		return nil
+	}
+	l.committed = i
 	o.t.journal.committed(l.uid, l.state.life, l.committed)
 	return l.log.SetCommitted(l.committed)
 }
@@ -159,7 +172,7 @@ func (o *owner) promote(l *tortureLog) error {
 		if !l.holds(c) {
 			continue
 		}
-		run := &ownCapture{at: c.at, kind: engine.KindSnapshot, journal: o.t.journal, uid: l.uid}
+		run := &ownCapture{at: c.at, kind: engine.KindSnapshot, journal: o.t.journal, uid: l.uid, torn: !c.fresh}
 		run.op = o.t.journal.intent("p", l.uid, c.op)
 		return o.began(l, run, c, l.log.Promote(s.ID.Index, run.done))
 	}
@@ -177,10 +190,10 @@ func (l *tortureLog) holds(c *capture) bool {
 	return c.at.Index >= l.state.released.Index
 }
 
-// opOf reads from a checkpoint which capture it is; nil when it is gone meanwhile.
+// opOf reads from a checkpoint which capture it is; nil when it is gone meanwhile, or torn.
 func (o *owner) opOf(l *tortureLog, s engine.Snapshot) (*capture, error) {
 	r, err := l.log.OpenSnapshot(s)
-	if errors.Is(err, engine.ErrNotFound) {
+	if errors.Is(err, engine.ErrNotFound) || isTorn(err) && o.mayBeTorn(l, s) {
 		return nil, nil
 	}
 	if err != nil {
@@ -193,6 +206,22 @@ func (o *owner) opOf(l *tortureLog, s engine.Snapshot) (*capture, error) {
 		return nil, fmt.Errorf("checkpoint at %v with context %q was not captured", s.ID, r.Context())
 	}
 	return c, nil
+}
+
+// mayBeTorn reports whether a checkpoint is not known to be of this run: none is synced, so that a
+// power cut before it may have torn it.
+func (o *owner) mayBeTorn(l *tortureLog, s engine.Snapshot) bool {
+	for _, c := range l.captures {
+		if c.at == s.ID && c.fresh {
+			return false
+		}
+	}
+	return true
+}
+
+// isTorn says that an error is that of a file which a power cut tore, or which it took.
+func isTorn(err error) bool {
+	return errors.Is(err, engine.ErrCorrupt) || errors.Is(err, fs.ErrNotExist)
 }
 
 // forget is what the end of a log's life leaves.

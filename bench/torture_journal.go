@@ -2,7 +2,7 @@ package main
 
 import (
 	"fmt"
-	"os"
+	"io"
 	"strings"
 	"sync/atomic"
 
@@ -15,6 +15,7 @@ import (
 //
 //	O                                    the engine was opened; lines S say what was found, then R
 //	S uid relTerm relIndex lastTerm lastIndex hardTerm vote snapTerm snapIndex
+//	T uid slot index givenUp             behind the S of its log; givenUp is 1 when it was, before
 //	R
 //	c op uid                             create
 //	a op uid cut prevIndex term sizes    append behind prevIndex, cutting what follows if cut is 1
@@ -24,6 +25,8 @@ import (
 //	d op uid                             delete
 //	s op uid kind index term size live   capture of a state of so many bytes; live as 1-3,7 or -
 //	p op uid capture                     promotion of the checkpoint that an operation captured
+//	n op uid slot index                  creation of a slot behind that entry
+//	x op uid slot                        drop of a slot
 //	A op uid                             done and durable
 //	D op uid                             done, durable some time later
 //	F op uid                             failed, nothing done
@@ -36,20 +39,23 @@ import (
 //	v uid life reader index term:crc,…   it got entries, from index on, with payloads of that CRC-32C
 //	k uid life reader cursor             this cursor is durable: it goes on there at the latest
 //
+// Slots have the number of the operation that created them:
+//
+//	z uid life reader slot index         a reader was opened at the slot, behind that entry
+//	q uid life slot index                acknowledgement, about to be made
+//	u uid life slot index                the engine says that this position is durable
+//	g uid life slot                      the engine says that the slot is given up
+//
 // A vote is - when empty.
 type journal struct {
-	file *os.File
-	ops  atomic.Uint64
-	err  atomic.Pointer[error]
+	to  io.Writer
+	ops atomic.Uint64
+	err atomic.Pointer[error]
 }
 
-// openJournal appends to the file, behind a line that may have been cut.
-func openJournal(name string, lastOp uint64) (*journal, error) {
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	j := &journal{file: f}
+// newJournal writes to what appends each call's bytes as a whole, behind a line that may have been cut.
+func newJournal(to io.Writer, lastOp uint64) (*journal, error) {
+	j := &journal{to: to}
 	j.ops.Store(lastOp)
 	j.write("\n")
 	return j, j.failed()
@@ -63,7 +69,7 @@ func (j *journal) failed() error {
 }
 
 func (j *journal) write(line string) {
-	if _, err := j.file.WriteString(line); err != nil {
+	if _, err := io.WriteString(j.to, line); err != nil {
 		j.err.CompareAndSwap(nil, &err)
 	}
 }
@@ -94,6 +100,11 @@ func (j *journal) reading(kind string, uid engine.UID, life uint64, reader strin
 	j.write(fmt.Sprintf("%s %s %d %s%s .\n", kind, uid, life, reader, words(rest)))
 }
 
+// slot says what befalls a slot: q, u or g.
+func (j *journal) slot(kind string, uid engine.UID, life, slot uint64, rest ...any) {
+	j.write(fmt.Sprintf("%s %s %d %d%s .\n", kind, uid, life, slot, words(rest)))
+}
+
 // opened says what was found.
 func (j *journal) opened(logs map[engine.UID]found) {
 	var b strings.Builder
@@ -101,6 +112,9 @@ func (j *journal) opened(logs map[engine.UID]found) {
 	for uid, f := range logs {
 		fmt.Fprintf(&b, "S %s %d %d %d %d %d %s %d %d .\n", uid, f.released.Term, f.released.Index,
 			f.last.Term, f.last.Index, f.hard.Term, voteWord(f.hard.Vote), f.snapshot.Term, f.snapshot.Index)
+		for name, s := range f.slots {
+			fmt.Fprintf(&b, "T %s %s %d %d .\n", uid, name, s.at, givenUpWord(s.givenUp))
+		}
 	}
 	b.WriteString("R .\n")
 	j.write(b.String())

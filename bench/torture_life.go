@@ -17,12 +17,13 @@ type facts struct {
 	appended map[engine.EntryID]modelEntry
 	captures map[uint64]*capture
 	lives    map[uint64]*life
+	slots    map[uint64]*slotFacts // by the operations that created them
 	newest   *life
 	buf      []byte
 }
 
 func newFacts() facts {
-	return facts{appended: make(map[engine.EntryID]modelEntry), captures: make(map[uint64]*capture), lives: make(map[uint64]*life)}
+	return facts{appended: make(map[engine.EntryID]modelEntry), captures: make(map[uint64]*capture), lives: make(map[uint64]*life), slots: make(map[uint64]*slotFacts)}
 }
 
 // life is one life of a log as its readers saw it.
@@ -44,6 +45,7 @@ type readerModel struct {
 	at      engine.Index // what it got last, or was opened behind
 	durable engine.Index // behind which it goes on at the latest
 	cursor  string       // of durable; empty for a place that no cursor names
+	slotted bool         // goes on at a slot, not at a cursor
 }
 
 // begin notes a life that an operation creates.
@@ -79,11 +81,17 @@ func (w *world) reading(kind string, f *fields) error {
 		y.committed = max(y.committed, f.index())
 		return nil
 	}
+	if kind == "q" || kind == "u" || kind == "g" {
+		w.slots.count(kind)
+		return m.slot(kind, f)
+	}
 	name := f.word()
 	r := y.readers[name]
 	switch {
 	case kind == "o":
 		return y.open(name, f.index())
+	case kind == "z":
+		return m.openSlot(y, name, f)
 	case r == nil:
 		return fmt.Errorf("reader %s was never opened", name)
 	case kind == "v":

@@ -25,6 +25,8 @@ type logState struct {
 	snapshot engine.EntryID              // the newest, zero for none
 	live     map[engine.Index]modelEntry // what that snapshot keeps; replaced, never modified
 	pending  *pendingSnapshot            // announced behind all else that was applied; nil for none
+	gone     []modelEntry                // what was released, from index 1 on, for slots
+	slots    map[string]slotState        // replaced, never modified
 }
 
 func (s *logState) last() engine.EntryID {
@@ -55,6 +57,7 @@ func (s *logState) bytes() (n int) {
 func (s *logState) clone() *logState {
 	c := *s
 	c.entries = slices.Clone(s.entries)
+	c.gone = slices.Clip(s.gone)
 	return &c
 }
 
@@ -62,7 +65,7 @@ func (s *logState) String() string {
 	if !s.exists {
 		return "no log"
 	}
-	return fmt.Sprintf("released %v, last %v, hard state %d %q, snapshot %v", s.released, s.last(), s.hard.Term, s.hard.Vote, s.snapshot)
+	return fmt.Sprintf("released %v, last %v, hard state %d %q, snapshot %v%s", s.released, s.last(), s.hard.Term, s.hard.Vote, s.snapshot, slotsText(s.slots))
 }
 
 type stepKind uint8
@@ -75,6 +78,9 @@ const (
 	stepRelease
 	stepHard
 	stepSnapshot
+	stepSlotCreate
+	stepSlotDrop
+	stepSlotGivenUp
 )
 
 // step is a part of an operation that becomes durable as a whole, in the order of the log.
@@ -85,6 +91,9 @@ type step struct {
 	entry modelEntry
 	hard  engine.HardState
 	state *capture // of a snapshot
+	name  string   // of a slot
+	slot  uint64   // which creation of that name is meant; of stepSlotGivenUp
+	facts *slotFacts
 }
 
 func (p step) String() string {
@@ -101,6 +110,12 @@ func (p step) String() string {
 		return fmt.Sprintf("release %d", p.index)
 	case stepSnapshot:
 		return fmt.Sprintf("snapshot %v", p.state.at)
+	case stepSlotCreate:
+		return fmt.Sprintf("create %s behind %d", p.name, p.index)
+	case stepSlotDrop:
+		return "drop " + p.name
+	case stepSlotGivenUp:
+		return fmt.Sprintf("slot %d given up", p.slot)
 	}
 	return fmt.Sprintf("hard state %d %q", p.hard.Term, p.hard.Vote)
 }
@@ -129,6 +144,8 @@ func (s *logState) apply(p *step) error {
 		ok = ok && p.state.at.Index <= end && s.announce(p.op, p.state)
 	case stepHard:
 		s.hard = p.hard
+	case stepSlotCreate, stepSlotDrop, stepSlotGivenUp:
+		ok = s.changeSlot(p)
 	}
 	if !ok {
 		return fmt.Errorf("step %v does not fit a log with %v", *p, s)
@@ -140,6 +157,7 @@ func (s *logState) apply(p *step) error {
 func (s *logState) release(upTo engine.Index) {
 	if upTo > s.released.Index {
 		id := s.id(upTo)
+		s.gone = append(s.gone, s.entries[:upTo-s.released.Index]...)
 		s.entries = s.entries[upTo-s.released.Index:]
 		s.released = id
 	}
@@ -192,20 +210,21 @@ type found struct {
 	last     engine.EntryID
 	hard     engine.HardState
 	snapshot engine.EntryID // the newest, zero for none
+	slots    map[string]foundSlot
 }
 
 func (f found) String() string {
 	if !f.exists {
 		return "no log"
 	}
-	return fmt.Sprintf("released %v, last %v, hard state %d %q, snapshot %v", f.released, f.last, f.hard.Term, f.hard.Vote, f.snapshot)
+	return fmt.Sprintf("released %v, last %v, hard state %d %q, snapshot %v%s", f.released, f.last, f.hard.Term, f.hard.Vote, f.snapshot, slotsText(f.slots))
 }
 
 func (f found) matches(s *logState) bool {
 	if !f.exists || !s.exists {
 		return f.exists == s.exists
 	}
-	return f.released == s.released && f.last == s.last() && f.hard == s.hard && f.snapshot == s.snapshot
+	return f.released == s.released && f.last == s.last() && f.hard == s.hard && f.snapshot == s.snapshot && f.slotsMatch(s)
 }
 
 // resolve finds how many steps of the tail became durable, and returns the state then. No
@@ -214,11 +233,11 @@ func (m *logModel) resolve(f found) (*logState, error) {
 	s := m.sure.clone()
 	for i := 0; ; i++ {
 		if f.matches(s) {
-			return s, nil
+			return s.settleSlots(f), nil
 		}
 		if s.pending != nil {
 			if p := s.clone(); f.matches(p.publish()) {
-				return p, nil
+				return p.settleSlots(f), nil
 			}
 		}
 		if i == len(m.tail) {

@@ -47,6 +47,8 @@ func TestResolve(t *testing.T) {
 		"hard state":             {"h 5 a 4 x .\nA 5 a .\n", found{exists: true, last: id(2, 3), hard: engine.HardState{Term: 4, Vote: "x"}}, true},
 		"hard state lost":        {"h 5 a 4 x .\nA 5 a .\n", found{exists: true, last: id(2, 3)}, false},
 		"hard state by an event": {"h 5 a 4 - .\nW a 3 2 4 - .\n", found{exists: true, last: id(2, 3)}, false},
+		"hard state set again": {"h 5 a 4 - .\na 6 a 0 3 4 7 .\nh 7 a 4 - .\nW a 3 2 4 - .\nW a 3 2 4 - .\n",
+			found{exists: true, last: id(2, 3), hard: engine.HardState{Term: 4}}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld()

@@ -30,7 +30,8 @@ type tortureLog struct {
 	capture   *ownCapture // running, nil when none is
 	captures  map[uint64]*capture
 	tails     []*tail
-	lastLife  string // a cursor of an earlier life; empty for none
+	slots     []*tail // the same at slots
+	lastLife  string  // a cursor of an earlier life; empty for none
 }
 
 // cuttable is the lowest index that the log may be cut to.
@@ -95,7 +96,7 @@ func (o *owner) step(l *tortureLog) error {
 
 // stepOutside draws an operation of those that do not write entries.
 func (o *owner) stepOutside(l *tortureLog) error {
-	switch n := o.rng.IntN(31); {
+	switch n := o.rng.IntN(34); {
 	case n < 12:
 		return o.commit(l)
 	case n < 17:
@@ -108,6 +109,8 @@ func (o *owner) stepOutside(l *tortureLog) error {
 		return o.executePlan()
 	case n < 26:
 		return o.compact(l)
+	case n < 29:
+		return o.observeSlots(l)
 	}
 	return o.read(l)
 }
@@ -265,6 +268,15 @@ func (o *owner) release(l *tortureLog, upTo engine.Index, careless bool) error {
 	}
 	if upTo <= l.state.released.Index {
 		return nil
+	}
+	if len(l.state.slots) > 0 { // their readers get what is released: it must be certain
+		upTo = min(upTo, l.log.LastWritten().Index)
+		if upTo <= l.state.released.Index {
+			return nil
+		}
+		if err := o.commitTo(l, upTo); err != nil {
+			return err
+		}
 	}
 	op := o.t.journal.intent("r", l.uid, upTo)
 	err := l.log.Release(upTo)

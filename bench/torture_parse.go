@@ -18,6 +18,7 @@ type world struct {
 	lastOp uint64
 	// Counted for the summary.
 	opens, acks, delivered int
+	slots                  slotCounts
 
 	found map[engine.UID]found // while the S lines are read
 }
@@ -106,21 +107,13 @@ func (w *world) line(text string) error {
 	case "O":
 		w.opens++
 		w.found = make(map[engine.UID]found)
-	case "S", "R":
-		if w.found == nil {
-			return errors.New("not behind an opening")
-		}
-		if kind == "R" {
-			err = w.resolve(w.found)
-			w.found = nil
-			break
-		}
-		w.found[f.uid()] = found{exists: true, released: f.id(), last: f.id(), hard: f.hard(), snapshot: f.id()}
+	case "S", "T", "R":
+		err = w.opening(kind, f)
 	case "A", "D", "F":
 		err = w.answer(kind, f.number(), f.uid())
 	case "W":
 		err = w.written(f)
-	case "m", "o", "v", "k":
+	case "m", "o", "v", "k", "z", "q", "u", "g":
 		err = w.reading(kind, f)
 	default:
 		err = w.intent(kind, f)
@@ -130,6 +123,27 @@ func (w *world) line(text string) error {
 		return f.err
 	case err == nil && len(f.rest) > 0:
 		return errors.New("too many words")
+	}
+	return err
+}
+
+// opening takes a line about what an opening found.
+func (w *world) opening(kind string, f *fields) (err error) {
+	if w.found == nil {
+		return errors.New("not behind an opening")
+	}
+	switch kind {
+	case "S":
+		w.found[f.uid()] = found{exists: true, released: f.id(), last: f.id(), hard: f.hard(), snapshot: f.id(), slots: make(map[string]foundSlot)}
+	case "T":
+		slots := w.found[f.uid()].slots
+		if slots == nil {
+			return errors.New("not behind its log")
+		}
+		slots[f.word()] = foundSlot{at: f.index(), givenUp: f.number() == 1}
+	case "R":
+		err = w.resolve(w.found)
+		w.found = nil
 	}
 	return err
 }
@@ -178,10 +192,16 @@ func (w *world) written(f *fields) error {
 	err := m.acknowledge(func(p *step) bool {
 		return p.kind == stepEntry && p.index == index && p.entry.term == term
 	})
-	if err != nil || hard == (engine.HardState{}) {
+	if err != nil || hard == (engine.HardState{}) || hard == m.sure.hard {
 		return err
 	}
-	return m.acknowledge(func(p *step) bool { return p.kind == stepHard && p.hard == hard })
+	// One that is set again says nothing new: the event may speak of the first.
+	for i := range m.tail {
+		if p := &m.tail[i]; p.kind == stepHard && p.hard == hard {
+			return m.advance(i + 1)
+		}
+	}
+	return nil
 }
 
 func (w *world) intent(kind string, f *fields) error {
@@ -208,6 +228,12 @@ func (w *world) intent(kind string, f *fields) error {
 		add(step{kind: stepHard, hard: f.hard()})
 	case "a":
 		return m.append(op, f)
+	case "n":
+		w.slots.created++
+		add(m.createSlot(op, f))
+	case "x":
+		w.slots.dropped++
+		add(step{kind: stepSlotDrop, name: f.word()})
 	case "s":
 		c := &capture{op: op, kind: f.kind(), at: engine.EntryID{Index: f.index(), Term: f.term()}, size: f.size(), live: f.seq()}
 		m.captures[op] = c

@@ -17,6 +17,7 @@ type capture struct {
 	size     int
 	live     engine.Seq
 	promoted bool // a promotion was announced
+	fresh    bool // it succeeded in this run
 }
 
 // state is what the capture writes.

@@ -20,6 +20,12 @@ type tail struct {
 	uid  engine.UID
 	name string
 	life uint64
+
+	slotted  bool        // it goes on at the slot of its name
+	slot     uint64      // the operation that created that; of whoever the tail belongs to
+	lazy     bool        // it acknowledges seldom; likewise
+	dropping atomic.Bool // the owner drops the slot, or has
+	lost     atomic.Bool // the reader heard that the slot is given up
 	// Of whoever the tail belongs to: the goroutine while over is false, else the owner.
 	reader *engine.Reader
 	rng    *rand.Rand
@@ -64,6 +70,14 @@ func (o *owner) attach(l *tortureLog) error {
 		}
 		if err := t.open(o.rng.Uint64()); err != nil {
 			return fmt.Errorf("reader %s: %w", t.name, err)
+		}
+	}
+	for _, t := range l.slots {
+		if !t.over.Load() {
+			continue
+		}
+		if err := o.attachSlot(l, t); err != nil {
+			return fmt.Errorf("%s: %w", t.name, err)
 		}
 	}
 	return nil
@@ -132,7 +146,7 @@ func (t *tail) run() {
 	err := t.batches()
 	var gap *engine.GapError
 	switch {
-	case err == nil, errors.As(err, &gap), errors.Is(err, engine.ErrDeleted), errors.Is(err, engine.ErrClosed):
+	case err == nil, !t.slotted && errors.As(err, &gap), t.slotEnded(err), errors.Is(err, engine.ErrDeleted), errors.Is(err, engine.ErrClosed):
 	case errors.Is(err, context.Canceled) && t.t.ended.Err() != nil:
 	default:
 		t.t.fail(fmt.Errorf("log %s: reader %s: %w", t.uid, t.name, err))
@@ -175,6 +189,9 @@ func (t *tail) got(entries []engine.Entry) bool {
 		fmt.Fprintf(&b, "%d:%x", entries[k].Term, crc32.Checksum(entries[k].Data, payloadCRC))
 	}
 	t.t.journal.reading("v", t.uid, t.life, t.name, entries[0].Index, b.String())
+	if t.slotted {
+		return t.acknowledge() && t.rng.IntN(200) > 0
+	}
 	if t.rng.IntN(3) == 0 {
 		c := t.reader.Cursor()
 		t.t.journal.reading("k", t.uid, t.life, t.name, c)

@@ -18,40 +18,46 @@ import (
 type verifier struct {
 	e       *engine.Engine
 	w       *world
+	unsure  int // steps that may have become durable or not
 	entries int
 	states  int // that were read and verified
 	torn    int // checkpoints that do not verify: they are not synced
 	live    int // entries that a snapshot keeps
 	drained int // entries that readers had not got
+	slots   int // that hold
+	givenUp int // slots that do not any more
+	held    int // entries that slots hold or have to come
 	digest  hash.Hash
 	buf     []byte
+
+	recovery engine.RecoveryReport
 }
 
-// verifyTorture opens the directory and proves that every acknowledged fact is there, that
-// nothing is that was not asked for, and that order holds.
-func verifyTorture(dir, acks string, o engine.Options) error {
-	w, err := readWorld(acks)
-	if err != nil {
-		return err
-	}
-	unsure := 0
+// verifyTorture opens the engine and proves that every acknowledged fact is there, that
+// nothing is that was not asked for, and that order holds. It settles w on what was found.
+func verifyTorture(w *world, open openEngine, o engine.Options) (*verifier, error) {
+	v := &verifier{w: w, digest: sha256.New()}
 	for _, m := range w.logs {
-		unsure += len(m.tail)
+		v.unsure += len(m.tail)
 	}
-	e, err := engine.Open(dir, o)
-	if err != nil {
-		return err
+	var err error
+	if v.e, err = open(o); err != nil {
+		return nil, err
 	}
-	v := &verifier{e: e, w: w, digest: sha256.New()}
 	err = v.run()
-	rep := e.Stats().Recovery
-	if err := errors.Join(err, e.Close(context.Background())); err != nil {
-		return err
-	}
-	fmt.Printf("verified: %d names, %d entries, %d acknowledgements, %d open steps, %d runs; readers: %d got, %d to come; snapshots: %d states, %d live entries, %d torn checkpoints; recovery: %d files, %d torn, %d tail; digest %x\n",
-		len(w.logs), v.entries, w.acks, unsure, w.opens, w.delivered, v.drained, v.states, v.live, v.torn, rep.Files, rep.Torn, rep.Tail, v.digest.Sum(nil)[:8])
-	return nil
+	v.recovery = v.e.Stats().Recovery
+	return v, errors.Join(err, v.e.Close(context.Background()))
 }
+
+// String is the summary of a proof that holds.
+func (v *verifier) String() string {
+	rep := v.recovery
+	return fmt.Sprintf("verified: %d names, %d entries, %d acknowledgements, %d open steps, %d runs; readers: %d got, %d to come; snapshots: %d states, %d live entries, %d torn checkpoints; slots: %d with %d entries, %d given up (of all: %v); recovery: %d files, %d torn, %d tail; digest %s",
+		len(v.w.logs), v.entries, v.w.acks, v.unsure, v.w.opens, v.w.delivered, v.drained, v.states, v.live, v.torn, v.slots, v.held, v.givenUp, v.w.slots, rep.Files, rep.Torn, rep.Tail, v.sum())
+}
+
+// sum names all that was found: two proofs of the same directory have the same.
+func (v *verifier) sum() string { return fmt.Sprintf("%x", v.digest.Sum(nil)[:8]) }
 
 func (v *verifier) run() error {
 	rep := v.e.Stats().Recovery
@@ -82,6 +88,9 @@ func observeLogs(e *engine.Engine) (map[engine.UID]found, error) {
 	for l := range e.Logs() {
 		f := found{exists: true, last: l.Last(), hard: l.HardState(), snapshot: newestSnapshot(l), released: engine.EntryID{Index: l.First() - 1}}
 		var err error
+		if f.slots, err = observeSlots(e, l); err != nil {
+			return nil, fmt.Errorf("log %s: %w", l.UID(), err)
+		}
 		if f.released.Term, err = l.Term(f.released.Index); err != nil {
 			return nil, fmt.Errorf("log %s: term of %d: %w", l.UID(), f.released.Index, err)
 		}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"slices"
 	"strconv"
@@ -45,7 +44,16 @@ func (v *verifier) all(uid engine.UID, s *logState) error {
 	if err := v.delivered(y, s); err != nil {
 		return err
 	}
+	if err := l.SetCommitted(y.committed); err != nil {
+		return err
+	}
+	if err := v.allSlots(l, s); err != nil {
+		return err
+	}
 	for _, name := range slices.Sorted(maps.Keys(y.readers)) {
+		if y.readers[name].slotted {
+			continue
+		}
 		if err := v.reader(l, s, y, y.readers[name]); err != nil {
 			return fmt.Errorf("reader %s: %w", name, err)
 		}
@@ -57,7 +65,7 @@ func (v *verifier) all(uid engine.UID, s *logState) error {
 // checkpoint is not synced: one that does not verify is counted.
 func (v *verifier) snapshot(l *engine.Log, s *logState, info engine.Snapshot) error {
 	err := v.state(l, info)
-	if info.Kind != engine.KindSnapshot && (errors.Is(err, engine.ErrCorrupt) || errors.Is(err, fs.ErrNotExist)) {
+	if info.Kind != engine.KindSnapshot && isTorn(err) {
 		v.torn++
 		return nil
 	}
@@ -127,9 +135,6 @@ func (v *verifier) delivered(y *life, s *logState) error {
 // reader goes on behind a reader's durable cursor, to the end of what was committed: nothing but
 // what was released may be missing.
 func (v *verifier) reader(l *engine.Log, s *logState, y *life, m *readerModel) error {
-	if err := l.SetCommitted(y.committed); err != nil {
-		return err
-	}
 	from := engine.AtIndex(m.durable + 1)
 	if m.cursor != "" {
 		c, err := engine.ParseCursor(m.cursor)

@@ -53,8 +53,8 @@ func (l *Log) openIf(s Snapshot, found bool) (*SnapshotReader, error) {
 func (l *Log) newestOf(kind SnapshotKind) (Snapshot, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for k := len(l.durable.snapshots) - 1; k >= 0; k-- {
-		if s := l.durable.snapshots[k]; s.Kind == kind {
+	for k := len(l.durable.seldom().snapshots) - 1; k >= 0; k-- {
+		if s := l.durable.seldom().snapshots[k]; s.Kind == kind {
 			return s, true
 		}
 	}

@@ -40,7 +40,7 @@ func chooseByMeasure(direct device, uring *ring.FS, walDir string) (device, erro
 	}
 	better, reason := true, "measured 4 KiB and 256 KiB writes, ring must win by 15 % on the large and lose less than 10 % on the small in every round"
 	var d, r Calibration
-	for range rounds {
+	for round := 0; round < rounds && better; round++ { // a round that is lost decides
 		sums, err := calibrate(direct.fs, walDir, [2]vfs.Queue{direct.commit, queue})
 		if err != nil { // a full disk, as a rule; the engine must open all the same
 			direct.choice.Reason = "could not measure: " + err.Error()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/rawl-db/rawl/internal/manifest"
@@ -146,7 +147,7 @@ func (c *compactor) keep() keep {
 	t.base = m
 	t.settleAgain(m.AsOf)
 	d := c.log.durableNow()
-	return keepAbove(d.floor(t.base.Released.Index), d.live)
+	return keepAbove(d.floor(t.base.Released.Index), d.seldom().live)
 }
 
 // measure finds out what is needed of the next segments, and chooses groups after the last.
@@ -154,25 +155,49 @@ func (c *compactor) measure() {
 	k := c.keep()
 	m, _ := c.f.e.manifest.Log(c.log.id)
 	n := min(measureStep, len(c.rest))
+	here := make([]raftlog.Segment, 0, measureStep)
 	for _, s := range c.rest[:n] {
-		if !slices.Contains(m.Segments, s) {
-			continue // a minor compaction or a truncation came in between
+		if slices.Contains(m.Segments, s) { // else a minor compaction or a truncation came in between
+			here = append(here, s)
 		}
-		use, err := c.use(s, k)
-		if err != nil {
-			c.end(err)
-			return
-		}
-		c.uses = append(c.uses, use)
 	}
+	uses, err := c.measureAll(here, k)
+	if err != nil {
+		c.end(err)
+		return
+	}
+	c.uses = append(c.uses, uses...)
 	if c.rest = c.rest[n:]; len(c.rest) == 0 {
 		o := &c.f.e.opts
 		c.groups = segwriter.Choose(c.uses, segwriter.Limits{MaxEntries: o.SegmentEntries, MaxBytes: o.SegmentBytes})
 	}
 }
 
-func (c *compactor) use(s raftlog.Segment, k keep) (segwriter.SegmentUse, error) {
-	ref, err := c.f.e.cache.Acquire(c.log.id, s)
+// measureAll measures segments. It opens them side by side, for an index comes in many short reads;
+// one after the other where whoever drives the parts wants no goroutines.
+func (c *compactor) measureAll(segments []raftlog.Segment, k keep) ([]segwriter.SegmentUse, error) {
+	uses, errs := make([]segwriter.SegmentUse, len(segments)), make([]error, len(segments))
+	var wg sync.WaitGroup // of goroutines that end with their segment
+	for n, s := range segments {
+		measure := func() { uses[n], errs[n] = c.f.measure(c.log.id, s, k) }
+		if c.f.e.device.serial {
+			measure()
+		} else {
+			wg.Go(measure)
+		}
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return uses, nil
+}
+
+// measure finds out what is needed of a segment. Any goroutine.
+func (f *flusher) measure(id raftlog.LogID, s raftlog.Segment, k keep) (segwriter.SegmentUse, error) {
+	ref, err := f.e.cache.Acquire(id, s)
 	if err != nil {
 		return segwriter.SegmentUse{}, err
 	}

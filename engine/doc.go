@@ -82,7 +82,7 @@
 //
 // OpenReader attaches a reader to a log, for who is not its owner: shippers, mirrors, indexers. It sees
 // what the owner has committed, as Log.SetCommitted says, or by option everything durable. Entries ends
-// at what there is, Tail waits for more, Batches come with a running checksum. A reader runs on its
+// at what there is, Tail waits for more, Batches come with a running checksum if asked. A reader runs on its
 // consumer's goroutine and takes the log in small steps, each on one view and within a byte
 // budget; between them it holds nothing, so that it costs nobody else anything, however slow it is.
 //
@@ -179,7 +179,8 @@
 // holds the snapshot's entry, what follows that entry is what the sender has, and the snapshot is published like a
 // captured one. Else one record in the write-ahead log, wal.KindInstall, replaces the whole log: a crash
 // finds the old log or the new one, never an old one that was cut already and has lost what it
-// acknowledged. The log goes on behind the snapshot's entry; nothing written before counts.
+// acknowledged. The log goes on behind the snapshot's entry; nothing written before counts, and slots that had
+// not acknowledged all below it are given up.
 //
 // Entries below the snapshot that its machine still needs are written to segment files of their own before
 // that record, which names them, the log's own among them. So the record is

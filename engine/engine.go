@@ -16,6 +16,7 @@ import (
 	"github.com/rawl-db/rawl/internal/raftlog"
 	"github.com/rawl-db/rawl/internal/segment"
 	"github.com/rawl-db/rawl/internal/vfs"
+	"github.com/rawl-db/rawl/memtable"
 	"github.com/rawl-db/rawl/readplan"
 	"github.com/rawl-db/rawl/snapshotwriter"
 	"github.com/rawl-db/rawl/wal"
@@ -41,6 +42,7 @@ type Engine struct {
 	logs      *registry
 	dying     *registry // deleted logs whose deletion is not durable yet
 	budget    budget
+	tables    memtable.Pool
 	waiters   waiterPool
 	readers   readerList
 	slotted   slotList

@@ -53,7 +53,7 @@ func (l *Log) Dir() string { return l.e.logDir(l.id) }
 func (l *Log) Installed() (segments []Segment) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, in := range l.durable.installs {
+	for _, in := range l.durable.seldom().installs {
 		segments = append(segments, in.segments...)
 	}
 	return segments
@@ -83,4 +83,12 @@ func DecodeInstall(payload []byte, id EntryID) (again []byte, segments []Segment
 // EncodeInstall is the payload for a snapshot of that length with live entries in segments.
 func EncodeInstall(s Snapshot, segments []Segment, heals bool) ([]byte, error) {
 	return appendInstall(nil, &installation{snap: s, segments: segments, heals: heals})
+}
+
+// AckOf is what a reader of the slot that has the name now does to acknowledge.
+func (l *Log) AckOf(name string) func(Index) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	state := l.slots[name]
+	return func(i Index) error { return l.ackSlotOf(name, state, i) }
 }

@@ -142,7 +142,7 @@ func (s *survey) hasNewer(l *surveyLog, c Snapshot) bool {
 
 // keep says what of the log is still needed, like durableFacts.keep.
 func (l *surveyLog) keep() keep {
-	d := durableFacts{slots: l.slots}
+	d := durableFacts{rare: &rareFacts{slots: l.slots}}
 	return keepAbove(d.floor(l.released.Index), l.live)
 }
 

@@ -114,7 +114,7 @@ func (l *Log) mayInstallLocked(id EntryID, holds bool) error {
 	if err := l.e.usable(); err != nil {
 		return err
 	}
-	for _, s := range l.durable.snapshots {
+	for _, s := range l.durable.seldom().snapshots {
 		if s.Kind == KindSnapshot && s.ID.Index >= id.Index {
 			return fmt.Errorf("%w: install at %v, log %s has a snapshot at %v", ErrSnapshotOld, id, l.uid, s.ID)
 		}
@@ -151,7 +151,7 @@ func (l *Log) receive(header []byte, info *snapshot.Info) (*snapshotwriter.Recei
 
 // mayResumeLocked reports whether a transfer of that snapshot could go on where it was interrupted.
 func (l *Log) mayResumeLocked(id EntryID) bool {
-	for _, s := range l.durable.snapshots {
+	for _, s := range l.durable.seldom().snapshots {
 		if s.Kind == KindSnapshot && s.ID.Index >= id.Index {
 			return false
 		}

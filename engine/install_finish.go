@@ -102,12 +102,13 @@ func (in *Install) publishedLocked(err error) (*waiter, error) {
 func (in *Install) replaceLocked() error {
 	l := in.l
 	record := installation{snap: in.Info(), segments: in.live.segments}
-	f := pendingFact{kind: factInstall, id: in.info.ID, snap: record.snap, live: newLiveSet(in.info.Live), segments: record.segments}
+	more := &pendingMore{snap: record.snap, live: newLiveSet(in.info.Live), segments: record.segments}
+	f := pendingFact{kind: factInstall, id: in.info.ID, more: more}
 	if b := l.broken.Load(); b != nil {
 		if !errors.Is(b.err, ErrQuarantined) {
 			return b.err
 		}
-		f.heals, record.heals = b, true
+		more.heals, record.heals = b, true
 	}
 	payload, err := appendInstall(nil, &record)
 	if err != nil {
@@ -117,7 +118,7 @@ func (in *Install) replaceLocked() error {
 	if err != nil {
 		return err
 	}
-	held := l.resetLocked(f.id, f.live, f.segments)
+	held := l.resetLocked(f.id, more.live, more.segments)
 	l.controls[len(l.controls)-1].held = held
 	l.resets++
 	for _, lost := range l.passOverLocked(f.id) {

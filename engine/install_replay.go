@@ -35,10 +35,10 @@ func (r *replay) install(l *Log, rec *wal.Record) {
 	}
 	if rec.Tail {
 		f := &r.tail[len(r.tail)-1].fact
-		f.snap, f.live, f.segments, f.held = in.snap, live, in.segments, held
+		f.held, f.more.snap, f.more.live, f.more.segments = held, in.snap, live, in.segments
 		l.resets++
 		if b != nil {
-			f.heals, r.healed[l] = b, true
+			f.more.heals, r.healed[l] = b, true
 		}
 		return
 	}

@@ -1,9 +1,10 @@
 package engine
 
 import (
+	"slices"
+
 	"github.com/rawl-db/rawl/internal/manifest"
 	"github.com/rawl-db/rawl/internal/raftlog"
-	"github.com/rawl-db/rawl/memtable"
 )
 
 // A reset is what an installed snapshot does to a log that does not hold the snapshot's entry: all
@@ -29,7 +30,7 @@ func (l *Log) resetLocked(id EntryID, live *liveSet, segments []raftlog.Segment)
 	}
 	l.setView(&view{
 		released: id, floor: id.Index, live: live, segments: segments,
-		chain: []link{{table: memtable.New(id.Index + 1), start: id.Index + 1, prev: id}},
+		chain: []link{{table: l.e.tables.New(id.Index + 1), start: id.Index + 1, prev: id}},
 	})
 	l.last, l.base = id, l.durable.released
 	l.cuts++
@@ -55,15 +56,15 @@ func (v *view) inMemory(i Index) EntryID {
 func (l *Log) settleInstallLocked(f *pendingFact, batch raftlog.Batch) {
 	l.chargeLocked(-f.held)
 	l.resets--
-	for _, s := range l.durable.snapshots {
-		if s.Kind != f.snap.Kind || s.ID != f.snap.ID { // the manifest had it before a crash that put the record in the tail
+	for _, s := range l.durable.seldom().snapshots {
+		if s.Kind != f.more.snap.Kind || s.ID != f.more.snap.ID { // the manifest had it before a crash that put the record in the tail
 			l.e.captures.retire(l.snapshotPath(s))
 		}
 	}
-	l.durable.reset(batch, f.snap, f.live, f.segments)
+	l.durable.reset(batch, f.more.snap, f.more.live, f.more.segments)
 	l.capturing, l.capturingLive = false, false
-	if f.heals != nil {
-		l.broken.CompareAndSwap(f.heals, nil)
+	if b := f.more.heals; b != nil {
+		l.broken.CompareAndSwap(b, nil)
 		l.e.slotted.note(l, len(l.slots) > 0) // the monitor takes no interest in a quarantined log
 	}
 	l.happened(happenedSnapshot | happenedRelease | happenedSegments)
@@ -71,20 +72,22 @@ func (l *Log) settleInstallLocked(f *pendingFact, batch raftlog.Batch) {
 
 // reset takes over that a reset is durable.
 func (d *durableFacts) reset(batch raftlog.Batch, s Snapshot, live *liveSet, segments []raftlog.Segment) {
-	d.snapshots = []raftlog.Snapshot{s}
-	d.released, d.releasedSince, d.live, d.liveSince, d.resetAt = s.ID, batch, live, batch, batch
-	d.slots, d.claims = passedOver(d.slots, s.ID), passedOver(d.claims, s.ID)
-	d.installs = append(d.installs[:len(d.installs):len(d.installs)], installed{batch: batch, id: s.ID, segments: segments})
+	d.released, d.releasedSince = s.ID, batch
+	r := d.change()
+	r.snapshots = []raftlog.Snapshot{s}
+	r.live, r.liveSince, r.resetAt = live, batch, batch
+	r.slots, r.claims = passedOver(r.slots, s.ID), passedOver(r.claims, s.ID)
+	r.installs = append(slices.Clip(r.installs), installed{batch: batch, id: s.ID, segments: segments})
 }
 
 // overtakenLocked reports whether what was true as of a batch is of a log that was replaced since.
 func (l *Log) overtakenLocked(asOf raftlog.Batch) bool {
-	return l.resets > 0 || l.durable.resetAt > asOf
+	return l.resets > 0 || l.durable.seldom().resetAt > asOf
 }
 
 // rebase starts what the manifest will say of the log anew, as the last reset up to batch asOf has it.
 func (d *durableFacts) rebase(base *manifest.Log, asOf raftlog.Batch) {
-	for _, in := range d.installs {
+	for _, in := range d.seldom().installs {
 		if in.batch <= asOf {
 			base.Last, base.Released, base.Segments = in.id, in.id, in.segments
 		}
@@ -94,7 +97,7 @@ func (d *durableFacts) rebase(base *manifest.Log, asOf raftlog.Batch) {
 // settleResetsLocked forgets the resets that the manifest has, and returns the segments of those that
 // it never had, because another came before it heard of them.
 func (l *Log) settleResetsLocked(asOf raftlog.Batch) (gone []raftlog.Segment) {
-	list := l.durable.installs
+	list := l.durable.seldom().installs
 	n := 0
 	for n < len(list) && list[n].batch <= asOf {
 		if n > 0 {
@@ -103,7 +106,7 @@ func (l *Log) settleResetsLocked(asOf raftlog.Batch) (gone []raftlog.Segment) {
 		n++
 	}
 	if n > 0 {
-		l.durable.installs = append([]installed(nil), list[n:]...)
+		l.durable.change().installs = append([]installed(nil), list[n:]...)
 	}
 	return gone
 }
@@ -116,7 +119,7 @@ func (l *Log) ownsInstalled(number uint64) bool {
 		return false
 	}
 	has := l.capturing
-	for _, in := range l.durable.installs {
+	for _, in := range l.durable.seldom().installs {
 		for _, s := range in.segments {
 			has = has || s.Number == number
 		}

@@ -11,7 +11,7 @@ import (
 // what they lost. Their end is part of the record of the replacement, and has none of its own: until that
 // is durable a crash brings them back, together with what they hold.
 func (l *Log) passOverLocked(at EntryID) (lost []*SlotInvalidError) {
-	for _, s := range l.durable.claims {
+	for _, s := range l.durable.seldom().claims {
 		if s.Invalid || s.Acked.Index >= at.Index {
 			continue
 		}
@@ -22,8 +22,8 @@ func (l *Log) passOverLocked(at EntryID) (lost []*SlotInvalidError) {
 		}
 		lost = append(lost, loss)
 	}
-	l.durable.claims = passedOver(l.durable.claims, at)
 	if len(lost) > 0 {
+		l.durable.change().claims = passedOver(l.durable.seldom().claims, at)
 		l.happened(happenedEnd)
 	}
 	return lost

@@ -57,7 +57,9 @@ func keepAbove(floor Index, live *liveSet) keep {
 }
 
 // keep is what of the log is needed as far as is durable.
-func (d *durableFacts) keep() keep { return keepAbove(d.floor(d.released.Index), d.live) }
+func (d *durableFacts) keep() keep {
+	return keepAbove(d.floor(d.released.Index), d.seldom().live)
+}
 
 // durableNow is what is durable of the log now.
 func (l *Log) durableNow() durableFacts {
@@ -70,7 +72,7 @@ func (l *Log) durableNow() durableFacts {
 // once the log was replaced by a later record.
 func (l *Log) durableKeep(asOf raftlog.Batch) keep {
 	d := l.durableNow()
-	if d.resetAt > asOf {
+	if d.seldom().resetAt > asOf {
 		return keep{floor: ^Index(0) - 1}
 	}
 	return d.keep()
@@ -113,7 +115,8 @@ func (d *durableFacts) floor(released Index) Index {
 
 // floorID is floor with the term of that entry.
 func (d *durableFacts) floorID(released EntryID) EntryID {
-	for _, list := range [...][]raftlog.Slot{d.slots, d.claims} {
+	rare := d.seldom()
+	for _, list := range [...][]raftlog.Slot{rare.slots, rare.claims} {
 		for _, s := range list {
 			if !s.Invalid && s.Acked.Index < released.Index {
 				released = s.Acked

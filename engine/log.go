@@ -78,56 +78,6 @@ func (l *Log) quarantineNote() *manifest.Quarantine {
 	return nil
 }
 
-// durableFacts is the part of a log's state that only moves forward, as far as it is durable.
-type durableFacts struct {
-	hard      HardState
-	released  EntryID
-	applied   Index
-	live      *liveSet           // of the newest snapshot
-	liveSince raftlog.Batch      // the batch that holds the record of that snapshot
-	snapshots []raftlog.Snapshot // ascending; replaced, never modified
-	slots     []raftlog.Slot     // ascending by name; replaced, never modified
-	resetAt   raftlog.Batch      // the batch that holds the record of the newest reset
-	installs  []installed        // oldest first; replaced, never modified
-	slotsAsOf raftlog.Batch      // the batch up to which slots is true
-	// claims are the newest positions of slots, durable or not, in a list like slots: what is wanted
-	// is held at once. releasedSince is the batch that holds the record of released.
-	claims        []raftlog.Slot
-	releasedSince raftlog.Batch
-	deleted       bool
-}
-
-// pendingFact is a queued control record. seq is its number among the log's control records.
-type pendingFact struct {
-	seq  uint64
-	kind factKind
-	id   EntryID // of release and snapshot
-	hard HardState
-	held int64 // of truncate and install: bytes of the tables that were cut off
-	snap Snapshot
-	live *liveSet // of snap
-	// Of install: the segments of the live entries, and the quarantine that it ends.
-	segments []raftlog.Segment
-	heals    *brokenLog
-	done     func(Snapshot, error) // of snap; may be nil
-	slot     raftlog.Slot
-	change   slotChange // of slot
-}
-
-type factKind uint8
-
-const (
-	factCreate factKind = iota
-	factHard
-	factRelease
-	factTruncate
-	factApplied
-	factDelete
-	factSnapshot
-	factSlot
-	factInstall
-)
-
 func (e *Engine) newLog(id raftlog.LogID, uid UID) *Log {
 	l := &Log{e: e, id: id, uid: uid}
 	l.setView(&emptyView)
@@ -137,6 +87,9 @@ func (e *Engine) newLog(id raftlog.LogID, uid UID) *Log {
 
 // setView publishes v. mu is held, or the log is not shared yet.
 func (l *Log) setView(v *view) {
+	if v.isEmpty() {
+		v = &emptyView
+	}
 	l.view.Store(v)
 	l.table = v.newest()
 }
@@ -416,7 +369,7 @@ func (l *Log) chargeLocked(bytes int64) {
 // wholly above: it stays charged, because the WAL may still have to read them.
 func (l *Log) beginTableLocked(prev EntryID) (t *memtable.Table, cut int64) {
 	old := l.view.Load()
-	t = memtable.New(prev.Index + 1)
+	t = l.e.tables.New(prev.Index + 1)
 	l.setView(old.push(t, prev))
 	for _, k := range old.chain {
 		if k.start > prev.Index {

@@ -86,7 +86,7 @@ func (l *Log) ownPins() (pins []Pin) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	v := l.view.Load()
-	for _, s := range l.durable.snapshots {
+	for _, s := range l.durable.seldom().snapshots {
 		pins = append(pins, Pin{UID: l.uid, Kind: PinSnapshot, Name: s.Kind.String(), At: s.ID, Bytes: s.Bytes})
 		if l.e.captures.used(l.snapshotPath(s)) > 0 {
 			pins = append(pins, Pin{UID: l.uid, Kind: PinSnapshotReader, Name: s.Kind.String(), At: s.ID, Bytes: s.Bytes})
@@ -95,7 +95,7 @@ func (l *Log) ownPins() (pins []Pin) {
 	if live := v.liveBytes(); live > 0 {
 		pins = append(pins, Pin{UID: l.uid, Kind: PinLive, Bytes: live})
 	}
-	for _, s := range l.durable.claims {
+	for _, s := range l.durable.seldom().claims {
 		if held := v.held(s.Acked.Index); held > 0 && !s.Invalid {
 			pins = append(pins, Pin{UID: l.uid, Kind: PinSlot, Name: s.Name, At: s.Acked, Bytes: held,
 				Range: Range{First: s.Acked.Index + 1, Last: v.released.Index}})

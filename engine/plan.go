@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 
 	"github.com/rawl-db/rawl/internal/raftlog"
 	"github.com/rawl-db/rawl/readplan"
@@ -33,6 +32,11 @@ func (l *Log) Plan(indexes iter.Seq[Index], o PlanOptions) (*Plan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: log %s", err, l.uid)
 	}
+	return l.plan(want, o)
+}
+
+// plan is Plan of all indexes of some ranges, which are not empty.
+func (l *Log) plan(want []Range, o PlanOptions) (*Plan, error) {
 	b, err := l.e.executor.Begin(l.id, o, l.readError)
 	if err != nil {
 		return nil, planError(err)
@@ -62,15 +66,25 @@ func planError(err error) error {
 	return fmt.Errorf("%w: %w", ErrOptions, err)
 }
 
-func collect(indexes iter.Seq[Index]) ([]Index, error) {
-	var want []Index
+// collect returns the indexes as ranges: most requests are dense.
+func collect(indexes iter.Seq[Index]) ([]Range, error) {
+	var want []Range
+	n := 0
 	for i := range indexes {
-		if len(want) == MaxPlanIndexes {
-			return nil, fmt.Errorf("%w: a plan of more than %d indexes", ErrTooLarge, MaxPlanIndexes)
+		if n++; n > MaxPlanIndexes {
+			return nil, tooManyIndexes()
 		}
-		want = append(want, i)
+		if k := len(want) - 1; k >= 0 && i == want[k].Last+1 && i != 0 {
+			want[k].Last = i
+		} else {
+			want = append(want, Range{First: i, Last: i})
+		}
 	}
 	return want, nil
+}
+
+func tooManyIndexes() error {
+	return fmt.Errorf("%w: a plan of more than %d indexes", ErrTooLarge, MaxPlanIndexes)
 }
 
 // planning is one attempt to find all indexes of a plan, by one view and up to the end that the
@@ -88,11 +102,16 @@ type planning struct {
 // planAll adds every index to b. Where the view is outdated before an index is found, a newer one
 // serves as long as only releases and flushes came between; ok is false after a truncation,
 // because entries of before and after must not be mixed. It returns the last view.
-func (l *Log) planAll(b *readplan.Builder, want []Index) (v *view, ok bool) {
+func (l *Log) planAll(b *readplan.Builder, want []Range) (v *view, ok bool) {
 	p := planning{l: l, b: b, v: l.view.Load()}
 	p.end = p.v.last()
-	for _, i := range want {
-		for !p.add(i) {
+	for _, r := range want {
+		for n := r.Last - r.First + 1; n > 0; {
+			k := p.add(r.Last-n+1, r.Last)
+			n -= k
+			if k > 0 {
+				continue
+			}
 			now := l.view.Load()
 			if now.newest() != p.v.newest() {
 				return p.v, false
@@ -103,12 +122,22 @@ func (l *Log) planAll(b *readplan.Builder, want []Index) (v *view, ok bool) {
 	return p.v, true
 }
 
-// add adds one index, or nothing when the view may be outdated for it.
-func (p *planning) add(i Index) bool {
+// add adds the index i, or several from i to at most last, and returns how many: none when the
+// view may be outdated for i.
+func (p *planning) add(i, last Index) (n Index) {
 	if p.run.Contains(i) {
-		p.b.Segment(i, p.segment)
-		return true
+		r := Range{First: i, Last: min(last, p.run.Last)}
+		p.b.Run(r, p.segment)
+		return Index(r.Len())
 	}
+	if p.one(i) {
+		return 1
+	}
+	return 0
+}
+
+// one adds one index, or nothing when the view may be outdated for it.
+func (p *planning) one(i Index) bool {
 	if i > p.end {
 		p.b.Missing(i, fmt.Errorf("%w: %d, log %s ends at %d", ErrOutOfRange, i, p.l.uid, p.end))
 		return true
@@ -161,12 +190,14 @@ func (l *Log) keeps(v *view, b *readplan.Builder) bool {
 
 // PlanRange is Plan of the indexes from first to last.
 func (l *Log) PlanRange(first, last Index, o PlanOptions) (*Plan, error) {
-	r := Range{First: first, Last: last}
-	if r.Empty() {
-		return l.Plan(slices.Values([]Index(nil)), o)
+	if err := l.e.readable(); err != nil {
+		return nil, err
 	}
-	return l.Plan(func(yield func(Index) bool) {
-		for n, i := r.Len(), first; n > 0 && yield(i); n, i = n-1, i+1 {
-		}
-	}, o)
+	switch r := (Range{First: first, Last: last}); {
+	case r.Empty():
+		return l.plan(nil, o)
+	case r.Len() > MaxPlanIndexes:
+		return nil, fmt.Errorf("%w: log %s", tooManyIndexes(), l.uid)
+	}
+	return l.plan([]Range{{First: first, Last: last}}, o)
 }

@@ -208,7 +208,7 @@ func (l *Log) yieldTable(v *view, i, last Index, yield func(Entry, error) bool) 
 		})
 		if next == i && ok {
 			var e [1]Entry
-			if fillTable(link.table, i, e[:], nil) == 1 {
+			if n, _ := fillTable(link.table, i, e[:], nil, 0); n == 1 {
 				return i + 1, yield(e[0], nil)
 			}
 		}
@@ -218,19 +218,19 @@ func (l *Log) yieldTable(v *view, i, last Index, yield func(Entry, error) bool) 
 }
 
 // fillTable is Table.Fill, and finds an entry that outlived its neighbours, too: that comes alone.
-func fillTable(t *memtable.Table, i Index, entries []Entry, crcs []uint32) int {
-	if n := t.Fill(i, entries, crcs); n > 0 || len(entries) == 0 {
-		return n
+func fillTable(t *memtable.Table, i Index, entries []Entry, crcs []uint32, budget int) (n, bytes int) {
+	if n, bytes := t.Fill(i, entries, crcs, budget); n > 0 || len(entries) == 0 {
+		return n, bytes
 	}
 	e, crc, ok := t.Get(i)
 	if !ok {
-		return 0
+		return 0, 0
 	}
 	entries[0] = e
 	if crcs != nil {
 		crcs[0] = crc
 	}
-	return 1
+	return 1, len(e.Data)
 }
 
 func yieldSegment(r *segment.Reader, rng Range, yield func(Entry, error) bool) (next Index, ok bool, err error) {

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"iter"
+	"math"
 
 	"github.com/rawl-db/rawl/internal/segment"
 	"github.com/rawl-db/rawl/memtable"
@@ -14,7 +15,8 @@ const (
 )
 
 // ReadBatches is ReadRange in batches of up to 256 entries: much less work per entry. Slice and
-// data are valid until the next batch. The sequence ends early with an empty batch and an error.
+// data are valid until the next batch or the end of the iteration: their memory may be gone
+// afterwards. The sequence ends early with an empty batch and an error.
 func (l *Log) ReadBatches(first, last Index) iter.Seq2[[]Entry, error] {
 	return func(yield func([]Entry, error) bool) {
 		if first > last {
@@ -70,18 +72,21 @@ func (b *batcher) run(i Index) (next Index, err error) {
 	return next, err
 }
 
-const (
-	planRunLeast = 1024    // entries for which a plan is worth it
-	planRunMost  = 1 << 17 // of one plan
-)
+// planRunLeast is for how many entries, at least, a plan is worth it.
+const planRunLeast = 1024
 
-// planned yields a long run that begins in a segment by way of a plan, which reads ahead, and
+// planned yields a long run of what lies in segments by way of a plan, which reads ahead, and
 // returns the next index. It ends before what fails, and does nothing for what does not lie so.
 func (b *batcher) planned(i Index) (next Index) {
-	if b.last-i < planRunLeast || b.l.view.Load().resolve(i).kind != placeSegment {
+	last := min(b.last, i+MaxPlanIndexes-1)
+	if v := b.l.view.Load(); len(v.segments) > 0 && v.resolve(i).kind == placeSegment {
+		last = min(last, v.runOnDisk(i, v.segments[len(v.segments)-1].Range.Last).Last)
+	} else {
 		return i
 	}
-	last := min(b.last, i+planRunMost-1)
+	if last-i < planRunLeast {
+		return i
+	}
 	p, err := b.l.PlanRange(i, last, PlanOptions{Advice: PlanSequential})
 	if err != nil {
 		return i
@@ -101,7 +106,7 @@ func (b *batcher) planned(i Index) (next Index) {
 
 func (b *batcher) table(t *memtable.Table, i, last Index) (next Index) {
 	for i <= last && !b.stopped {
-		n := fillTable(t, i, b.entries[:min(Index(len(b.entries)), last-i+1)], nil)
+		n, _ := fillTable(t, i, b.entries[:min(Index(len(b.entries)), last-i+1)], nil, math.MaxInt)
 		if n == 0 {
 			break
 		}

@@ -116,6 +116,11 @@ func (r *Reader) run(ctx context.Context, follow bool, deliver func() bool) erro
 		return ErrReaderBusy
 	}
 	defer r.rest()
+	if follow && ctx.Done() != nil {
+		// Waiting for the token alone is cheaper than for two channels, one of which many readers share.
+		x, s := r.log.outside(), &r.sleeper
+		defer context.AfterFunc(ctx, func() { x.rouse(s) })()
+	}
 	for end := r.limit(); ; {
 		if err := r.standing(ctx); err != nil {
 			return err
@@ -169,10 +174,11 @@ func (r *Reader) standing(ctx context.Context) error {
 			return err
 		}
 	}
+	v := l.view.Load() // before slotEnd: what a slot held goes after its end
 	if err := r.slotEnd(); err != nil {
 		return err
 	}
-	if r.pos.Index < r.low(l.view.Load()) {
+	if r.pos.Index < r.low(v) {
 		return l.gap(r.pos.Index + 1)
 	}
 	return nil
@@ -185,7 +191,7 @@ func (r *Reader) wait(ctx context.Context) error {
 	r.holds.Store(r.window.holds())
 	x := r.log.outside()
 	x.park(&r.sleeper)
-	if r.stirred() {
+	if ctx.Err() != nil || r.stirred() { // run looks at both
 		x.unpark(&r.sleeper)
 		return nil
 	}
@@ -193,13 +199,11 @@ func (r *Reader) wait(ctx context.Context) error {
 		x.unpark(&r.sleeper)
 		return r.log.explain(r.pos.Index+1, err)
 	}
-	select {
-	case <-r.token:
-		return nil
-	case <-ctx.Done():
-		x.unpark(&r.sleeper)
+	<-r.token
+	if ctx.Err() != nil {
 		return r.log.canceled(ctx, "waiting for entries")
 	}
+	return nil
 }
 
 // stirred reports whether there is something to do before waiting.

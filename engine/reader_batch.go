@@ -18,7 +18,8 @@ type Batch struct {
 	CRCs    []uint32
 	// Bytes is the length of all payloads.
 	Bytes int
-	// Checksum is the running checksum of everything delivered up to here; see RunningChecksum.
+	// Checksum is the running checksum of everything delivered up to here, see RunningChecksum; 0
+	// when ReaderOptions.Checksums does not ask for it.
 	Checksum uint64
 }
 
@@ -36,7 +37,9 @@ func (r *Reader) batches(ctx context.Context, follow bool) iter.Seq2[Batch, erro
 	return func(yield func(Batch, error) bool) {
 		err := r.run(ctx, follow, func() bool {
 			w := &r.window
-			r.sum = fold(r.sum, w.entries, w.crcs)
+			if r.o.Checksums {
+				r.sum = fold(r.sum, w.entries, w.crcs)
+			}
 			r.pos = w.last
 			return yield(Batch{First: w.first, Last: w.last, Entries: w.entries, CRCs: w.crcs, Bytes: w.bytes, Checksum: r.sum}, nil)
 		})

@@ -1,7 +1,11 @@
 package engine_test
 
 import (
+	"context"
 	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/rawl-db/rawl/engine"
@@ -89,6 +93,9 @@ func BenchmarkSetCommitted(b *testing.B) {
 			for done := 0; done < b.N; done += committable {
 				b.StopTimer()
 				l := committableLog(b, e, done)
+				if err := l.Release(committable - 1); err != nil {
+					b.Fatal(err)
+				}
 				for range readers {
 					r, err := e.OpenReader(l.UID(), engine.FromFirst(), engine.ReaderOptions{})
 					if err != nil {
@@ -124,8 +131,58 @@ func committableLog(b *testing.B, e *engine.Engine, n int) *engine.Log {
 	}
 	for more, _ := e.Parts()[0].Step(); more; more, _ = e.Parts()[0].Step() {
 	}
-	if err := l.Release(committable - 1); err != nil {
+	return l
+}
+
+// BenchmarkTailWake is what an entry costs that wakes a waiting reader, both sides together. An
+// operation is one entry in each of 100 logs.
+func BenchmarkTailWake(b *testing.B) {
+	const logs = 100
+	e, err := engine.OpenParts(nullFS{memfs.New(1)}, "/db", engine.Options{WALFileBytes: 1 << 30})
+	if err != nil {
 		b.Fatal(err)
 	}
-	return l
+	ctx, cancel := context.WithCancel(context.Background())
+	var all []*engine.Log
+	var delivered atomic.Int64
+	var tails sync.WaitGroup
+	for k := range logs {
+		l := committableLog(b, e, k)
+		all = append(all, l)
+		r, err := e.OpenReader(l.UID(), engine.FromFirst(), engine.ReaderOptions{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		tails.Go(func() {
+			for batch, err := range r.TailBatches(ctx) {
+				if err != nil {
+					if ctx.Err() == nil {
+						b.Error(err)
+						delivered.Store(1 << 62) // nobody waits for the rest
+					}
+					return
+				}
+				delivered.Add(int64(len(batch.Entries)))
+			}
+		})
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	want, next := int64(0), engine.Index(0)
+	for range b.N {
+		if next++; next > committable {
+			b.Fatalf("%d operations are too many", b.N)
+		}
+		for _, l := range all {
+			if err := l.SetCommitted(next); err != nil {
+				b.Fatal(err)
+			}
+		}
+		for want += logs; delivered.Load() < want; {
+			runtime.Gosched()
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/logs, "ns/entry")
+	cancel()
+	tails.Wait()
 }

@@ -50,7 +50,7 @@ func (l *Log) keepsCommitted(to EntryID) error {
 	if c := l.Committed(); to.Index < c {
 		return fmt.Errorf("%w: log %s can not be cut behind %v, it is committed up to %d", ErrCommitted, l.uid, to, c)
 	}
-	for _, s := range l.durable.claims { // what is acknowledged was committed, also before an open
+	for _, s := range l.durable.seldom().claims { // what is acknowledged was committed, also before an open
 		if to.Index < s.Acked.Index {
 			return fmt.Errorf("%w: log %s can not be cut behind %v, slot %s acknowledged %v", ErrCommitted, l.uid, to, s.Name, s.Acked)
 		}
@@ -61,7 +61,7 @@ func (l *Log) keepsCommitted(to EntryID) error {
 // knownCommittedLocked is the last index that the owner or the reader of a slot gave as committed, also before an open.
 func (l *Log) knownCommittedLocked() Index {
 	i := l.Committed()
-	for _, s := range l.durable.claims {
+	for _, s := range l.durable.seldom().claims {
 		i = max(i, s.Acked.Index)
 	}
 	return i

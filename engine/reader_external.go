@@ -114,6 +114,13 @@ func (x *external) wakeLocked(which func(*sleeper) bool) {
 	x.shrinkLocked()
 }
 
+// rouse wakes one sleeper, whatever it wants, if it sleeps.
+func (x *external) rouse(s *sleeper) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.wakeLocked(func(o *sleeper) bool { return o == s })
+}
+
 // happened tells those outside what happened. Any goroutine, with or without Log.mu.
 func (l *Log) happened(what happening) {
 	if x := l.external.Load(); x != nil {

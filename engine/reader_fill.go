@@ -19,7 +19,7 @@ type window struct {
 }
 
 const (
-	firstWindow = 16 // entries of a reader's first step; a full one doubles the next
+	firstWindow = 16 // entries of a reader's first step; a full one makes the next four times as long
 	entryBytes  = 48 // of an Entry itself, in memory
 )
 
@@ -27,7 +27,7 @@ const (
 func (w *window) begin(most int) {
 	n := cap(w.entries)
 	if n == 0 || len(w.entries) == n && n < most {
-		n = min(max(firstWindow, 2*n), most)
+		n = min(max(firstWindow, 4*n), most)
 		w.entries, w.crcs = make([]Entry, n), make([]uint32, n)
 	}
 	w.entries, w.crcs, w.bytes = w.entries[:n], w.crcs[:n], 0
@@ -92,6 +92,8 @@ func (r *Reader) failed(i Index, err error) error {
 		return nil
 	case errors.Is(err, ErrFilter):
 		r.ended = err
+	case errors.Is(err, ErrCompacted) && r.slotEnd() != nil: // that is why it was released
+		return r.slotEnd()
 	}
 	return r.log.explain(i, err)
 }
@@ -111,29 +113,14 @@ func (r *Reader) fillMemory(v *view, first, last Index) (found bool, err error) 
 		if room := uint64(last-first) + 1; uint64(n) > room {
 			n = int(room)
 		}
-		n = fillTable(link.table, first, w.entries[:n], w.crcs[:n])
-		w.keep(w.affordable(n))
+		n, w.bytes = fillTable(link.table, first, w.entries[:n], w.crcs[:n], w.budget)
+		w.keep(n)
 		if n == 0 {
 			return false, nil
 		}
 		return true, r.sift()
 	}
 	return false, nil
-}
-
-// affordable returns how many of the first n entries the budget allows, at least one.
-func (w *window) affordable(n int) int {
-	bytes := 0
-	for k := range w.entries[:n] {
-		b := bytes + len(w.entries[k].Data)
-		if b > w.budget && k > 0 {
-			n = k
-			break
-		}
-		bytes = b
-	}
-	w.bytes = bytes
-	return n
 }
 
 // sift leaves in the window what passes the sieve. An error counts when it is met at the

@@ -113,13 +113,15 @@ func TestReaderBudgets(t *testing.T) {
 		want := engine.RunningChecksum(engine.RunningChecksum(0, es[:7]), es[7:])
 		for _, o := range []engine.ReaderOptions{{}, {MaxBatchEntries: 7}, {MaxBatchBytes: 1000}, {MaxBatchBytes: 1, MaxBatchEntries: 3}} {
 			checkBatches(t, openReader(t, d.Engine, engine.FromFirst(), o), o, es, want)
+			o.Checksums = true
+			checkBatches(t, openReader(t, d.Engine, engine.FromFirst(), o), o, es, want)
 		}
-		first := openReader(t, d.Engine, engine.FromFirst(), engine.ReaderOptions{Range: engine.Range{Last: 31}})
+		first := openReader(t, d.Engine, engine.FromFirst(), engine.ReaderOptions{Range: engine.Range{Last: 31}, Checksums: true})
 		a, err := collect(first.Batches(t.Context()))
 		if err != nil {
 			t.Fatal(err)
 		}
-		rest := openReader(t, d.Engine, engine.AtCursor(first.Cursor()), engine.ReaderOptions{Checksum: a[len(a)-1].Checksum})
+		rest := openReader(t, d.Engine, engine.AtCursor(first.Cursor()), engine.ReaderOptions{Checksums: true, Checksum: a[len(a)-1].Checksum})
 		if b, err := collect(rest.Batches(t.Context())); err != nil || b[len(b)-1].Checksum != want {
 			t.Fatalf("continued checksum differs: %v", err)
 		}
@@ -150,7 +152,7 @@ func checkBatches(t *testing.T, r *engine.Reader, o engine.ReaderOptions, es []e
 			t.Fatalf("batch %v to %v, %d bytes of %d", b.First, b.Last, b.Bytes, total)
 		}
 		sum = engine.RunningChecksum(sum, b.Entries)
-		if b.Checksum != sum {
+		if o.Checksums && b.Checksum != sum || !o.Checksums && b.Checksum != 0 {
 			t.Fatal("running checksum")
 		}
 	}

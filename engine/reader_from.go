@@ -178,8 +178,8 @@ func (l *Log) newestSnapshot() EntryID {
 }
 
 func (l *Log) newestSnapshotLocked() EntryID {
-	for k := len(l.durable.snapshots) - 1; k >= 0; k-- {
-		if s := l.durable.snapshots[k]; s.Kind == KindSnapshot {
+	for k := len(l.durable.seldom().snapshots) - 1; k >= 0; k-- {
+		if s := l.durable.seldom().snapshots[k]; s.Kind == KindSnapshot {
 			return s.ID
 		}
 	}

@@ -28,8 +28,11 @@ type ReaderOptions struct {
 	// lie in memory are not copied, those in segments are, into a buffer of that size. Default
 	// 1 MiB, 1 to 64 MiB.
 	MaxBatchBytes int
+	// Checksums makes every Batch carry the running checksum. It costs about as much as the rest of
+	// a batch of entries that are in memory.
+	Checksums bool
 	// Checksum is the running checksum to continue, that of the last Batch before. Default 0,
-	// that of nothing.
+	// that of nothing. Only with Checksums.
 	Checksum uint64
 }
 
@@ -58,6 +61,7 @@ func (o ReaderOptions) validate() error {
 	}
 	check(len(o.Name) <= maxReaderName, "Name", len(o.Name), "at most 128 bytes long")
 	check(o.Range.First <= o.Range.Last, "Range", o.Range, "ascending")
+	check(o.Checksums || o.Checksum == 0, "Checksum", o.Checksum, "0 without Checksums")
 	check(o.MaxBatchEntries >= 1 && o.MaxBatchEntries <= maxReaderBatchEntries, "MaxBatchEntries", o.MaxBatchEntries, "1 to 65536")
 	check(o.MaxBatchBytes >= 1 && o.MaxBatchBytes <= maxReaderBatchBytes, "MaxBatchBytes", o.MaxBatchBytes, "1 to 64 MiB")
 	return errors.Join(errs...)

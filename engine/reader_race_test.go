@@ -28,7 +28,7 @@ func TestTailBesideOwner(t *testing.T) {
 	for n := range 3 {
 		committed := openReader(t, e, engine.FromFirst(), engine.ReaderOptions{Range: whole, MaxBatchEntries: 1 + 20*n})
 		durable := openReader(t, e, engine.FromFirst(), engine.ReaderOptions{Range: whole, Uncommitted: true, MaxBatchEntries: 1 + 50*n})
-		batches := openReader(t, e, engine.FromFirst(), engine.ReaderOptions{Range: whole, MaxBatchBytes: 10 + 1000*n})
+		batches := openReader(t, e, engine.FromFirst(), engine.ReaderOptions{Checksums: true, Range: whole, MaxBatchBytes: 10 + 1000*n})
 		all.Go(func() { tailExactly(ctx, t, committed, last) })
 		all.Go(func() { tailBatchesExactly(ctx, t, batches, last) })
 		all.Go(func() { tailRewritten(ctx, t, durable, last) })

@@ -177,6 +177,8 @@ func TestReaderFrom(t *testing.T) {
 	wantErr(t, "no such log", err, engine.ErrNotFound)
 	_, err = d.OpenReader("a", engine.FromFirst(), engine.ReaderOptions{MaxBatchEntries: -1, MaxBatchBytes: 1 << 40, Range: engine.Range{First: 2, Last: 1}})
 	wantErr(t, "bad options", err, engine.ErrOptions)
+	_, err = d.OpenReader("a", engine.FromFirst(), engine.ReaderOptions{Checksum: 1})
+	wantErr(t, "a checksum that nobody goes on with", err, engine.ErrOptions)
 }
 
 // An uncommitted reader hears of what was rewritten, and goes on with what replaces it.

@@ -25,6 +25,7 @@ type replay struct {
 	// The file being read: what its flush will need.
 	order  []*Log
 	shares map[*Log]*wal.SealedLog
+	shared *wal.SealedLog // the share returned last, which saves look-ups; nil for none
 	// doubts are losses that may or may not have hit a log: later proof of continuity ends one.
 	doubts map[*Log]*doubt
 	ended  *wal.Loss // the end of the last file cannot be told
@@ -79,21 +80,31 @@ func (e *Engine) recover() (*replay, error) {
 func (r *replay) adopt(m manifest.Log) *Log {
 	l := r.e.newLog(m.ID, m.UID)
 	l.hard, l.applied = m.HardState, m.Applied
-	l.durable = durableFacts{hard: m.HardState, released: m.Released, applied: m.Applied, snapshots: m.Snapshots}
-	l.adoptSlots(m.Slots, m.SlotsAsOf)
+	l.durable = durableFacts{hard: m.HardState, released: m.Released, applied: m.Applied}
 	r.slotsAsOf[m.ID] = m.SlotsAsOf
-	l.durable.live = l.liveOf(m.Snapshots)
+	l.adoptRare(&m)
 	l.last, l.base = m.Last, m.Last
-	if m.Released.Index > l.last.Index {
+	if m.Released.Index >= l.last.Index { // what was released is final, an entry there may be an older one
 		l.last, l.base = m.Released, m.Released
 	}
 	v := view{segments: m.Segments}
-	l.setView(v.release(m.Released, l.durable.floor(m.Released.Index), l.durable.live))
+	l.setView(v.release(m.Released, l.durable.floor(m.Released.Index), l.durable.seldom().live))
 	r.register(l, false)
 	if m.Quarantine != nil {
 		r.quarantine(l, m.Quarantine.Lost, m.Quarantine.Reason)
 	}
 	return l
+}
+
+// adoptRare takes over what the manifest has of captured states and slots.
+func (l *Log) adoptRare(m *manifest.Log) {
+	if len(m.Slots) > 0 {
+		l.adoptSlots(m.Slots, m.SlotsAsOf)
+	}
+	if len(m.Snapshots) > 0 {
+		rare := l.durable.change()
+		rare.snapshots, rare.live = m.Snapshots, l.liveOf(m.Snapshots)
+	}
 }
 
 // register gives the log its name. Two logs have one name when the record of the earlier life's
@@ -188,11 +199,11 @@ func controlAgain(l *Log, rec *wal.Record) tailRecord {
 	case wal.KindDelete:
 		t.fact = pendingFact{kind: factDelete}
 	case wal.KindSnapshot: // the rest of this and the next two is filled in when it is applied
-		t.fact = pendingFact{kind: factSnapshot, id: id}
+		t.fact = pendingFact{kind: factSnapshot, id: id, more: &pendingMore{}}
 	case wal.KindInstall:
-		t.fact = pendingFact{kind: factInstall, id: id}
+		t.fact = pendingFact{kind: factInstall, id: id, more: &pendingMore{}}
 	case wal.KindSlot:
-		t.fact = pendingFact{kind: factSlot}
+		t.fact = pendingFact{kind: factSlot, more: &pendingMore{}}
 	}
 	return t
 }
@@ -268,7 +279,10 @@ func (r *replay) releaseAll(l *Log, id EntryID, live *liveSet, batch raftlog.Bat
 	if tail {
 		return // the tail's entries are still to be read for their second commit
 	}
-	l.durable.released, l.durable.releasedSince, l.durable.live = id, batch, live
+	l.durable.released, l.durable.releasedSince = id, batch
+	if l.durable.seldom().live != live {
+		l.durable.change().live = live
+	}
 	l.dropReleasedLocked()
 	if id.Index > l.base.Index {
 		l.base = id
@@ -276,7 +290,7 @@ func (r *replay) releaseAll(l *Log, id EntryID, live *liveSet, batch raftlog.Bat
 }
 
 func (r *replay) truncate(l *Log, to EntryID, tail bool) {
-	if released := l.view.Load().released; to.Index < released.Index {
+	if released := l.view.Load().released; to.Index <= released.Index { // there may have been another entry
 		to = released
 	}
 	if to.Index >= l.last.Index {
@@ -455,17 +469,21 @@ func (r *replay) settleDoubts() error {
 }
 
 func (r *replay) beginFile() {
-	r.order, r.shares = nil, make(map[*Log]*wal.SealedLog)
+	r.order, r.shares, r.shared = nil, make(map[*Log]*wal.SealedLog), nil
 }
 
 // share returns what the flush of the file being read will need to know of the log.
 func (r *replay) share(l *Log) *wal.SealedLog {
+	if r.shared != nil && r.shared.Log == &l.wal {
+		return r.shared
+	}
 	s := r.shares[l]
 	if s == nil {
 		s = &wal.SealedLog{Log: &l.wal}
 		r.shares[l] = s
 		r.order = append(r.order, l)
 	}
+	r.shared = s
 	return s
 }
 
@@ -511,7 +529,7 @@ func (r *replay) requeue() error {
 		t := &r.tail[i]
 		if t.table == nil {
 			t.log.mu.Lock()
-			err := t.log.controlLocked(t.fact, t.control)
+			err := t.log.requeueLocked(t.fact, t.control)
 			t.log.mu.Unlock()
 			if err != nil {
 				return err
@@ -521,6 +539,20 @@ func (r *replay) requeue() error {
 		if err := r.e.wal.Append(&t.log.wal, t.table, t.prev, t.index, t.index, t.bytes); err != nil {
 			return r.e.writeError(err)
 		}
+	}
+	return nil
+}
+
+// requeueLocked queues a control record of the tail again.
+func (l *Log) requeueLocked(f pendingFact, c wal.Control) error {
+	if err := l.controlLocked(f, c); err != nil {
+		return err
+	}
+	if f.kind != factSlot || f.more.change != slotCreated {
+		return nil
+	}
+	if state := l.slots[f.more.slot.Name]; state != nil {
+		state.created = l.controls[len(l.controls)-1].seq
 	}
 	return nil
 }

@@ -29,9 +29,10 @@ type slotState struct {
 	ended atomic.Pointer[error]
 
 	// Guarded by Log.mu.
-	queued int     // acknowledgements whose records are not durable yet
-	next   EntryID // acknowledged when queued was at its bound, zero for nothing
-	watch  slotWatch
+	created uint64  // the number of its creation's record among the log's control records
+	queued  int     // acknowledgements whose records are not durable yet
+	next    EntryID // acknowledged when queued was at its bound, zero for nothing
+	watch   slotWatch
 }
 
 // maxQueuedAcks bounds the acknowledgements of one slot that wait for the device: what comes
@@ -131,7 +132,7 @@ func (l *Log) createSlotLocked(s raftlog.Slot, lazy bool) error {
 	if err := l.usable(); err != nil {
 		return err
 	}
-	claims := l.durable.claims
+	claims := l.durable.seldom().claims
 	if _, exists := findSlot(claims, s.Name); exists {
 		return fmt.Errorf("%w: %s of log %s", ErrSlotExists, s.Name, l.uid)
 	}
@@ -148,7 +149,7 @@ func (l *Log) createSlotLocked(s raftlog.Slot, lazy bool) error {
 func (l *Log) leavingLocked() Index {
 	i := l.view.Load().released.Index
 	for k := range l.controls {
-		if f := &l.controls[k]; f.kind == factSnapshot && f.snap.Kind == KindSnapshot {
+		if f := &l.controls[k]; f.kind == factSnapshot && f.more.snap.Kind == KindSnapshot {
 			i = max(i, f.id.Index)
 		}
 	}
@@ -157,16 +158,30 @@ func (l *Log) leavingLocked() Index {
 
 // changeSlotLocked queues a change of a slot and lets the newest positions show it.
 func (l *Log) changeSlotLocked(change slotChange, s raftlog.Slot, lazy bool) error {
-	err := l.controlLocked(pendingFact{kind: factSlot, change: change, slot: s}, slotControl(change, s, lazy))
-	if err == nil {
-		l.claimLocked(change, s)
+	err := l.controlLocked(pendingFact{kind: factSlot, more: &pendingMore{change: change, slot: s}}, slotControl(change, s, lazy))
+	if err != nil {
+		return err
 	}
-	return err
+	l.claimLocked(change, s)
+	if change == slotCreated {
+		l.slots[s.Name].created = l.controls[len(l.controls)-1].seq
+	}
+	return nil
+}
+
+// durableSlotLocked is the durable position of the slot that a name stands for now; ok is false while
+// its creation is not durable. One of that name that was dropped may be durable still: that is another.
+func (l *Log) durableSlotLocked(name string) (s raftlog.Slot, ok bool) {
+	if state := l.slots[name]; state == nil || state.created > l.done {
+		return s, false
+	}
+	return findSlot(l.durable.seldom().slots, name)
 }
 
 // claimLocked makes the newest positions follow a change.
 func (l *Log) claimLocked(change slotChange, s raftlog.Slot) {
-	l.durable.claims = changeSlots(l.durable.claims, change, s)
+	rare := l.durable.change()
+	rare.claims = changeSlots(rare.claims, change, s)
 	state := l.slots[s.Name]
 	switch {
 	case change == slotCreated:
@@ -185,7 +200,8 @@ func (l *Log) claimLocked(change slotChange, s raftlog.Slot) {
 
 // adoptSlots takes over the slots that the manifest has. It is for recovery.
 func (l *Log) adoptSlots(slots []raftlog.Slot, asOf raftlog.Batch) {
-	l.durable.slots, l.durable.slotsAsOf = slots, asOf
+	rare := l.durable.change()
+	rare.slots, rare.slotsAsOf = slots, asOf
 	for _, s := range slots {
 		l.claimLocked(slotCreated, s)
 		if s.Invalid {
@@ -220,7 +236,7 @@ func (l *Log) slotLocked(name string) (raftlog.Slot, error) {
 
 // claimOfLocked is slotLocked for who reads: a failed engine still serves that.
 func (l *Log) claimOfLocked(name string) (raftlog.Slot, error) {
-	s, ok := findSlot(l.durable.claims, name)
+	s, ok := findSlot(l.durable.seldom().claims, name)
 	if !ok {
 		return s, fmt.Errorf("%w: %s of log %s", ErrNoSlot, shortName(name), l.uid)
 	}
@@ -235,9 +251,13 @@ func shortName(name string) string { return fmt.Sprintf("%.*q", raftlog.MaxSlotN
 // below the slot's position does nothing. Any goroutine. Errors: ErrNoSlot, SlotInvalidError,
 // ErrOutOfRange (i is neither released nor committed), ErrBusy, ErrFailed, ErrClosed, ErrDeleted,
 // ErrQuarantined, and those of reading a segment.
-func (l *Log) AckSlot(name string, i Index) error {
+func (l *Log) AckSlot(name string, i Index) error { return l.ackSlotOf(name, nil, i) }
+
+// ackSlotOf is AckSlot for a reader of the slot of; nil is whichever has the name. Another of that
+// name may have taken its place.
+func (l *Log) ackSlotOf(name string, of *slotState, i Index) error {
 	l.mu.Lock()
-	s, err := l.slotLocked(name)
+	s, err := l.slotToAckLocked(name, of)
 	known := max(l.Committed(), l.view.Load().released.Index)
 	l.mu.Unlock()
 	switch {
@@ -252,14 +272,23 @@ func (l *Log) AckSlot(name string, i Index) error {
 	if err != nil && !errors.Is(err, ErrCompacted) { // released by an ack that was faster
 		return err
 	}
-	return l.ackSlot(name, EntryID{Term: term, Index: i})
+	return l.ackSlot(name, of, EntryID{Term: term, Index: i})
+}
+
+// slotToAckLocked is slotLocked with the error of a slot that is over.
+func (l *Log) slotToAckLocked(name string, of *slotState) (raftlog.Slot, error) {
+	s, err := l.slotLocked(name)
+	if err == nil && of != nil && l.slots[name] != of {
+		err = *of.ended.Load() // whoever takes a slot away ends it first
+	}
+	return s, err
 }
 
 // ackSlot moves the slot up to an entry that is in the log and committed.
-func (l *Log) ackSlot(name string, to EntryID) error {
+func (l *Log) ackSlot(name string, of *slotState, to EntryID) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s, err := l.slotLocked(name)
+	s, err := l.slotToAckLocked(name, of)
 	if err != nil {
 		return err
 	}
@@ -285,12 +314,13 @@ func (l *Log) ackSlot(name string, to EntryID) error {
 
 // settleSlotLocked makes a change of a slot count: its record is durable.
 func (l *Log) settleSlotLocked(f *pendingFact, batch raftlog.Batch) {
-	l.durable.slots = changeSlots(l.durable.slots, f.change, f.slot)
-	l.durable.slotsAsOf = batch
-	if state := l.slots[f.slot.Name]; state != nil && f.change == slotAcked && state.queued > 0 {
+	change, s := f.more.change, f.more.slot
+	rare := l.durable.change()
+	rare.slots, rare.slotsAsOf = changeSlots(rare.slots, change, s), batch
+	if state := l.slots[s.Name]; state != nil && change == slotAcked && state.queued > 0 {
 		state.queued--
 		if next := state.next; next.Index > 0 && state.ended.Load() == nil {
-			s := raftlog.Slot{Name: f.slot.Name, Acked: next}
+			s := raftlog.Slot{Name: s.Name, Acked: next}
 			if l.changeSlotLocked(slotAcked, s, true) == nil { // else it goes with a later one
 				state.queued++
 				state.next = EntryID{}

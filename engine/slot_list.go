@@ -30,9 +30,12 @@ func (l *Log) Slots() []SlotInfo {
 	now := l.e.now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	infos := make([]SlotInfo, 0, len(l.durable.claims))
-	for _, s := range l.durable.claims {
+	infos := make([]SlotInfo, 0, len(l.durable.seldom().claims))
+	for _, s := range l.durable.seldom().claims {
 		i := SlotInfo{Name: s.Name, Acked: s.Acked, Invalid: s.Invalid}
+		if state := l.slots[s.Name]; state != nil {
+			i.Acked = later(i.Acked, state.next)
+		}
 		durable, _ := l.durableSlotLocked(s.Name)
 		i.Durable = durable.Acked
 		if !s.Invalid {
@@ -49,7 +52,7 @@ func (l *Log) Slots() []SlotInfo {
 func (l *Log) slotBytes(state *slotState) int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s, ok := findSlot(l.durable.claims, state.name)
+	s, ok := findSlot(l.durable.seldom().claims, state.name)
 	if !ok || state.ended.Load() != nil {
 		return 0
 	}

@@ -1,19 +1,20 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
-
-	"github.com/rawl-db/rawl/internal/raftlog"
 )
 
-// FromSlot goes on behind the durable position of a slot. The reader sees what the slot keeps,
+// FromSlot goes on behind the newest position of a slot: what was acknowledged does not come again,
+// but for what a crash took of it. The reader sees what the slot keeps,
 // although the log's machine has released it; see Reader.Ack. Several readers of one slot see the
-// same. Besides its own errors OpenReader has ErrNoSlot and SlotInvalidError then, which end the
-// reader's iterations as well when the slot ends.
+// same, as long as none acknowledges what another has yet to read: that one meets a GapError. Besides
+// its own errors OpenReader has ErrNoSlot and SlotInvalidError then, which end the reader's iterations as
+// well when the slot ends.
 func FromSlot(name string) From { return From{kind: fromSlot, slot: name} }
 
-// seekSlot places the reader behind the slot's durable position, or behind its newest one while not even its
-// creation is durable, or what follows the durable one was let go.
+// seekSlot places the reader behind the slot's newest position: what lies between the durable one and
+// that goes at any moment.
 func (r *Reader) seekSlot(name string) error {
 	l := r.log
 	l.mu.Lock()
@@ -26,34 +27,27 @@ func (r *Reader) seekSlot(name string) error {
 		l.mu.Unlock()
 		return err
 	}
-	// A release that met the slot before its creation was durable may have passed what is durable of it now.
-	if durable, ok := l.durableSlotLocked(name); ok && durable.Acked.Index < s.Acked.Index && durable.Acked.Index >= l.view.Load().floor {
-		s = durable
-	}
 	state.watch.active(l.e.now())
 	r.slot.Store(state)
+	r.pos = later(s.Acked, state.next)
 	l.mu.Unlock()
-	r.pos = s.Acked
 	if r.pos.Index > l.view.Load().released.Index {
 		err = l.checkCursor(Cursor{UID: l.uid, Incarnation: l.id, At: r.pos})
-	} else if low := r.low(l.view.Load()); r.pos.Index < low {
-		err = l.gap(r.pos.Index + 1)
+	}
+	if err == nil || errors.Is(err, ErrCompacted) { // released, perhaps just now: the slot keeps it
+		err = nil
+		if r.pos.Index < r.low(l.view.Load()) {
+			err = l.gap(r.pos.Index + 1)
+		}
 	}
 	if first := r.o.Range.First; err == nil && r.pos.Index+1 < first {
 		err = r.seekBehind(first - 1)
 	}
+	if end := r.slotEnd(); end != nil && errors.Is(err, ErrCompacted) { // that is why it was released
+		err = end
+	}
 	r.start = r.pos.Index + 1
 	return err
-}
-
-// durableSlotLocked returns what is durable of a slot, and nothing of an earlier one of the name.
-func (l *Log) durableSlotLocked(name string) (s raftlog.Slot, ok bool) {
-	for k := range l.controls {
-		if f := &l.controls[k]; f.kind == factSlot && f.change == slotCreated && f.slot.Name == name {
-			return s, false
-		}
-	}
-	return findSlot(l.durable.slots, name)
 }
 
 // Ack moves the reader's slot up to a cursor of this reader, or of an earlier one of the slot: the
@@ -80,7 +74,7 @@ func (r *Reader) Ack(c Cursor) error {
 			return &DivergedError{Cursor: c, Have: EntryID{Term: term, Index: c.At.Index}, Last: l.Last(), Snapshot: l.newestSnapshot()}
 		}
 	}
-	return l.AckSlot(state.name, c.At.Index)
+	return l.ackSlotOf(state.name, state, c.At.Index)
 }
 
 // slotEnd is why the reader's slot is over, nil when it is not, or there is none.

@@ -14,7 +14,7 @@ func (r *replay) slot(l *Log, rec *wal.Record) {
 		return
 	}
 	if rec.Tail {
-		f := &r.tail[len(r.tail)-1].fact
+		f := r.tail[len(r.tail)-1].fact.more
 		f.change, f.slot = change, s
 		l.claimLocked(change, s)
 		return
@@ -23,7 +23,8 @@ func (r *replay) slot(l *Log, rec *wal.Record) {
 		return
 	}
 	l.claimLocked(change, s)
-	l.durable.slots, l.durable.slotsAsOf = changeSlots(l.durable.slots, change, s), rec.Batch
+	rare := l.durable.change()
+	rare.slots, rare.slotsAsOf = changeSlots(rare.slots, change, s), rec.Batch
 	v := l.view.Load()
 	if n := v.release(v.released, l.durable.floor(v.released.Index), v.live); n.floor > v.floor {
 		l.setView(n)
@@ -40,8 +41,8 @@ func (r *replay) settleSlots() error {
 			m.SlotsAsOf = r.report.LastDurable
 			edit.Put = append(edit.Put, m)
 		}
-		if l := r.logs[m.ID]; l != nil {
-			l.durable.slotsAsOf = min(l.durable.slotsAsOf, r.report.LastDurable)
+		if l := r.logs[m.ID]; l != nil && l.durable.seldom().slotsAsOf > r.report.LastDurable {
+			l.durable.change().slotsAsOf = r.report.LastDurable
 		}
 	}
 	if len(edit.Put) == 0 {

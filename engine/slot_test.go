@@ -135,7 +135,10 @@ func TestSlotHolds(t *testing.T) {
 	slotEqual(t, engine.Index(3), l.Slots()[0].Durable.Index)
 	before := l.Stats().SegmentBytes
 	got, _ := readSlot(t, d.Engine, "s")
-	slotEqual(t, engine.Index(4), got[0])
+	slotEqual(t, indexes(31, 35), got)
+	cut, _, _ := reborn(t, fs, slotOptions()) // before that is durable
+	got, _ = readSlot(t, cut.Engine, "s")
+	slotEqual(t, indexes(4, 35), got)
 	d.step("idle")
 	d.drain(t, "commit", "pool", "flush")
 	slotEqual(t, engine.Index(30), l.Slots()[0].Durable.Index)

@@ -73,7 +73,7 @@ func (l *Log) checkSlots(now int64) (givenUp []*SlotInvalidError) {
 	}
 	v := l.view.Load()
 	end := max(l.Committed(), v.released.Index)
-	for _, s := range l.durable.claims {
+	for _, s := range l.durable.seldom().claims {
 		if s.Invalid {
 			continue
 		}
@@ -96,7 +96,7 @@ func (l *Log) giveUpSlotLocked(s raftlog.Slot, reason string) *SlotInvalidError 
 	loss := l.slotLossLocked(s, reason)
 	state := l.slots[s.Name]
 	s.Invalid = true
-	err := l.controlLocked(pendingFact{kind: factSlot, change: slotGivenUp, slot: s}, slotControl(slotGivenUp, s, true))
+	err := l.controlLocked(pendingFact{kind: factSlot, more: &pendingMore{change: slotGivenUp, slot: s}}, slotControl(slotGivenUp, s, true))
 	if err != nil {
 		return nil
 	}

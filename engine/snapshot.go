@@ -105,7 +105,7 @@ func (l *Log) acceptCaptureLocked(c *Capture) error {
 	if w := l.writtenLocked(); c.At.Index > w.Index {
 		return fmt.Errorf("%w: capture at %v, log %s is durable up to %v", ErrNotDurable, c.At, l.uid, w)
 	}
-	for _, s := range l.durable.snapshots {
+	for _, s := range l.durable.seldom().snapshots {
 		if s.ID.Index >= c.At.Index && (s.Kind == KindSnapshot || c.Kind != KindSnapshot) {
 			return fmt.Errorf("%w: %s at %v, log %s has a %s at %v", ErrSnapshotOld, c.Kind, c.At, l.uid, s.Kind, s.ID)
 		}
@@ -144,7 +144,7 @@ func (w *livingWriter) Write(b []byte) (int, error) {
 // its publication. It reports whether there was one.
 func (l *Log) dropLeftover(kind SnapshotKind, at EntryID) bool {
 	l.mu.Lock()
-	listed := slices.ContainsFunc(l.durable.snapshots, func(s Snapshot) bool { return s.Kind == kind && s.ID == at })
+	listed := slices.ContainsFunc(l.durable.seldom().snapshots, func(s Snapshot) bool { return s.Kind == kind && s.ID == at })
 	l.mu.Unlock()
 	return !listed && l.e.device.fs.Remove(l.snapshotPath(Snapshot{Kind: kind, ID: at})) == nil
 }
@@ -164,7 +164,7 @@ func (l *Log) promoted(c *Capture, r snapshotwriter.Result) {
 
 // forgetCaptureLocked takes a captured state off the list.
 func (l *Log) forgetCaptureLocked(s Snapshot) {
-	l.durable.snapshots = slices.DeleteFunc(slices.Clone(l.durable.snapshots), func(have Snapshot) bool {
+	l.durable.change().snapshots = slices.DeleteFunc(slices.Clone(l.durable.seldom().snapshots), func(have Snapshot) bool {
 		return have.Kind == s.Kind && have.ID == s.ID
 	})
 }
@@ -222,19 +222,20 @@ func snapshotError(err error) error {
 // record rides with the next batch.
 func (l *Log) publishLocked(s Snapshot, live *liveSet, lazy bool, done func(Snapshot, error)) error {
 	return l.controlLocked(
-		pendingFact{kind: factSnapshot, id: s.ID, snap: s, live: live, done: done},
+		pendingFact{kind: factSnapshot, id: s.ID, more: &pendingMore{snap: s, live: live, done: done}},
 		wal.Control{Kind: wal.KindSnapshot, Index: s.ID.Index, Term: s.ID.Term, Payload: appendSnapshot(nil, s), Lazy: lazy})
 }
 
 // settleSnapshotLocked makes a published state count: its record is durable.
 func (l *Log) settleSnapshotLocked(f *pendingFact, batch raftlog.Batch) {
-	kept, gone := publishSnapshot(l.durable.snapshots, f.snap, l.e.opts.MaxCheckpoints)
-	l.durable.snapshots = kept
+	kept, gone := publishSnapshot(l.durable.seldom().snapshots, f.more.snap, l.e.opts.MaxCheckpoints)
+	rare := l.durable.change()
+	rare.snapshots = kept
 	for _, s := range gone {
 		l.e.captures.retire(l.snapshotPath(s))
 	}
 	l.capturing, l.capturingLive = false, false
-	if f.snap.Kind != KindSnapshot {
+	if f.more.snap.Kind != KindSnapshot {
 		l.e.flusher.signal() // a sweep may wait for the end of the capture
 		l.happened(happenedSnapshot)
 		return
@@ -243,10 +244,11 @@ func (l *Log) settleSnapshotLocked(f *pendingFact, batch raftlog.Batch) {
 	if f.id.Index > l.durable.released.Index {
 		l.durable.releasedSince = batch
 	}
-	l.durable.released, l.durable.live, l.durable.liveSince = later(l.durable.released, f.id), f.live, batch
+	l.durable.released = later(l.durable.released, f.id)
+	rare.live, rare.liveSince = f.more.live, batch
 	released := later(v.released, f.id)
 	l.cuts++
-	l.setView(v.release(released, l.durable.floor(released.Index), f.live))
+	l.setView(v.release(released, l.durable.floor(released.Index), f.more.live))
 	l.dropReleasedLocked()
 	l.e.flusher.tidy(l)
 	l.happened(happenedSnapshot | happenedRelease)
@@ -264,7 +266,7 @@ func later(a, b EntryID) EntryID {
 func (l *Log) Snapshots() []Snapshot {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return append([]Snapshot(nil), l.durable.snapshots...)
+	return append([]Snapshot(nil), l.durable.seldom().snapshots...)
 }
 
 // Promote makes a checkpoint a snapshot: it is verified, synced and published, and done hears of it
@@ -276,7 +278,7 @@ func (l *Log) Promote(at Index, done func(Snapshot, error)) error {
 	if err := l.usable(); err != nil {
 		return err
 	}
-	for _, s := range l.durable.snapshots {
+	for _, s := range l.durable.seldom().snapshots {
 		if s.Kind != KindCheckpoint || s.ID.Index != at {
 			continue
 		}

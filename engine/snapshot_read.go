@@ -92,7 +92,7 @@ func (l *Log) OpenSnapshot(s Snapshot) (*SnapshotReader, error) {
 	path := l.snapshotPath(s)
 	l.mu.Lock()
 	listed := false
-	for _, have := range l.durable.snapshots {
+	for _, have := range l.durable.seldom().snapshots {
 		listed = listed || have == s
 	}
 	b := l.broken.Load()
@@ -162,7 +162,7 @@ func (l *Log) Restore(ctx context.Context) (*SnapshotReader, error) {
 func (l *Log) newestContiguous() (Snapshot, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	list := l.durable.snapshots
+	list := l.durable.seldom().snapshots
 	if n := len(list); n > 0 && list[n-1].ID.Index >= l.view.Load().released.Index {
 		return list[n-1], true
 	}
@@ -186,7 +186,7 @@ func (l *Log) setAside(s Snapshot, cause error) {
 func (l *Log) renameAside(s Snapshot) {
 	anew := func(have Snapshot) bool { return have.Kind == s.Kind && have.ID == s.ID }
 	l.mu.Lock()
-	taken := l.capturing || slices.ContainsFunc(l.durable.snapshots, anew)
+	taken := l.capturing || slices.ContainsFunc(l.durable.seldom().snapshots, anew)
 	if !taken {
 		l.capturing = true // nothing else of the log gets that name meanwhile
 	}

@@ -20,7 +20,7 @@ func (r *replay) snapshot(l *Log, rec *wal.Record) {
 		r.quarantine(l, Range{First: l.view.Load().released.Index + 1}, err.Error())
 		return
 	}
-	overtaken := slices.ContainsFunc(l.durable.snapshots, func(o Snapshot) bool {
+	overtaken := slices.ContainsFunc(l.durable.seldom().snapshots, func(o Snapshot) bool {
 		return o.Kind == KindSnapshot && o.ID.Index > s.ID.Index
 	})
 	if overtaken && !rec.Tail {
@@ -32,16 +32,18 @@ func (r *replay) snapshot(l *Log, rec *wal.Record) {
 		live = l.sinceUnknown(live)
 	}
 	if rec.Tail {
-		f := &r.tail[len(r.tail)-1].fact
+		f := r.tail[len(r.tail)-1].fact.more
 		f.snap, f.live = s, live
 	} else {
-		l.durable.snapshots, _ = publishSnapshot(l.durable.snapshots, s, r.e.opts.MaxCheckpoints)
+		rare := l.durable.change()
+		rare.snapshots, _ = publishSnapshot(rare.snapshots, s, r.e.opts.MaxCheckpoints)
 	}
 	if s.Kind != KindSnapshot {
 		return
 	}
 	if !rec.Tail {
-		l.durable.live, l.durable.liveSince = live, rec.Batch
+		rare := l.durable.change()
+		rare.live, rare.liveSince = live, rec.Batch
 	}
 	v := l.view.Load()
 	if known { // a release may have passed over it: its live entries count all the same
@@ -68,7 +70,7 @@ func (l *Log) sinceUnknown(live *liveSet) *liveSet {
 // of it was lost to damage: now that all else is replayed nothing can pass for a live entry.
 func (r *replay) settleSnapshots() {
 	for _, l := range inOrder(maps.Values(r.logs)) {
-		for _, s := range l.durable.snapshots {
+		for _, s := range l.durable.seldom().snapshots {
 			if s.Kind != KindSnapshot || s.ID.Index <= l.view.Load().released.Index || l.broken.Load() != nil {
 				continue
 			}
@@ -85,14 +87,14 @@ func (r *replay) undoPromotions() {
 	inTail := make(map[*Log][]Snapshot)
 	for _, t := range r.tail {
 		if t.fact.kind == factSnapshot {
-			inTail[t.log] = append(inTail[t.log], t.fact.snap)
+			inTail[t.log] = append(inTail[t.log], t.fact.more.snap)
 		}
 	}
 	for _, l := range inOrder(maps.Values(r.logs)) {
 		if l.broken.Load() != nil {
 			continue // what is left of it is what a repair works with
 		}
-		states := append(slices.Clone(l.durable.snapshots), inTail[l]...)
+		states := append(slices.Clone(l.durable.seldom().snapshots), inTail[l]...)
 		for _, s := range states {
 			counts := func(o Snapshot) bool { return o.Kind == KindSnapshot && o.ID == s.ID }
 			if s.Kind == KindCheckpoint && !slices.ContainsFunc(states, counts) {

@@ -128,9 +128,9 @@ func (l *Log) leftover(m manifest.Log, name string) bool {
 	}
 	known := func(s Snapshot) bool { return s.Kind == kind && s.ID == id }
 	published := func(f pendingFact) bool {
-		return (f.kind == factSnapshot || f.kind == factInstall) && known(f.snap)
+		return (f.kind == factSnapshot || f.kind == factInstall) && known(f.more.snap)
 	}
-	return !l.capturing && !slices.ContainsFunc(l.durable.snapshots, known) && !slices.ContainsFunc(l.controls, published)
+	return !l.capturing && !slices.ContainsFunc(l.durable.seldom().snapshots, known) && !slices.ContainsFunc(l.controls, published)
 }
 
 func listed(l manifest.Log, number uint64) bool {

@@ -32,7 +32,12 @@ type link struct {
 	prev  EntryID // the entry before start
 }
 
+// emptyView is what all logs share that hold nothing and have released nothing.
 var emptyView view
+
+func (v *view) isEmpty() bool {
+	return len(v.chain) == 0 && len(v.segments) == 0 && v.live == nil && v.released == EntryID{} && v.floor == 0
+}
 
 // newest returns the table that is appended to, nil when the log has none yet.
 func (v *view) newest() *memtable.Table {
@@ -191,23 +196,34 @@ func (v *view) standing(last EntryID, table wal.Source) EntryID {
 
 // withSegments returns the view with a new list of segments.
 func (v *view) withSegments(segments []raftlog.Segment) *view {
+	segments = keepAbove(v.floor, v.live).segments(segments)
+	if len(segments) == 0 && len(v.segments) == 0 {
+		return v
+	}
 	n := *v
-	n.segments = keepAbove(v.floor, v.live).segments(segments)
+	n.segments = segments
 	return &n
 }
 
 // prune returns the view without the older tables that have nothing to answer for any more, and
 // the memory that those hold.
 func (v *view) prune() (pruned *view, gone int64) {
-	n := *v
-	n.chain = nil
+	if len(v.chain) <= 1 {
+		return v, 0
+	}
+	var chain []link
 	for i, l := range v.chain {
 		if i == 0 || l.table.First() <= min(l.table.Last(), v.chain[i-1].start-1) || !l.table.Sparse().Empty() {
-			n.chain = append(n.chain, l)
+			chain = append(chain, l)
 		} else {
 			gone += l.table.Bytes()
 		}
 	}
+	if len(chain) == len(v.chain) {
+		return v, 0
+	}
+	n := *v
+	n.chain = chain
 	return &n, gone
 }
 

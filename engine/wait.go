@@ -101,9 +101,9 @@ func (l *Log) failAll(err error) {
 	l.failWaitersLocked(err, func(*waiter) bool { return true })
 	var lost []func(Snapshot, error)
 	for i := range l.controls {
-		if f := &l.controls[i]; f.done != nil {
-			lost = append(lost, f.done)
-			f.done = nil
+		if f := &l.controls[i]; f.more != nil && f.more.done != nil {
+			lost = append(lost, f.more.done)
+			f.more.done = nil
 		}
 	}
 	l.mu.Unlock()

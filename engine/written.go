@@ -56,8 +56,8 @@ func (l *Log) Written(batch raftlog.Batch, controls uint64) {
 	for i := range published {
 		f := &published[i]
 		l.e.event(Event{Kind: EventSnapshot, UID: l.uid, Entry: f.id})
-		if f.done != nil {
-			f.done(f.snap, nil)
+		if f.more.done != nil {
+			f.more.done(f.more.snap, nil)
 		}
 	}
 	l.e.budget.relieve()
@@ -71,10 +71,11 @@ func (l *Log) Written(batch raftlog.Batch, controls uint64) {
 // whether the log's deletion is among them, and the states that were published.
 func (l *Log) settleLocked(batch raftlog.Batch, controls uint64) (deleted bool, published []pendingFact) {
 	l.done = controls
-	n := 0
+	n, created := 0, false
 	for n < len(l.controls) && l.controls[n].seq <= controls {
 		f := &l.controls[n]
 		deleted = l.settleFactLocked(f, batch) || deleted
+		created = created || f.kind == factCreate
 		if f.kind == factSnapshot || f.kind == factInstall {
 			published = append(published, *f)
 		}
@@ -85,8 +86,8 @@ func (l *Log) settleLocked(batch raftlog.Batch, controls uint64) (deleted bool, 
 	} else if n > 0 {
 		l.controls = append(l.controls[:0], l.controls[n:]...)
 	}
-	if cap(l.controls) > idleControls && len(l.controls) == 0 {
-		l.controls = nil // an idle log keeps no memory for what it once queued
+	if len(l.controls) == 0 && (created || cap(l.controls) > idleControls) {
+		l.controls = nil // an idle log keeps no memory for what it once queued; many are created and stay idle
 	}
 	return deleted, published
 }

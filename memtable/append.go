@@ -74,7 +74,7 @@ func refusal(e *raftlog.Entry, last raftlog.Index) error {
 func (t *Table) writable() (*tail, int64) {
 	tl := t.tail.Load()
 	if tl == nil {
-		tl = newTail(t.Last() + 1)
+		tl = newTail(t.Last()+1, t.pool)
 		t.tail.Store(tl)
 	}
 	return tl, tl.held

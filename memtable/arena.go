@@ -2,6 +2,7 @@ package memtable
 
 import (
 	"hash/crc32"
+	"sync/atomic"
 
 	"github.com/rawl-db/rawl/internal/raftlog"
 )
@@ -25,10 +26,14 @@ const (
 )
 
 // chunk is a numbered piece of the arena. Its bytes are written once, before the
-// entry they belong to is published.
+// entry they belong to is published; again only when it comes from a Pool.
 type chunk struct {
 	mem []byte
+	// lent is set by a reader before it looks at mem, and never cleared: a chunk that was lent does
+	// not return to the Pool.
+	lent atomic.Bool
 	// Owned by the writer.
+	whole  bool          // an ordinary chunk, and nobody else has a part of mem
 	last   raftlog.Index // highest index with a payload in it; of the open chunk not known yet
 	charge int64         // bytes that dropping the chunk gives back
 }
@@ -57,7 +62,7 @@ func (tl *tail) openChunk(need int, i raftlog.Index) {
 	for size < need || size < maxChunk && int64(size) < tl.held/growth {
 		size *= 2
 	}
-	tl.setOpen(&chunk{mem: make([]byte, size), charge: int64(size)}, i)
+	tl.setOpen(tl.pool.take(size), i)
 	tl.number = uint32(tl.chunks.next())
 	tl.chunks.push(tl.open)
 	tl.held += int64(size)
@@ -110,7 +115,7 @@ func (tl *tail) rest() *chunk {
 		return c
 	}
 	rest := &chunk{mem: tl.free, charge: c.charge}
-	c.charge = 0
+	c.charge, c.whole = 0, false
 	return rest
 }
 
@@ -119,11 +124,29 @@ func (tl *tail) payload(s *slot) (data []byte, ok bool) {
 	if s.length == 0 {
 		return nil, true
 	}
-	c := tl.chunk(s.chunk)
+	c := tl.lend(s.chunk)
 	if c == nil {
 		return nil, false
 	}
 	return c.slice(s), true
+}
+
+// lend is chunk for who will read what is in it, for as long as he likes. The writer takes a chunk
+// out of the directory and then looks whether it was lent; the reader marks it and then looks whether
+// it is still in the directory. One of both sees the other: what a reader gets is not written again.
+func (tl *tail) lend(number uint32) *chunk {
+	if c := tl.chunk(number); c != nil && tl.mark(c, number) {
+		return c
+	}
+	return nil
+}
+
+// mark is lend for c, which was found as chunk number. It reports whether c is the reader's.
+func (tl *tail) mark(c *chunk, number uint32) bool {
+	if !c.lent.Load() {
+		c.lent.Store(true)
+	}
+	return tl.chunk(number) == c
 }
 
 // chunk returns the chunk of that number, nil when it was released. Slots hold the

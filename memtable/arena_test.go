@@ -174,7 +174,7 @@ func TestDirectory(t *testing.T) {
 			}
 		}
 	}
-	if n := len(d.view.Load().ptrs); n > 16 {
+	if n := d.len(); n > keptView {
 		t.Fatalf("two pointers lie in a view of %d", n)
 	}
 }

@@ -131,7 +131,7 @@ func BenchmarkFill(b *testing.B) {
 	es, crcs := make([]raftlog.Entry, part), make([]uint32, part)
 	for b.Loop() {
 		for i := raftlog.Index(1); i <= n; i += part {
-			tb.Fill(i, es, crcs)
+			tb.Fill(i, es, crcs, 1<<20)
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/entry")

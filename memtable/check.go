@@ -21,7 +21,7 @@ func (t *Table) check() {
 		if s == nil {
 			panic(fmt.Sprintf("memtable: [%d,%d] is held without %d", first, last, i))
 		}
-		if _, ok := tl.payload(s); !ok {
+		if s.length > 0 && tl.chunk(s.chunk) == nil {
 			panic(fmt.Sprintf("memtable: [%d,%d] is held without the payload of %d", first, last, i))
 		}
 	}

@@ -20,6 +20,9 @@ type directoryView[T any] struct {
 // minView is the length of a directory's first view.
 const minView = 4
 
+// keptView is up to which length a view is larger than the one that it replaces.
+const keptView = 32
+
 // get returns pointer number n, or nil when it was dropped or is not there yet.
 func (d *directory[T]) get(n uint64) *T {
 	v := d.view.Load()
@@ -45,11 +48,21 @@ func (d *directory[T]) next() uint64 {
 	return v.base + uint64(d.size)
 }
 
+// len is for how many pointers the directory has memory.
+func (d *directory[T]) len() int {
+	v := d.view.Load()
+	if v == nil {
+		return 0
+	}
+	return len(v.ptrs)
+}
+
 // empty reports whether nothing is present.
 func (d *directory[T]) empty() bool { return d.head == d.size }
 
 // push adds p at the end. A full view is replaced by one without the dropped
-// front and with room for three times as many again, so that a push costs O(1) on average.
+// front and with room for three times as many again, so that a push costs O(1) on average. It is
+// also larger than the one before up to keptView, for directories that are filled and emptied.
 func (d *directory[T]) push(p *T) {
 	v := d.view.Load()
 	if v == nil || d.size == len(v.ptrs) {
@@ -69,7 +82,7 @@ func (d *directory[T]) grown(v *directoryView[T]) *directoryView[T] {
 	live := d.size - d.head
 	out := &directoryView[T]{
 		base: v.base + uint64(d.head),
-		ptrs: make([]atomic.Pointer[T], max(minView, 4*live)),
+		ptrs: make([]atomic.Pointer[T], max(minView, 4*live, min(2*len(v.ptrs), keptView))),
 	}
 	for k := range live {
 		out.ptrs[k].Store(v.ptrs[d.head+k].Load())

@@ -115,7 +115,7 @@ func TestReadsAllocateNothing(t *testing.T) {
 		"Get sparse": func() { e, _, _ := tb.Get(50); sink += len(e.Data) },
 		"Term":       func() { term, _ := tb.Term(i); sink += int(term) },
 		"Each":       func() { tb.Each(101, 1000, visit) },
-		"Fill":       func() { sink += tb.Fill(200, es, crcs) },
+		"Fill":       func() { n, _ := tb.Fill(200, es, crcs, 1<<20); sink += n },
 		"positions":  func() { tb.SetDurable(i); sink += int(tb.Range().Last + tb.Durable()) },
 	} {
 		if n := testing.AllocsPerRun(1000, func() { i = i%1100 + 1; read() }); n != 0 {

@@ -72,57 +72,96 @@ func (t *Table) Each(first, last raftlog.Index, fn func(e raftlog.Entry, crc uin
 	}
 }
 
-// Fill is Each into slices: from first on it sets entries[k] and crcs[k] until the
-// shorter of both is full or an entry is not held, and returns how many it set. crcs is nil when
-// nobody asks for them.
-func (t *Table) Fill(first raftlog.Index, entries []raftlog.Entry, crcs []uint32) int {
+// Fill is Each into slices: from first on it sets entries[k] and crcs[k] until the shorter of both
+// is full, an entry is not held, or their payloads would exceed budget, in bytes; a longer entry comes
+// alone. It returns how many it set, and the bytes of their payloads. crcs is nil when nobody asks
+// for them.
+func (t *Table) Fill(first raftlog.Index, entries []raftlog.Entry, crcs []uint32, budget int) (n, bytes int) {
 	if crcs != nil {
 		entries = entries[:min(len(entries), len(crcs))]
 	}
 	w, i := t.walk(first, MaxIndex)
-	done := 0
-	for done < len(entries) {
-		slots := w.slots(i + raftlog.Index(done))
-		slots = slots[:min(len(slots), len(entries)-done)]
-		n := w.fill(slots, entries[done:], i+raftlog.Index(done))
+	for n < len(entries) && bytes <= budget {
+		slots := w.slots(i + raftlog.Index(n))
+		slots = slots[:min(len(slots), len(entries)-n)]
+		var rest []uint32
 		if crcs != nil {
-			for k := range slots[:n] {
-				crcs[done+k] = slots[k].crc
-			}
+			rest = crcs[n : n+len(slots)]
 		}
-		done += n
-		if n == 0 || n < len(slots) {
+		k, more := w.fill(slots, entries[n:], rest, i+raftlog.Index(n))
+		n += k
+		bytes += more
+		if k == 0 || k < len(slots) {
 			break
 		}
 	}
-	return done
+	for bytes > budget && n > 1 {
+		n--
+		bytes -= len(entries[n].Data)
+	}
+	return n, bytes
 }
 
-// fill sets the entries of slots, the first of which is that of i, until one was released. Its
-// loop is the whole cost of reading in batches: what it needs of the walker it keeps in locals.
-func (w *walker) fill(slots []slot, entries []raftlog.Entry, i raftlog.Index) int {
-	entries = entries[:len(slots)]
-	number, mem := w.number, []byte(nil)
-	if w.chunk != nil {
-		mem = w.chunk.mem
+// fill sets the entries of slots, the first of which is that of i, until one was released, and
+// crcs unless they are nil. It returns how many, and the bytes of their payloads.
+func (w *walker) fill(slots []slot, entries []raftlog.Entry, crcs []uint32, i raftlog.Index) (n, bytes int) {
+	for n < len(slots) {
+		k := oneChunk(slots[n:])
+		var mem []byte
+		if s := &slots[n]; s.length > 0 {
+			if w.chunk == nil || w.number != s.chunk {
+				if w.chunk = w.tail.lend(s.chunk); w.chunk == nil {
+					return n, bytes
+				}
+				w.number = s.chunk
+			}
+			mem = w.chunk.mem
+		}
+		var rest []uint32
+		if crcs != nil {
+			rest = crcs[n:]
+		}
+		bytes += set(slots[n:n+k], entries[n:], rest, mem, i+raftlog.Index(n))
+		n += k
 	}
+	return n, bytes
+}
+
+// oneChunk returns how many of the first slots, which are not none, have their payloads in one chunk,
+// or have none. Chunks are in the order of the indexes they hold, so the last slot answers for all,
+// as a rule.
+func oneChunk(slots []slot) int {
+	first, last := &slots[0], &slots[len(slots)-1]
+	if first.length > 0 && last.length > 0 && first.chunk == last.chunk {
+		return len(slots)
+	}
+	for k := range slots {
+		if s := &slots[k]; (s.length > 0) != (first.length > 0) || s.length > 0 && s.chunk != first.chunk {
+			return k
+		}
+	}
+	return len(slots)
+}
+
+// set sets the entries of slots, whose payloads are all in mem, and crcs unless they are nil, and
+// returns the bytes of the payloads. Its loop is the whole cost of reading in batches.
+func set(slots []slot, entries []raftlog.Entry, crcs []uint32, mem []byte, i raftlog.Index) (bytes int) {
+	entries = entries[:len(slots)]
 	for k := range slots {
 		s, e := &slots[k], &entries[k]
 		e.Index, e.Term, e.Type = i+raftlog.Index(k), s.term, s.kind
+		if k < len(crcs) {
+			crcs[k] = s.crc
+		}
 		if s.length == 0 {
 			e.Data = nil
 			continue
 		}
-		if s.chunk != number || mem == nil {
-			if w.chunk = w.tail.chunk(s.chunk); w.chunk == nil {
-				return k
-			}
-			w.number, number, mem = s.chunk, s.chunk, w.chunk.mem
-		}
 		end := s.offset + s.length
 		e.Data = mem[s.offset:end:end]
+		bytes += int(s.length)
 	}
-	return len(slots)
+	return bytes
 }
 
 // walker visits consecutive slots of one tail with one directory lookup per block
@@ -166,7 +205,7 @@ func (w *walker) payload(s *slot) (data []byte, ok bool) {
 		return nil, true
 	}
 	if w.chunk == nil || w.number != s.chunk {
-		if w.chunk = w.tail.chunk(s.chunk); w.chunk == nil {
+		if w.chunk = w.tail.lend(s.chunk); w.chunk == nil {
 			return nil, false
 		}
 		w.number = s.chunk

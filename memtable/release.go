@@ -6,7 +6,8 @@ import (
 )
 
 // keepBytes is what an emptied table keeps for its next entries: a full block and the
-// smallest chunk. Dropping that much again and again would cost more than the entries.
+// smallest chunk. Dropping that much again and again would cost more than the entries. A larger chunk
+// goes to those that have entries.
 const keepBytes = blockSlots*slotBytes + minChunk
 
 // Release ends the reading of every index up to upTo, which is taken as Last() when it
@@ -23,8 +24,11 @@ func (t *Table) Release(upTo raftlog.Index) {
 	tl := t.tail.Load()
 	held := tl.held
 	tl.release(upTo + 1)
-	t.bytes.Add(tl.held - held)
 	if upTo == last && tl.held > keepBytes {
+		tl.dropOpen(last + 1)
+	}
+	t.bytes.Add(tl.held - held)
+	if upTo == last && tl.large() {
 		t.dropTail()
 	}
 	if invariants.Enabled {

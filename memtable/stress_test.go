@@ -135,31 +135,38 @@ func TestReadersBesideTheWriter(t *testing.T) {
 	if testing.Short() {
 		count = 10_000
 	}
+	pool := &Pool{}
 	for seed, start := range []raftlog.Index{1, 1 << 33} {
-		s := &stressed{table: New(start)}
-		s.appended.Store(uint64(start - 1))
-		s.released.Store(uint64(start - 1))
-		s.gone.Store(uint64(start - 1))
-		var wg sync.WaitGroup
-		errs := make(chan error, 8)
-		for k := range 4 {
-			read := s.read
-			if k == 3 {
-				read = s.scan
-			}
-			wg.Go(func() { errs <- read(rand.New(rand.NewPCG(uint64(seed), uint64(k)))) })
-		}
-		errs <- s.write(rand.New(rand.NewPCG(uint64(seed), 99)), count)
-		s.done.Store(true)
-		wg.Wait()
-		close(errs)
-		for err := range errs {
-			if err != nil {
-				t.Errorf("start %d: %v", start, err)
-			}
-		}
-		audit(t, s.table)
+		t.Run(fmt.Sprint(start), func(t *testing.T) {
+			t.Parallel() // what one table lets go of the other takes
+			stressTable(t, &stressed{table: pool.New(start)}, uint64(seed), start, count)
+		})
 	}
+}
+
+func stressTable(t *testing.T, s *stressed, seed uint64, start raftlog.Index, count int) {
+	s.appended.Store(uint64(start - 1))
+	s.released.Store(uint64(start - 1))
+	s.gone.Store(uint64(start - 1))
+	var wg sync.WaitGroup
+	errs := make(chan error, 8)
+	for k := range 4 {
+		read := s.read
+		if k == 3 {
+			read = s.scan
+		}
+		wg.Go(func() { errs <- read(rand.New(rand.NewPCG(seed, uint64(k)))) })
+	}
+	errs <- s.write(rand.New(rand.NewPCG(seed, 99)), count)
+	s.done.Store(true)
+	wg.Wait()
+	close(errs)
+	for err := range errs {
+		if err != nil {
+			t.Errorf("start %d: %v", start, err)
+		}
+	}
+	audit(t, s.table)
 }
 
 func TestDurableFromManyGoroutines(t *testing.T) {

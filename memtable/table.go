@@ -22,10 +22,10 @@ type Table struct {
 	last    atomic.Uint64
 	durable atomic.Uint64
 	bytes   atomic.Int64
+	pool    *Pool // nil when payload memory is not used again; fixed
 }
 
-// New returns an empty table whose first entry must have index first, which is
-// 1 or more; 0 counts as 1.
+// New is Pool.New without a Pool: the table's memory goes to the garbage collector only.
 func New(first raftlog.Index) *Table {
 	first = max(first, 1)
 	t := &Table{}

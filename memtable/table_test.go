@@ -36,7 +36,7 @@ func TestEmpty(t *testing.T) {
 		tb.Release(MaxIndex)
 		tb.Trim()
 		tb.ReleaseSparse(func(raftlog.Index) bool { return true })
-		if n := tb.Fill(first, make([]raftlog.Entry, 3), make([]uint32, 3)); n != 0 {
+		if n, _ := tb.Fill(first, make([]raftlog.Entry, 3), make([]uint32, 3), 1<<20); n != 0 {
 			t.Errorf("Fill gives %d entries", n)
 		}
 		must(t, tb.Append(nil))
@@ -158,7 +158,7 @@ func TestEachAndFillBounds(t *testing.T) {
 			n = int(min(tc.last, 5000) - tc.first + 1)
 		}
 		es, crcs := make([]raftlog.Entry, n+3), make([]uint32, n)
-		if got := tb.Fill(tc.first, es, crcs); tc.stop == 0 && got != int(tc.next-tc.first) {
+		if got, _ := tb.Fill(tc.first, es, crcs, 1<<20); tc.stop == 0 && got != int(tc.next-tc.first) {
 			t.Errorf("Fill(%d) of %d sets %d", tc.first, n, got)
 		} else {
 			for k := range got {

@@ -47,6 +47,7 @@ func newBlock(slots int) *block {
 // A table that becomes empty drops its tail whole and begins another.
 type tail struct {
 	origin raftlog.Index // of slot 0; fixed
+	pool   *Pool         // where chunks come from and go to; fixed, may be nil
 	blocks directory[block]
 	chunks directory[chunk]
 	// Owned by the writer.
@@ -58,7 +59,7 @@ type tail struct {
 	held   int64  // bytes of slots and chunks
 }
 
-func newTail(origin raftlog.Index) *tail { return &tail{origin: origin} }
+func newTail(origin raftlog.Index, p *Pool) *tail { return &tail{origin: origin, pool: p} }
 
 // find returns the slot of i, or nil when it was released. The caller has seen
 // i at or below last.
@@ -128,7 +129,25 @@ func (tl *tail) release(first raftlog.Index) {
 		if c == tl.open || c.last >= first {
 			break
 		}
-		tl.held -= c.charge
-		tl.chunks.dropOldest()
+		tl.dropOldestChunk(c)
 	}
+}
+
+// dropOpen drops the open chunk, in which nothing is held any more, nor in any other. next is the
+// index that comes next. Writer only.
+func (tl *tail) dropOpen(next raftlog.Index) {
+	if c := tl.open; c != nil {
+		tl.setOpen(nil, next)
+		tl.dropOldestChunk(c)
+	}
+}
+
+// large reports whether the directories have grown beyond what an empty tail should keep.
+func (tl *tail) large() bool { return tl.blocks.len() > keptView || tl.chunks.len() > keptView }
+
+// dropOldestChunk drops c, which is the oldest.
+func (tl *tail) dropOldestChunk(c *chunk) {
+	tl.held -= c.charge
+	tl.chunks.dropOldest()
+	tl.pool.put(c)
 }

@@ -60,7 +60,7 @@ func (a *answer) error() error {
 	}
 	if err := a.status.Err(); err != nil {
 		o := NotApplied
-		if a.status.Applied() {
+		if a.status.Applied() || a.status == StatusSessionExpired || a.status == StatusStale { // an earlier attempt may have been
 			o = MaybeApplied
 		}
 		return &ProposalError{Err: err, Outcome: o, Retriable: errors.Is(err, ErrOutOfOrder), Leader: a.leader}

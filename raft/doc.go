@@ -37,8 +37,8 @@
 //	ReleaseCursor, PromoteCheckpoint      yes              yes           no
 //	Checkpoint, Aux                       yes              yes           no
 //
-// Replay is a server that applies again, at start, what it had applied before. Across a change of leaders an effect may be lost or happen twice; a
-// machine asks again when StateEnter says that its server leads.
+// Replay is a server that applies again, at start, what it had applied before. Across a change of leaders
+// an effect may be lost or happen twice; a machine asks again when StateEnter says that its server leads.
 //
 // # Sessions
 //
@@ -53,19 +53,22 @@
 //   - Numbers may come in any order and with gaps, as they do when a pipeline meets a change of leaders: each is
 //     applied when it comes. In a session opened as Ordered a number above a gap is refused
 //     with ErrOutOfOrder, and so its commands are applied in the order of their numbers.
-//   - A number may be as far above the lowest unacknowledged one as the session's window, by default 1,024. A leader answers
-//     ErrBusy beyond it, before it appends anything.
+//   - A number may be as far above the lowest unacknowledged one as the session's window, by default 1,024. A
+//     leader answers ErrBusy beyond it, before it appends anything.
 //   - Sessions are opened, kept alive, closed and expired by committed entries only, never by a clock. A session
-//     lives as long as the node of its client. When a node was gone for too long, the leader commits the expiry of
-//     its sessions, together with the highest index that it had applied when it judged; a session that was active behind it stays.
+//     lives as long as the node of its client. When a node was gone for too long, the leader commits the expiry
+//     of its sessions, together with the highest index that it had applied when it judged; a session that was
+//     active behind that index stays.
 //   - Memory is bounded (MaxSessionReplies, MaxSessionTable): a reply for which there is no room is not kept, and a
 //     command that would not fit at all is refused with ErrSessionsFull.
 //
+// SessionNumbers is the client's half: it numbers commands and knows which are settled.
+//
 // # Format of entries
 //
-// The type of an entry (Entry.Type) is its CommandKind. 0 to 15 are the core's own. Numbers called
-// uvarint are unsigned varints in their shortest form, all others little-endian; a name is its length (uvarint, 1 to 255) and its
-// bytes. Checksums are the log's.
+// The type of an entry (Entry.Type) is its CommandKind. 0 to 15 are the core's own. Numbers called uvarint
+// are unsigned varints in their shortest form, all others little-endian; a name is its length (uvarint, 1
+// to 255) and its bytes. Checksums are the log's.
 //
 //	offset  size  field
 //	0       1     version, 1; another is ErrUnknownFormat
@@ -87,8 +90,8 @@
 //	23    node-down           node, armed (uvarint)
 //	24    machine-version     version (uvarint)
 //
-// An owner or node is a name and its incarnation (uvarint). Session headers belong to type 16 only; from type 20 on all
-// flags are 0. No byte follows the body.
+// An owner or node is a name and its incarnation (uvarint). Session headers belong to type 16 only; from
+// type 20 on all flags are 0. No byte follows the body.
 //
 // # Format of the snapshot context
 //

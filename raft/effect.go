@@ -51,12 +51,14 @@ const (
 	ForMachine MonitorOwner = iota
 	// ForAux has the AuxHandler of this member alone hear of it.
 	ForAux
-	// ForSessions is not for machines: the leader watches the nodes that own sessions, to expire them.
+	// ForSessions is not for machines: the leader watches the nodes that own sessions, to expire them. When
+	// an expiry spared a session that had been active, Demonitor and Monitor come together: the leader
+	// judges anew.
 	ForSessions
 )
 
 // Effect is one thing that a machine asks for, as data. Which fields count depends on Kind; all
-// others are zero. Slices and functions belong to whoever carries the effect out.
+// others are zero. Slices may be kept, and must not be changed: replies of sessions are in the table too.
 type Effect struct {
 	Kind EffectKind
 	// Index is the entry whose application asked for it, 0 when a role, a tick or the aux handler did. A timer
@@ -147,7 +149,8 @@ type AppendOptions struct {
 	ReplyNode NodeID
 }
 
-// CursorConditions delay a released cursor until all of them hold. One cursor waits at a time: a later one takes its place.
+// CursorConditions delay a released cursor until all of them hold. One cursor waits at a time: a later one
+// takes its place.
 type CursorConditions struct {
 	// Written waits until this index is durable here; 0 waits for nothing.
 	Written Index
@@ -186,6 +189,10 @@ func (e *Effects) add(x Effect) {
 	x.Index = e.at
 	e.list = append(e.list, x)
 }
+
+// Asked returns what was asked for so far, without what would not be carried out in any case, and an error that
+// wraps ErrEffect when something was impossible. The slice is valid as long as e is.
+func (e *Effects) Asked() ([]Effect, error) { return e.list, e.bad }
 
 // refuse notes an impossible effect. It does so in every role: a fault shows on all members at the same entry.
 func (e *Effects) refuse(format string, args ...any) {
@@ -236,9 +243,9 @@ func (e *Effects) append(kind EffectKind, command []byte, o AppendOptions) {
 	e.add(Effect{Kind: kind, Data: command, Append: o})
 }
 
-// Monitor watches a node. ForMachine, on the leader: NodeUp or NodeDown is committed at once for its present state,
-// and at every change; all such monitors end with the leadership. ForAux, on every member: its
-// AuxHandler hears of it, also across changes of leaders.
+// Monitor watches a node. ForMachine, on the leader: NodeUp or NodeDown is committed at once for its
+// present state, and at every change; all such monitors end with the leadership. ForAux, on every member:
+// its AuxHandler hears of it, also across changes of leaders.
 func (e *Effects) Monitor(node NodeID, owner MonitorOwner) {
 	if !validName(node) || owner > ForAux {
 		e.refuse("monitor of %q for %d", node, owner)
@@ -275,9 +282,10 @@ func (e *Effects) DemonitorSession(id SessionID) {
 	e.add(Effect{Kind: EffectDemonitor, Session: id, Owner: ForAux})
 }
 
-// Timer sets the timer of this name, on the leader: after the given time, at least 0, TimedOut is committed.
-// A timer that was set under the same name before is set anew. All timers end with the leadership. TimedOut may come late, and once
-// after the timer was cancelled or set anew: TimedOut.Armed tells.
+// Timer sets the timer of this name, on the leader: after the given time, at least 0, TimedOut is
+// committed. A timer that was set under the same name before is set anew. All timers end with the
+// leadership. TimedOut may come late, and once after the timer was cancelled or set anew: TimedOut.Armed
+// tells.
 func (e *Effects) Timer(name string, after time.Duration) {
 	if !validName(name) || after < 0 {
 		e.refuse("timer %q after %v", name, after)
@@ -286,8 +294,8 @@ func (e *Effects) Timer(name string, after time.Duration) {
 	e.add(Effect{Kind: EffectTimer, Name: name, After: after})
 }
 
-// TimerAt is Timer for a moment of the leader's clock, in milliseconds since 1970 (UTC), above 0. One that has passed is
-// now.
+// TimerAt is Timer for a moment of the leader's clock, in milliseconds since 1970 (UTC), above 0. One that
+// has passed is now.
 func (e *Effects) TimerAt(name string, millis int64) {
 	if !validName(name) || millis <= 0 {
 		e.refuse("timer %q at %d", name, millis)
@@ -306,8 +314,9 @@ func (e *Effects) CancelTimer(name string) {
 }
 
 // LogRead reads the users' commands at the given indexes and hands them to read, ascending, on the server's
-// apply goroutine; indexes without a user's command are left out. It happens on the leader, or when node is not "" on the member
-// there when it is a voter, else on the leader. What read asks for is carried out where it runs.
+// apply goroutine; indexes without a user's command are left out. It happens on the leader, or when node is
+// not "" on the member there when it is a voter, else on the leader. What read asks for is carried out
+// where it runs.
 func (e *Effects) LogRead(indexes Seq, node NodeID, read func(commands []LoggedCommand, effects *Effects)) {
 	if read == nil || len(node) > MaxName {
 		e.refuse("log read for node %q", node)

@@ -19,8 +19,8 @@ type rule uint8
 const (
 	never rule = iota
 	always
-	ifHere          // when Effect.Node is this node and its server a voter
-	unlessElsewhere // but not when a voter on Effect.Node, another node, does it
+	ifHere          // when Effect.Node is this node and its server a voter, or for a reply a member
+	unlessElsewhere // but not when a voter or member on Effect.Node, another node, does it
 )
 
 // effectRow is one line of the table of who carries out what.
@@ -86,13 +86,20 @@ type Place struct {
 	// VoterOn reports whether a voter of the cluster is on a node. It is called by the goroutine
 	// that applies. nil means that there is none but on Node.
 	VoterOn func(NodeID) bool
+	// MemberOn is the same for members that vote or not: they reply when they are asked to.
+	MemberOn func(NodeID) bool
 }
 
-func (p Place) voterOn(node NodeID) bool {
-	if p.VoterOn == nil {
+// serves reports whether a server on the node may carry out what is addressed to it.
+func (p Place) serves(e *Effect, node NodeID) bool {
+	on := p.VoterOn
+	if e.Kind == EffectReply {
+		on = p.MemberOn
+	}
+	if on == nil {
 		return node == p.Node
 	}
-	return p.VoterOn(node)
+	return on(node)
 }
 
 // realises reports whether a server at p, in this role, carries the effect out.
@@ -101,9 +108,9 @@ func (p Place) realises(e *Effect, role Role) bool {
 	case always:
 		return true
 	case ifHere:
-		return e.Node == p.Node && p.voterOn(p.Node)
+		return e.Node == p.Node && p.serves(e, p.Node)
 	case unlessElsewhere:
-		return e.Node == p.Node || !p.voterOn(e.Node)
+		return e.Node == p.Node || !p.serves(e, e.Node)
 	}
 	return false
 }

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// asked is each effect as a machine asks for it, with who carries it out: L the leader, F others, R in replay. Of
-// effects addressed to a member three cases stand in a row: a voter of node "there", of "here", and of neither is the
-// one addressed.
+// asked is each effect as a machine asks for it, with who carries it out: L the leader, F others, R in
+// replay. Of effects addressed to a member three cases stand in a row: a voter of node "there", of "here",
+// and of neither is the one addressed.
 var asked = []struct {
 	name string
 	ask  func(e *Effects)
@@ -53,7 +53,7 @@ func TestEffectsRealised(t *testing.T) {
 	for _, tc := range asked {
 		m := &scripted{apply: func(ctx *ApplyContext, _ []byte) []byte { tc.ask(&ctx.Effects); return nil }}
 		r := newReplica(t, m)
-		r.place.VoterOn = votersHereAndThere
+		r.place.VoterOn, r.place.MemberOn = votersHereAndThere, votersHereAndThere
 		got := ""
 		for _, who := range []string{"L", "F", "R"} {
 			r.enter(states[who])
@@ -74,8 +74,15 @@ func TestEffectsRealised(t *testing.T) {
 	}})
 	r.place.VoterOn = func(n NodeID) bool { return n == "there" }
 	r.enter(StateFollower)
-	if got := r.apply(Command{Kind: KindUser}); len(got) != 0 {
+	r.place.MemberOn = votersHereAndThere
+	c := Command{Kind: KindUser, Reply: ReplyFromMember, ReplyNode: "here", Origin: Origin{Node: "caller"}}
+	if got := r.apply(c); !slices.Equal(kinds(got), []EffectKind{EffectReply}) {
 		t.Errorf("a member that does not vote carries out %+v", got)
+	}
+	r.place.Node = "there"
+	r.enter(StateLeader)
+	if got := r.apply(c); !slices.Equal(kinds(got), []EffectKind{EffectSendMsg}) {
+		t.Errorf("the leader carries out %+v", got)
 	}
 }
 
@@ -257,5 +264,22 @@ func TestEffectKindNames(t *testing.T) {
 	}
 	if got := fmt.Sprint(KindUser, KindMachineVersion, CommandKind(3), Low, Normal); got != "user machine-version type-3 low normal" {
 		t.Error(got)
+	}
+}
+
+func TestApplyContextByHand(t *testing.T) {
+	for role, want := range map[Role]int{RoleReplay: 0, RoleFollower: 1, RoleLeader: 2} {
+		ctx := NewApplyContext(Meta{Index: 7}, role)
+		ctx.Timer("t", 1)
+		ctx.Checkpoint()
+		asked, err := ctx.Asked()
+		if len(asked) != want || err != nil || want > 0 && asked[0].Index != 7 {
+			t.Errorf("role %d: %+v, %v", role, asked, err)
+		}
+	}
+	ctx := NewApplyContext(Meta{Index: 7}, RoleFollower)
+	ctx.Timer("", 1)
+	if _, err := ctx.Asked(); !errors.Is(err, ErrEffect) {
+		t.Errorf("%v", err)
 	}
 }

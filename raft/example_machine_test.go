@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/rawl-db/rawl/raft"
 )
@@ -69,6 +70,12 @@ func ExampleSimple() {
 		Apply: func(ctx *raft.ApplyContext, jobs []string, command []byte) ([]string, []byte) {
 			ctx.TimerAt(string(command), ctx.Time+1000)
 			return append(jobs, string(command)), nil
+		},
+		Event: func(_ *raft.ApplyContext, jobs []string, event raft.Event) []string {
+			if done, ok := event.(raft.TimedOut); ok {
+				jobs = slices.DeleteFunc(jobs, func(name string) bool { return name == done.Name })
+			}
+			return jobs
 		},
 	})
 	if err != nil {

@@ -2,34 +2,35 @@ package raft
 
 import "io"
 
-// Machine is the replicated state machine of one member, written by the user. Every member applies the
-// same commands in the same order, so all of them must come to the same state, replies and effects: a machine
-// looks at nothing but its state, the command and the Meta, and knows no clock, no randomness, no map order and no other
-// machine. Package machinetest proves the contract for a machine of yours.
+// Machine is the replicated state machine of one member, written by the user. Every member applies the same
+// commands in the same order, so all of them must come to the same state, replies and effects: a machine
+// looks at nothing but its state, the command and the Meta, and knows no clock, no randomness, no map order
+// and no other machine. Package machinetest proves the contract for a machine of yours.
 //
-// All methods are called by one goroutine at a time; only a View is used beside it. A method may take
-// its time: it holds up its own cluster's member and no other. A panic stops this member alone, with a MachineError.
+// All methods are called by one goroutine at a time; only a View is used beside it. A method may take its
+// time: it holds up its own cluster's member and no other. A panic stops this member alone, with a
+// MachineError.
 type Machine interface {
-	// Apply applies a user's command, appends effects to ctx, and returns the reply. The command
-	// must not be changed, and must not be kept, not even in part: it lies in the log's memory; copy what is to stay. The
-	// reply belongs to the caller from then on: it must not be changed any more. It may be nil; one above
-	// MaxReply is not delivered: its client gets ErrReplyTooLarge, and the command is applied all the same. A command that
-	// the machine refuses is a reply that says so; there are no errors.
+	// Apply applies a user's command, appends effects to ctx, and returns the reply. The command must not
+	// be changed, and must not be kept, not even in part: it lies in the log's memory; copy what is to
+	// stay. The reply belongs to the caller from then on: it must not be changed any more. It may be nil;
+	// one above MaxReply is not delivered: its client gets ErrReplyTooLarge, and the command is applied all
+	// the same. A command that the machine refuses is a reply that says so; there are no errors.
 	Apply(ctx *ApplyContext, command []byte) (reply []byte)
 
 	// Snapshot captures the state as it is now, at once, without encoding or copying all of it: commands wait for
 	// it. Equal states give Views that write equal bytes.
 	Snapshot() View
 
-	// Restore takes over a state that a View of this or another member wrote, up to io.EOF. It is called at most once, on a machine
-	// that has applied nothing. Errors of the reader are returned; after an error the machine is
-	// not used any more.
+	// Restore takes over a state that a View of this or another member wrote, up to io.EOF. It is called at
+	// most once, on a machine that has applied nothing. Errors of the reader are returned; after an error
+	// the machine is not used any more.
 	Restore(r io.Reader) error
 }
 
-// View is the state of a machine at one moment. WriteTo runs on another goroutine, once, or not at
-// all, while later commands are applied, and writes the state as it was when Snapshot
-// returned. Errors of the writer are returned. A View that is an io.Closer is closed when it is not needed any more, by any
+// View is the state of a machine at one moment. WriteTo runs on another goroutine, once, or not at all,
+// while later commands are applied, and writes the state as it was when Snapshot returned. Errors of the
+// writer are returned. A View that is an io.Closer is closed when it is not needed any more, by any
 // goroutine.
 type View interface {
 	io.WriterTo
@@ -60,6 +61,14 @@ type ApplyContext struct {
 	Effects
 }
 
+// NewApplyContext returns a context for calling a machine by hand, as tests do that are not content with
+// replies: ctx.Asked returns the effects. The role is that of the member.
+func NewApplyContext(meta Meta, role Role) *ApplyContext {
+	ctx := &ApplyContext{Meta: meta}
+	ctx.begin(role, meta.Index)
+	return ctx
+}
+
 // EventApplier is a Machine that hears of what is committed beside its users' commands.
 type EventApplier interface {
 	// ApplyEvent applies an Event as Apply does a command. A machine that uses timers or monitors has
@@ -69,9 +78,9 @@ type EventApplier interface {
 
 // StateEnterer is a Machine that hears of its server's states.
 type StateEnterer interface {
-	// StateEnter says that the server is in the given state, between the entries before and behind that moment. Effects are carried
-	// out as that state allows. It is for effects, not for changing the state: it happens at other moments on
-	// other members.
+	// StateEnter says that the server is in the given state, between the entries before and behind that
+	// moment. Effects are carried out as that state allows. It is for effects, not for changing the state:
+	// it happens at other moments on other members.
 	StateEnter(state ServerState, effects *Effects)
 }
 
@@ -91,11 +100,11 @@ type SnapshotInstalled interface {
 	SnapshotInstalled(at EntryID, old Machine, oldAt EntryID, effects *Effects)
 }
 
-// AuxHandler is a Machine with a local companion: state of this member only, that is neither replicated nor kept, for example
-// caches, figures, or decisions when to take snapshots.
+// AuxHandler is a Machine with a local companion: state of this member only, that is neither replicated nor
+// kept, for example caches, figures, or decisions when to take snapshots.
 type AuxHandler interface {
-	// HandleAux handles an aux event on this member, in any state. It may read the machine's state and must not change it.
-	// Reply and error go to the caller of an AuxCall, and nowhere for other events.
+	// HandleAux handles an aux event on this member, in any state. It may read the machine's state and must
+	// not change it. Reply and error go to the caller of an AuxCall, and nowhere for other events.
 	HandleAux(ctx *AuxContext, event AuxEvent) (reply []byte, err error)
 }
 
@@ -148,21 +157,21 @@ type Overviewer interface {
 
 // LiveIndexer is a Machine that leaves part of its state in the log.
 type LiveIndexer interface {
-	// LiveIndexes are the entries that the present state still refers to: snapshots do not let go of them. It is called in the same
-	// moment as Snapshot. Indexes above the last applied one stop the member.
+	// LiveIndexes are the entries that the present state still refers to: snapshots do not let go of them.
+	// It is called in the same moment as Snapshot. Indexes above the last applied one stop the member.
 	LiveIndexes() Seq
 }
 
-// Versioned is a Machine whose rules change with the versions of its code. All members apply an entry under the same
-// version, which committed entries raise once enough members know it. A member whose code is
-// older than the version in force goes on replicating and stops applying.
+// Versioned is a Machine whose rules change with the versions of its code. All members apply an entry under
+// the same version, which committed entries raise once enough members know it. A member whose code is older
+// than the version in force goes on replicating and stops applying.
 type Versioned interface {
 	// Version is the newest version that this code knows. It is constant. Version 0 needs no Versioned.
 	Version() uint64
 	// WhichMachine returns the machine that works by the rules of the given version, at most Version, with
-	// the state of this one; it may be this one itself, which then follows Meta.Version. When the version in force changes, it is asked, and then VersionChanged is
-	// applied, by which the state is brought into its new form. Before Restore it is asked for the version in force at
-	// the snapshot.
+	// the state of this one; it may be this one itself, which then follows Meta.Version. When the version
+	// in force changes, it is asked, and then VersionChanged is applied, by which the state is brought into
+	// its new form. Before Restore it is asked for the version in force at the snapshot.
 	WhichMachine(version uint64) Machine
 }
 

@@ -1,6 +1,7 @@
 package raft
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -19,8 +20,8 @@ type ApplierOptions struct {
 	Place Place
 }
 
-// Applier applies the committed entries of one log to a machine: it decodes them, keeps the session table, knows the
-// machine version in force, and returns the effects that this member has to carry out. Every
+// Applier applies the committed entries of one log to a machine: it decodes them, keeps the session table,
+// knows the machine version in force, and returns the effects that this member has to carry out. Every
 // server has one; tools and tests use it to apply a log by themselves.
 //
 // It is as deterministic as its machine, reads no clock and starts no goroutine. Its methods are called by
@@ -40,7 +41,6 @@ type Applier struct {
 	// Used anew for each call.
 	ctx     ApplyContext
 	command Command
-	out     []Effect
 	pending []AuxEvent // what the AuxHandler is about to hear of
 
 	watched map[SessionID]bool // sessions that the AuxHandler monitors
@@ -120,12 +120,25 @@ func (a *Applier) Known() uint64 { return a.known }
 // Time is the time of the last entry applied, in milliseconds since 1970 (UTC); it never falls.
 func (a *Applier) Time() int64 { return a.time }
 
+// restingEffects is how many effects' memory an Applier keeps while it rests.
+const restingEffects = 8
+
+// Rest gives back the memory that a burst of effects has left behind. Call it when nothing is left to apply.
+func (a *Applier) Rest() {
+	if cap(a.ctx.Effects.list) > restingEffects {
+		a.ctx.Effects.list = nil
+	}
+	a.pending = nil
+}
+
 // Apply applies the next entry and returns what is to be carried out because of it, in order, before the next call
 // of any method: the slice is used again then. The entry's data must stay as it is until Apply returns,
-// or longer when a reply aliases it. Entries of the core only move the position.
+// or longer when a reply aliases it. Entries of the core only move the position, but for a noop, which may raise the
+// machine version.
 //
 // Errors: ErrApplyOrder, ErrMalformed and ErrUnknownFormat, when the entry is none that can be applied
-// here, and ErrMachineVersion: nothing has changed then. A MachineError ends the applying: every later call returns it.
+// here, and ErrMachineVersion: nothing has changed then. A MachineError ends the applying: every later call
+// returns it.
 func (a *Applier) Apply(e Entry) ([]Effect, error) {
 	if a.failed != nil {
 		return nil, a.failed
@@ -134,20 +147,13 @@ func (a *Applier) Apply(e Entry) ([]Effect, error) {
 		return nil, fmt.Errorf("%w: %v behind %v", ErrApplyOrder, e.ID(), a.at)
 	}
 	c := &a.command
-	switch {
-	case e.Type == core.KindNoop:
-		version, err := core.UnmarshalNoop(e.Data)
-		if err != nil {
-			return nil, fmt.Errorf("entry %v: %w: %w", e.ID(), ErrMalformed, err)
-		}
-		*c = Command{Kind: KindMachineVersion, Version: version}
-	case CommandKind(e.Type) < FirstCommandKind:
+	mine, err := a.decode(c, e)
+	if err != nil {
+		return nil, fmt.Errorf("entry %v: %w", e.ID(), err)
+	}
+	if !mine {
 		a.moved(e.ID())
 		return nil, nil
-	default:
-		if err := a.decoder.decode(c, CommandKind(e.Type), e.Data); err != nil {
-			return nil, fmt.Errorf("entry %v: %w", e.ID(), err)
-		}
 	}
 	if c.Kind == KindMachineVersion && c.Version > a.known {
 		return nil, fmt.Errorf("entry %v: %w: version %d, the machine knows %d", e.ID(), ErrMachineVersion, c.Version, a.known)
@@ -159,6 +165,26 @@ func (a *Applier) Apply(e Entry) ([]Effect, error) {
 	}
 	a.moved(e.ID())
 	return a.finish()
+}
+
+// decode reads an entry and reports whether it is one for the machine's side. A new term's noop is: it says which
+// machine version applies from it on.
+func (a *Applier) decode(c *Command, e Entry) (mine bool, err error) {
+	switch {
+	case e.Type == core.KindNoop:
+		version, err := core.UnmarshalNoop(e.Data)
+		if errors.Is(err, core.ErrVersion) {
+			return false, fmt.Errorf("%w: %w", ErrUnknownFormat, err)
+		}
+		if err != nil {
+			return false, fmt.Errorf("%w: %w", ErrMalformed, err)
+		}
+		*c = Command{Kind: KindMachineVersion, Version: version}
+		return true, nil
+	case CommandKind(e.Type) < FirstCommandKind:
+		return false, nil
+	}
+	return true, a.decoder.decode(c, CommandKind(e.Type), e.Data)
 }
 
 func (a *Applier) moved(id EntryID) {
@@ -248,8 +274,8 @@ func (a *Applier) event(ev Event) error {
 	return nil
 }
 
-// upgrade raises the machine version. A version that is not above the one in force comes from a leader that did not
-// know better, and changes nothing.
+// upgrade raises the machine version. A version that is not above the one in force comes from a leader that
+// did not know better, and changes nothing.
 func (a *Applier) upgrade(version uint64) error {
 	if version <= a.version {
 		return nil

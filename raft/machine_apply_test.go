@@ -197,7 +197,8 @@ func (m *ticking) Tick(millis int64, effects *Effects) {
 	effects.Timer("t", 1)
 }
 
-// Commands for the AuxHandler are handled behind the other effects of the same entry, in the order they were asked for.
+// Commands for the AuxHandler are handled behind the other effects of the same entry, in the order they
+// were asked for.
 func TestAux(t *testing.T) {
 	m := &scripted{}
 	r := newReplica(t, m)
@@ -352,4 +353,24 @@ func (m overviewing) Overview() map[string]any {
 		panic("nothing to show")
 	}
 	return map[string]any{"applied": len(m.applied)}
+}
+
+func TestRest(t *testing.T) {
+	m := &scripted{apply: func(ctx *ApplyContext, _ []byte) []byte {
+		for range 10 * restingEffects {
+			ctx.Checkpoint()
+		}
+		return nil
+	}}
+	r := newReplica(t, m)
+	r.enter(StateLeader)
+	for range 2 {
+		if got := r.apply(Command{Kind: KindUser}); len(got) != 10*restingEffects {
+			t.Errorf("%d effects", len(got))
+		}
+		r.Rest()
+		if n := cap(r.ctx.Effects.list); n > restingEffects {
+			t.Errorf("room for %d effects is kept", n)
+		}
+	}
 }

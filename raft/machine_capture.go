@@ -25,8 +25,39 @@ type Capture struct {
 	Context []byte
 	// Live are the entries at or below At that the state still refers to.
 	Live Seq
-	// View writes the state, on any goroutine. Who captured it closes it if it is an io.Closer.
+	// View writes the state. Use WriteTo and Close, which bear with what it may do wrong.
 	View View
+}
+
+// WriteTo writes the state by the View, once, on any goroutine. Errors: those of the View, and a
+// MachineError when it panics or says that it wrote another number of bytes than it did. What was written
+// is no snapshot then; the machine itself goes on.
+func (c *Capture) WriteTo(w io.Writer) (int64, error) {
+	counted := countingWriter{w: w}
+	var n int64
+	var failed error
+	if err := guard("View.WriteTo", c.At.Index, func() { n, failed = c.View.WriteTo(&counted) }); err != nil {
+		return counted.n, err
+	}
+	if failed == nil && n != counted.n {
+		failed = &MachineError{Op: "View.WriteTo", Index: c.At.Index,
+			Cause: fmt.Errorf("wrote %d bytes and returned %d", counted.n, n)}
+	}
+	return counted.n, failed
+}
+
+// Close closes the View if it is an io.Closer. Who captured it calls it once, when the View is not needed
+// any more. Errors: those of the View, and a MachineError when it panics.
+func (c *Capture) Close() error {
+	closer, ok := c.View.(io.Closer)
+	if !ok {
+		return nil
+	}
+	var failed error
+	if err := guard("View.Close", c.At.Index, func() { failed = closer.Close() }); err != nil {
+		return err
+	}
+	return failed
 }
 
 // Capture captures the state after the last entry applied. It waits for the machine's Snapshot only. A
@@ -62,11 +93,11 @@ func (a *Applier) appendContext(dst []byte) []byte {
 	return a.mu.table.appendTo(dst)
 }
 
-// Restore takes over what a Capture held: its position, its Context, and the bytes that its View wrote, which are read
-// to the end. The Applier must have applied nothing. Neither slice nor reader is kept. Errors:
-// ErrApplyOrder when something was applied; ErrMalformed, ErrUnknownFormat and ErrMachineVersion about the context;
-// those of the reader; those of the machine's Restore, as the Cause of a MachineError. After an error
-// the Applier is not usable.
+// Restore takes over what a Capture held: its position, its Context, and the bytes that its View wrote,
+// which are read to the end. The Applier must have applied nothing. Neither slice nor reader is kept.
+// Errors: ErrApplyOrder when something was applied; ErrMalformed, ErrUnknownFormat and ErrMachineVersion
+// about the context; those of the reader; those of the machine's Restore, as the Cause of a MachineError.
+// After an error the Applier is not usable.
 func (a *Applier) Restore(at EntryID, context []byte, state io.Reader) error {
 	if a.failed != nil {
 		return a.failed

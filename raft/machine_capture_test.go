@@ -12,6 +12,7 @@ import (
 	"testing/iotest"
 
 	"github.com/rawl-db/rawl/internal/raftlog"
+	"github.com/rawl-db/rawl/raft/core"
 )
 
 func raftlogSeq(indexes ...Index) Seq { return raftlog.SeqOf(indexes...) }
@@ -162,6 +163,36 @@ func TestMachineVersions(t *testing.T) {
 	}
 }
 
+// A new term's noop raises the machine version too.
+func TestMachineVersionByNoop(t *testing.T) {
+	m := &scripted{}
+	r := newReplica(t, &versioned{scripted: m, known: 1})
+	noop := func(term Term, data []byte) error {
+		_, err := r.Apply(Entry{Index: r.At().Index + 1, Term: term, Type: core.KindNoop, Data: data})
+		return err
+	}
+	for term, version := range []uint64{0, 1, 0} {
+		if err := noop(Term(term+1), core.MarshalNoop(version)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []string{"raft.VersionChanged{From:0 To:1}"}; !slices.Equal(m.applied, want) || r.Version() != 1 {
+		t.Errorf("applied %q, want %q; version %d", m.applied, want, r.Version())
+	}
+	if err := noop(4, core.MarshalNoop(2)); !errors.Is(err, ErrMachineVersion) {
+		t.Errorf("a version that the code does not know: %v", err)
+	}
+	if err := noop(4, []byte{2, 0}); !errors.Is(err, ErrUnknownFormat) || errors.Is(err, ErrMalformed) {
+		t.Errorf("a noop of a newer format: %v", err)
+	}
+	if err := noop(4, []byte{1}); !errors.Is(err, ErrMalformed) {
+		t.Errorf("a noop that is cut off: %v", err)
+	}
+	if r.At().Index != 3 {
+		t.Errorf("at %v", r.At())
+	}
+}
+
 func TestMachineVersionFaults(t *testing.T) {
 	for name, which := range map[string]func(uint64) Machine{
 		"no machine":    func(uint64) Machine { return nil },
@@ -259,3 +290,41 @@ func TestSnapshotInstalled(t *testing.T) {
 		t.Errorf("a follower's effects %+v", got)
 	}
 }
+
+// badView does what a View may do wrong.
+type badView struct{ lies bool }
+
+func (v badView) WriteTo(w io.Writer) (int64, error) {
+	n, err := w.Write([]byte("state"))
+	if !v.lies {
+		panic("no")
+	}
+	return int64(n) + 1, err
+}
+
+func (v badView) Close() error { panic("no") }
+
+func TestCaptureBadView(t *testing.T) {
+	for _, lies := range []bool{false, true} {
+		c := &Capture{At: EntryID{Index: 7}, View: badView{lies}}
+		n, err := c.WriteTo(io.Discard)
+		var failed *MachineError
+		if !errors.As(err, &failed) || failed.Op != "View.WriteTo" || failed.Index != 7 || n != 5 {
+			t.Errorf("%d bytes, %v", n, err)
+		}
+		if err := c.Close(); !errors.Is(err, ErrMachine) {
+			t.Errorf("close: %v", err)
+		}
+	}
+	c := &Capture{View: strings.NewReader("state")}
+	if n, err := c.WriteTo(iotestFull{}); n != 0 || err != io.ErrShortWrite {
+		t.Errorf("a full device: %d bytes, %v", n, err)
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+type iotestFull struct{}
+
+func (iotestFull) Write([]byte) (int, error) { return 0, io.ErrShortWrite }

@@ -43,7 +43,8 @@ const FirstCommandKind CommandKind = 16
 const (
 	// KindUser carries a payload for Machine.Apply.
 	KindUser CommandKind = 16
-	// KindSessionOpen opens a client session; the session's id is the entry's index.
+	// KindSessionOpen opens a client session; the session's id is the entry's index. The answer to an attempt that
+	// nobody waits for any more names a session to be closed: the client may have closed another before it came.
 	KindSessionOpen CommandKind = 17
 	// KindSessionKeepAlive says that a session is in use, and by which node.
 	KindSessionKeepAlive CommandKind = 18
@@ -62,6 +63,10 @@ const (
 
 	lastCommandKind = KindMachineVersion
 )
+
+// Proposable reports whether a client may propose commands of the kind. All others come from the
+// leader itself.
+func (k CommandKind) Proposable() bool { return k >= KindUser && k <= KindSessionClose }
 
 // String names the kind.
 func (k CommandKind) String() string {
@@ -104,10 +109,10 @@ const (
 	NoReply ReplyMode = 0
 	// ReplyFromLeader has the leader answer, when it applies the command.
 	ReplyFromLeader ReplyMode = 1
-	// ReplyFromLocal has the voter on the origin's node answer, so that the caller can read its write
+	// ReplyFromLocal has the member on the origin's node answer, so that the caller can read its write
 	// there; the leader does when there is none.
 	ReplyFromLocal ReplyMode = 2
-	// ReplyFromMember has the voter on Command.ReplyNode answer; the leader does when there is none. When
+	// ReplyFromMember has the member on Command.ReplyNode answer; the leader does when there is none. When
 	// it is there but down, nobody does, although the command takes effect.
 	ReplyFromMember ReplyMode = 3
 
@@ -215,7 +220,7 @@ func (c *Command) validate() error {
 	if err := c.validateReply(); err != nil {
 		return err
 	}
-	if c.Kind > KindSessionClose && (c.Priority != Normal || c.Reply != NoReply) {
+	if !c.Kind.Proposable() && (c.Priority != Normal || c.Reply != NoReply) {
 		return malformed("%v with a priority or a reply", c.Kind)
 	}
 	return c.validateBody()

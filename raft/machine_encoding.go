@@ -122,7 +122,8 @@ func checkCommandFixed(data []byte) error {
 }
 
 // DecodeCommand reads the data of an entry of the given type. Payload aliases data; everything else is
-// copied, at most 1 KiB. What AppendCommand would not have written is refused. Errors: ErrMalformed, ErrUnknownFormat.
+// copied, at most 1 KiB. What AppendCommand would not have written is refused. Errors: ErrMalformed,
+// ErrUnknownFormat.
 func DecodeCommand(kind CommandKind, data []byte) (Command, error) {
 	var c Command
 	err := (&commandDecoder{}).decode(&c, kind, data)

@@ -13,8 +13,8 @@ type SessionDown struct {
 	Reason  DownReason
 }
 
-// NodeUp says that a monitored node is reachable. Armed is the index of the entry that asked for the monitor, 0 when
-// StateEnter or another call did.
+// NodeUp says that a monitored node is reachable. Armed is the index of the entry that asked for the
+// monitor, 0 when StateEnter or another call did.
 type NodeUp struct {
 	Node        NodeID
 	Incarnation uint64

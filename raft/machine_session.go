@@ -29,11 +29,15 @@ func (a *Applier) sessionCommand(c *Command) error {
 	for i, node := range touched {
 		before[i] = a.mu.table.owners[node]
 	}
-	status, opened, ended := a.changeSessions(c)
+	status, opened, ended, spared := a.changeSessions(c)
 	for i, node := range touched {
 		if i == 0 || node != touched[0] {
 			a.watchChange(node, before[i])
 		}
+	}
+	if spared { // the leader has to judge the node anew
+		a.ctx.add(Effect{Kind: EffectDemonitor, Node: c.Node, Owner: ForSessions})
+		a.ctx.add(Effect{Kind: EffectMonitor, Node: c.Node, Owner: ForSessions})
 	}
 	reason := SessionClosed
 	if c.Kind == KindSessionExpire {
@@ -63,7 +67,7 @@ func (a *Applier) ownerBefore(c *Command) NodeID {
 	return owner
 }
 
-func (a *Applier) changeSessions(c *Command) (status ReplyStatus, opened SessionID, ended []SessionID) {
+func (a *Applier) changeSessions(c *Command) (status ReplyStatus, opened SessionID, ended []SessionID, spared bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	t := a.mu.table
@@ -77,9 +81,9 @@ func (a *Applier) changeSessions(c *Command) (status ReplyStatus, opened Session
 			status, ended = StatusApplied, []SessionID{c.Session.ID}
 		}
 	case KindSessionExpire:
-		ended = t.expire(c)
+		ended, spared = t.expire(c)
 	}
-	return status, opened, ended
+	return status, opened, ended, spared
 }
 
 // ownerOf is the node that owns a session, and whether it is open.
@@ -109,9 +113,9 @@ func (a *Applier) watchOwners() {
 	}
 }
 
-// Admit is a leader's verdict on a user's command before it appends it. Commands of no session pass. Errors: ErrBusy, ErrStale,
-// ErrSessionExpired; then the command must not be appended. It takes no longer than finding the command, and waits
-// for no machine.
+// Admit is a leader's verdict on a user's command before it appends it. Commands of no session pass.
+// Errors: ErrBusy, ErrStale, ErrSessionExpired; then the command must not be appended. It takes no longer
+// than finding the command, and waits for no machine.
 func (a *Applier) Admit(h SessionHeader, p Priority) (Admission, error) {
 	if h.ID == 0 {
 		return Admission{}, nil
@@ -132,7 +136,8 @@ func (a *Applier) AdmitOpen(id OpenID) error {
 	return a.mu.table.admitOpen(id)
 }
 
-// Sessions is the number of open sessions, and what they count for in bytes, at most MaxSessionTable. Any goroutine may ask.
+// Sessions is the number of open sessions, and what they count for in bytes, at most MaxSessionTable. Any
+// goroutine may ask.
 func (a *Applier) Sessions() (count, bytes int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

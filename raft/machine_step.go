@@ -1,45 +1,44 @@
 package raft
 
 import (
-	"errors"
-	"fmt"
 	"maps"
 	"slices"
 )
 
-// finish returns the effects that this member has to carry out of those that the last call asked for. What is for the
-// AuxHandler it carries out itself.
+// finish returns the effects that this member has to carry out of those that the last call asked for. What
+// is for the AuxHandler it carries out itself.
 func (a *Applier) finish() ([]Effect, error) {
-	clear(a.out)
-	a.out = a.out[:0]
-	a.collect(a.ctx.Effects.list)
+	e := &a.ctx.Effects
+	keep := a.collect(e.list[:0], e.list)
+	clear(e.list[len(keep):])
 	for i := 0; i < len(a.pending); i++ { // what an aux event asks for may add to pending
-		list, _, refusal, err := a.aux(a.pending[i])
+		list, _, _, err := a.aux(a.pending[i])
 		if err != nil {
 			return nil, a.fail(err)
 		}
-		if refusal == nil || !errors.Is(refusal, ErrNoAux) {
-			a.collect(list)
-		}
+		keep = a.collect(keep, list)
 	}
 	clear(a.pending)
 	a.pending = a.pending[:0]
-	return a.out, nil
+	e.list = keep
+	return keep, nil
 }
 
-// collect takes over the effects that are for this member.
-func (a *Applier) collect(list []Effect) {
+// collect appends those effects to keep that are for this member, and returns it. keep may be the beginning
+// of list.
+func (a *Applier) collect(keep, list []Effect) []Effect {
 	role := a.state.role()
 	for i := range list {
 		e := &list[i]
 		if a.resolve(e) && a.place.realises(e, role) {
-			a.out = append(a.out, *e)
+			keep = append(keep, *e)
 		}
 	}
+	return keep
 }
 
-// resolve carries out what the Applier does itself, finds the node of a session that is sent something, and reports
-// whether the effect is one for the server.
+// resolve carries out what the Applier does itself, finds the node of a session that is sent something, and
+// reports whether the effect is one for the server.
 func (a *Applier) resolve(e *Effect) bool {
 	if e.Kind == EffectAux {
 		a.pending = append(a.pending, AuxEvent{Kind: AuxCast, Command: e.Data})
@@ -70,7 +69,7 @@ func (a *Applier) resolve(e *Effect) bool {
 func (a *Applier) aux(event AuxEvent) (list []Effect, reply []byte, refusal, err error) {
 	h, ok := optional[AuxHandler](a.machine)
 	if !ok {
-		return nil, nil, fmt.Errorf("%w: %T", ErrNoAux, a.machine), nil
+		return nil, nil, ErrNoAux, nil
 	}
 	ctx := AuxContext{State: a.state, Applied: a.at, Version: a.version, Time: a.time}
 	ctx.begin(a.state.role(), 0)

@@ -56,6 +56,10 @@ func (s *server) perform(op any, done func(answer)) {
 	}
 	switch op := op.(type) {
 	case *opCommand:
+		if !op.kind.Proposable() && op.kind != CommandKind(core.KindDelete) {
+			done(failed(fmt.Errorf("%w: %v is no command of a client's", ErrMalformed, op.kind), NotApplied, false, ServerID{}))
+			return
+		}
 		c := op.ticket // a copy: the packet is not ours
 		c.done = done
 		c.data = append([]byte(nil), op.data...)

@@ -35,7 +35,7 @@ type server struct {
 
 	// Read by anybody.
 	leader  atomic.Pointer[leaderView]
-	voters  atomic.Pointer[map[NodeID]bool]
+	places  atomic.Pointer[places]
 	figures figures
 	sending atomic.Int32 // snapshots on their way to other members
 	// cursorWaits says that a released cursor waits for something to be durable.
@@ -51,6 +51,9 @@ type server struct {
 		done chan struct{} // closed when none does
 	}
 }
+
+// places are the nodes that have a voter, and those that have any member.
+type places struct{ voters, members map[NodeID]bool }
 
 // leaderView is what a server believes of its cluster.
 type leaderView struct {
@@ -73,6 +76,7 @@ func (n *Node) newServer(r serverRecord, log *engine.Log) (*server, error) {
 		results: make(map[uint64]func(core.Result)), watching: make(map[NodeID]bool),
 	}
 	s.end.done, s.end.left = make(chan struct{}), 2
+	s.places.Store(&places{})
 	s.mail.server, s.applies.server, s.timers.server = s, s, s
 	s.timers.alarm.ring = s.timers.ring
 	restore, err := s.recover()
@@ -133,11 +137,9 @@ func (s *server) newApplier() (*Applier, error) {
 		return nil, fmt.Errorf("%w: %q", ErrUnknownMachine, s.record.Machine)
 	}
 	return NewApplier(ApplierOptions{New: m, InitialVersion: s.record.Version, Place: Place{
-		Node: s.id.Node,
-		VoterOn: func(n NodeID) bool {
-			v := s.voters.Load()
-			return v != nil && (*v)[n]
-		},
+		Node:     s.id.Node,
+		VoterOn:  func(n NodeID) bool { return s.places.Load().voters[n] },
+		MemberOn: func(n NodeID) bool { return s.places.Load().members[n] },
 	}})
 }
 

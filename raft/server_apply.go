@@ -174,6 +174,7 @@ func (q *applyQueue) run() {
 		ready := q.readyLocked()
 		closed := q.closed
 		if len(items) == 0 && len(ready) == 0 || closed {
+			q.machine().Rest()
 			q.running = false
 			q.mu.Unlock()
 			if closed {

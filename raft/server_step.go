@@ -136,18 +136,19 @@ func (s *server) newLeader() {
 // reconfigured takes over the configuration in effect: whom to watch, and who votes where.
 func (s *server) reconfigured() {
 	c, _ := s.core.Configuration()
-	voters := make(map[NodeID]bool, len(c.Members))
+	p := &places{voters: make(map[NodeID]bool, len(c.Members)), members: make(map[NodeID]bool, len(c.Members))}
 	nodes := make(map[NodeID]bool, len(c.Members))
 	for i := range c.Members {
 		m := &c.Members[i]
+		p.members[m.ID.Node] = true
 		if m.Membership == core.Voter {
-			voters[m.ID.Node] = true
+			p.voters[m.ID.Node] = true
 		}
 		if m.ID.Node != s.id.Node {
 			nodes[m.ID.Node] = true
 		}
 	}
-	s.voters.Store(&voters)
+	s.places.Store(p)
 	old := *s.leader.Load()
 	old.members = c.Members
 	s.leader.Store(&old)

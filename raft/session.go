@@ -144,17 +144,21 @@ func (t *sessionTable) end(id SessionID) bool {
 	return true
 }
 
-// expire ends the session, or the sessions of the node, that the command names, but for those that
-// were active after the leader judged. It returns those that ended, ascending.
-func (t *sessionTable) expire(c *Command) []SessionID {
-	var ended []SessionID
+// expire ends the session, or the sessions of the node, that the command names, but for those that were
+// active after the leader judged. It returns those that ended, ascending, and whether some of the node were
+// spared.
+func (t *sessionTable) expire(c *Command) (ended []SessionID, spared bool) {
 	if s := t.sessions[c.Session.ID]; s != nil && s.activity <= c.Armed {
 		ended = append(ended, s.id)
 	}
 	if c.Session.ID == 0 {
 		for id, s := range t.sessions {
-			if s.owner == c.Node && s.incarnation <= c.Incarnation && s.activity <= c.Armed {
+			switch {
+			case s.owner != c.Node || s.incarnation > c.Incarnation:
+			case s.activity <= c.Armed:
 				ended = append(ended, id)
+			default:
+				spared = true
 			}
 		}
 		slices.Sort(ended)
@@ -162,7 +166,7 @@ func (t *sessionTable) expire(c *Command) []SessionID {
 	for _, id := range ended {
 		t.end(id)
 	}
-	return ended
+	return ended, spared
 }
 
 // begin judges a command. StatusApplied means that it is new: the machine has to apply it and finish

@@ -2,6 +2,7 @@ package raft
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -16,18 +17,10 @@ type call struct {
 	sequence uint64
 }
 
-// clientLane is what a client knows of its commands of one priority.
-type clientLane struct {
-	next    uint64            // number of the next command
-	pending []uint64          // numbers whose answer it lacks and wants, ascending
-	acked   map[uint64]string // answers that it has had
-}
-
-func (l *clientLane) low() uint64 {
-	if len(l.pending) > 0 {
-		return l.pending[0]
-	}
-	return l.next
+// client is what a client knows of its session.
+type client struct {
+	*SessionNumbers
+	acked map[call]string // answers that it has had
 }
 
 // sessionWorld is clients that send numbered commands over a network that loses, repeats and reorders them, to
@@ -40,7 +33,7 @@ type sessionWorld struct {
 	replicas [2]*replica
 	contexts map[Index][]byte // of whichever replica came there first
 	network  []Command        // on their way to a leader
-	clients  map[SessionID]*[priorities]clientLane
+	clients  map[SessionID]*client
 	ordered  map[SessionID]bool
 	opens    byte
 	applied  map[call]int    // how often the machine applied it
@@ -49,7 +42,7 @@ type sessionWorld struct {
 }
 
 func newSessionWorld(t *rapid.T, tb testing.TB) *sessionWorld {
-	w := &sessionWorld{t: t, tb: tb, contexts: map[Index][]byte{}, clients: map[SessionID]*[priorities]clientLane{},
+	w := &sessionWorld{t: t, tb: tb, contexts: map[Index][]byte{}, clients: map[SessionID]*client{},
 		ordered: map[SessionID]bool{}, applied: map[call]int{}, answers: map[call]string{},
 		order: map[SessionID]*[priorities]uint64{}}
 	for i := range w.replicas {
@@ -88,7 +81,7 @@ func (w *sessionWorld) propose(c Command) {
 }
 
 // pick draws a client, nil when there is none.
-func (w *sessionWorld) pick() (SessionID, *[priorities]clientLane) {
+func (w *sessionWorld) pick() (SessionID, *client) {
 	ids := w.replicas[0].mu.table.ids()
 	ids = slices.DeleteFunc(ids, func(id SessionID) bool { return w.clients[id] == nil })
 	if len(ids) == 0 {
@@ -110,16 +103,20 @@ func (w *sessionWorld) open() {
 
 // send puts a new command, or one that was not answered, on its way.
 func (w *sessionWorld) send() {
-	id, lanes := w.pick()
+	id, c := w.pick()
 	p := Priority(rapid.IntRange(0, 1).Draw(w.t, "priority"))
-	l := &lanes[p]
-	k := rapid.IntRange(0, len(l.pending)).Draw(w.t, "which")
-	if k == len(l.pending) {
-		l.pending = append(l.pending, l.next)
-		l.next++
+	pending := c.Pending(p)
+	k := rapid.IntRange(0, len(pending)).Draw(w.t, "which")
+	var h SessionHeader
+	if k < len(pending) {
+		h = c.Again(p, pending[k])
+	} else {
+		var err error
+		if h, err = c.Next(p); errors.Is(err, ErrBusy) {
+			w.t.Skip()
+		}
 	}
-	n := l.pending[k]
-	w.network = append(w.network, numbered(id, p, n, l.low(), fmt.Sprintf("%d/%d/%d", id, p, n)))
+	w.network = append(w.network, numbered(id, p, h.Sequence, h.LowestUnacked, fmt.Sprintf("%d/%d/%d", id, p, h.Sequence)))
 }
 
 // deliver hands a command to a leader, which may repeat it, or loses it.
@@ -155,33 +152,33 @@ func (w *sessionWorld) answer(c call, status ReplyStatus, reply []byte) {
 	if w.applied[c] != 1 || w.answers[c] != string(reply) {
 		w.t.Fatalf("%+v answered %d %q; the machine applied it %d times and said %q", c, status, reply, w.applied[c], w.answers[c])
 	}
-	lanes := w.clients[c.session]
-	if lanes == nil || rapid.Bool().Draw(w.t, "answer lost") {
+	client := w.clients[c.session]
+	if client == nil || rapid.Bool().Draw(w.t, "answer lost") {
 		return
 	}
-	l := &lanes[c.priority]
-	if before, ok := l.acked[c.sequence]; ok && before != string(reply) {
+	if before, ok := client.acked[c]; ok && before != string(reply) {
 		w.t.Fatalf("%+v answered %q and %q", c, before, reply)
 	}
-	l.acked[c.sequence] = string(reply)
-	l.pending = slices.DeleteFunc(l.pending, func(n uint64) bool { return n == c.sequence })
+	client.acked[c] = string(reply)
+	client.Settle(c.priority, c.sequence)
 }
 
 func (w *sessionWorld) giveUp() {
-	_, lanes := w.pick()
-	l := &lanes[rapid.IntRange(0, 1).Draw(w.t, "priority")]
-	if len(l.pending) == 0 {
+	_, c := w.pick()
+	p := Priority(rapid.IntRange(0, 1).Draw(w.t, "priority"))
+	pending := c.Pending(p)
+	if len(pending) == 0 {
 		w.t.Skip()
 	}
-	l.pending = slices.Delete(l.pending, 0, 1)
+	c.Settle(p, rapid.SampledFrom(pending).Draw(w.t, "number"))
 }
 
 func (w *sessionWorld) renewOrEnd() {
-	id, lanes := w.pick()
+	id, c := w.pick()
 	switch rapid.IntRange(0, 3).Draw(w.t, "what") {
 	case 0, 1:
 		w.propose(Command{Kind: KindSessionKeepAlive, Session: SessionHeader{ID: id}, Node: "b",
-			Acked: [2]uint64{lanes[Normal].low(), lanes[Low].low()}})
+			Acked: c.Acked()})
 	case 2:
 		w.propose(Command{Kind: KindSessionClose, Session: SessionHeader{ID: id}})
 	case 3:
@@ -194,7 +191,8 @@ func (w *sessionWorld) renewOrEnd() {
 	}
 }
 
-// apply has a replica apply some of the log, the second one no further than the first; both come to the same tables.
+// apply has a replica apply some of the log, the second one no further than the first; both come to the
+// same tables.
 func (w *sessionWorld) apply(which, most int) {
 	r, end := w.replicas[which], Index(len(w.log))
 	if which == 1 {
@@ -235,7 +233,7 @@ func (w *sessionWorld) replies(e Entry, effects []Effect) {
 		case id != 0 && w.clients[id] == nil:
 			w.ordered[id] = c.Ordered
 			w.order[id] = new([priorities]uint64)
-			w.clients[id] = &[priorities]clientLane{{next: 1, acked: map[uint64]string{}}, {next: 1, acked: map[uint64]string{}}}
+			w.clients[id] = &client{NewSessionNumbers(id, c.Window), map[call]string{}}
 		}
 	}
 }
@@ -276,12 +274,10 @@ func TestSessionExactlyOnce(t *testing.T) {
 		})
 		w.apply(0, len(w.log))
 		w.apply(1, len(w.log))
-		for id, lanes := range w.clients {
-			for p := range lanes {
-				for n := range lanes[p].acked {
-					if w.applied[call{id, Priority(p), n}] != 1 {
-						rt.Fatalf("number %d of session %d was answered and applied %d times", n, id, w.applied[call{id, Priority(p), n}])
-					}
+		for _, client := range w.clients {
+			for c := range client.acked {
+				if w.applied[c] != 1 {
+					rt.Fatalf("%+v was answered and applied %d times", c, w.applied[c])
 				}
 			}
 		}

@@ -170,8 +170,8 @@ func TestSessionKeepAliveAndClose(t *testing.T) {
 	}
 }
 
-// Expiry ends the sessions of a node in that life or an earlier one, unless they were active behind what the leader
-// had applied when it judged.
+// Expiry ends the sessions of a node in that life or an earlier one, unless they were active behind what
+// the leader had applied when it judged.
 func TestSessionExpire(t *testing.T) {
 	m := &scripted{}
 	r := newReplica(t, m)
@@ -222,6 +222,12 @@ func TestSessionOwnersWatched(t *testing.T) {
 	watch("first of b", r.apply(open("b", 3)), "monitor b")
 	watch("from b to c", r.apply(Command{Kind: KindSessionKeepAlive, Session: SessionHeader{ID: 3}, Node: "c"}), "monitor c", "demonitor b")
 	watch("from c to a, by opening again", r.apply(open("a", 3)), "demonitor c")
+	r.apply(numbered(1, Normal, 1, 1, "x"))
+	watch("one of a spared", r.apply(Command{Kind: KindSessionExpire, Node: "a", Incarnation: 1, Armed: r.At().Index - 1}),
+		"demonitor a", "monitor a")
+	watch("those of an earlier life", r.apply(Command{Kind: KindSessionExpire, Node: "a", Armed: r.At().Index}))
+	r.apply(open("a", 2))
+	r.apply(open("a", 3))
 	watch("as follower", r.enter(StateFollower))
 	watch("as follower, of d", r.apply(open("d", 4)))
 	watch("as leader", r.enter(StateLeader), "monitor a", "monitor d")
@@ -329,5 +335,45 @@ func TestSessionActivity(t *testing.T) {
 		if n, _ := r.Sessions(); n != 0 {
 			t.Errorf("%s: the session did not expire", what)
 		}
+	}
+}
+
+// Any goroutine may ask for admission while entries are applied: what it is told was true then.
+func TestSessionAdmitBeside(t *testing.T) {
+	r := newReplica(t, &scripted{})
+	s := r.ask(open("a", 1)).Session
+	stop, asked := make(chan struct{}), make(chan int)
+	go func() { // ends when stop is closed; the test waits for asked
+		n, low := 0, uint64(1)
+		for {
+			a, err := r.Admit(SessionHeader{ID: s, Sequence: low, LowestUnacked: low}, Normal)
+			if err != nil && !errors.Is(err, ErrStale) {
+				t.Errorf("number %d: %v", low, err)
+			}
+			if a.Answered && string(a.Reply) != fmt.Sprintf("x at %d", low+1) {
+				t.Errorf("number %d is answered %q", low, a.Reply)
+			}
+			if a.Answered || err != nil {
+				low++
+			}
+			n++
+			r.Sessions()
+			if err := r.AdmitOpen(OpenID{2}); err != nil {
+				t.Error(err)
+			}
+			select {
+			case <-stop:
+				asked <- n
+				return
+			default:
+			}
+		}
+	}()
+	for n := uint64(1); n <= 3000; n++ {
+		r.ask(numbered(s, Normal, n, max(n, 8)-7, "x"))
+	}
+	close(stop)
+	if n := <-asked; n == 0 {
+		t.Error("nothing was asked")
 	}
 }

@@ -20,13 +20,13 @@ type Fold[S any] struct {
 	Apply func(ctx *ApplyContext, state S, command []byte) (S, []byte)
 	// Event returns the state after an event. nil changes nothing.
 	Event func(ctx *ApplyContext, state S, event Event) S
-	// Encode writes a state, equal states in equal bytes; Decode reads what Encode wrote, up to io.EOF. Both or neither: without
-	// them it is done by encoding/json.
+	// Encode writes a state, equal states in equal bytes; Decode reads what Encode wrote, up to io.EOF.
+	// Both or neither: without them it is done by encoding/json.
 	Encode func(w io.Writer, state S) error
 	Decode func(r io.Reader) (S, error)
-	// Clone returns a copy that Apply and Event do not change any more, for a snapshot that is encoded while they go on. For a state that is
-	// never changed, only replaced, it may return its argument. nil has the state encoded at once when a snapshot is
-	// taken, while commands wait: good for small states.
+	// Clone returns a copy that Apply and Event do not change any more, for a snapshot that is encoded
+	// while they go on. For a state that is never changed, only replaced, it may return its argument. nil
+	// has the state encoded at once when a snapshot is taken, while commands wait: good for small states.
 	Clone func(S) S
 }
 
@@ -51,8 +51,18 @@ func Simple[S any](f Fold[S]) (func() Machine, error) {
 		if f.New != nil {
 			m.state = f.New()
 		}
+		if f.Event != nil {
+			return simpleEvents[S]{m}
+		}
 		return m
 	}, nil
+}
+
+// simpleEvents is a simple machine that hears of events.
+type simpleEvents[S any] struct{ *simple[S] }
+
+func (m simpleEvents[S]) ApplyEvent(ctx *ApplyContext, event Event) {
+	m.state = m.fold.Event(ctx, m.state, event)
 }
 
 // simple is the machine of a Fold.
@@ -64,12 +74,6 @@ type simple[S any] struct {
 func (m *simple[S]) Apply(ctx *ApplyContext, command []byte) (reply []byte) {
 	m.state, reply = m.fold.Apply(ctx, m.state, command)
 	return reply
-}
-
-func (m *simple[S]) ApplyEvent(ctx *ApplyContext, event Event) {
-	if m.fold.Event != nil {
-		m.state = m.fold.Event(ctx, m.state, event)
-	}
 }
 
 func (m *simple[S]) Snapshot() View {

@@ -24,7 +24,8 @@ type Codec[C, R any] struct {
 	DecodeReply   func([]byte) (R, error)
 }
 
-// TypedMachine is a Machine with types for commands and replies. It may have the same optional interfaces as a Machine.
+// TypedMachine is a Machine with types for commands and replies. It may have the same optional interfaces
+// as a Machine.
 type TypedMachine[C, R any] interface {
 	// Apply is Machine.Apply for a decoded command. Both values may be kept.
 	Apply(ctx *ApplyContext, command C) R
@@ -68,7 +69,8 @@ func decodeJSON[T any](b []byte) (v T, err error) {
 	return v, err
 }
 
-// The first byte of a typed machine's reply. The numbers are frozen: they travel between nodes and stand in snapshots.
+// The first byte of a typed machine's reply. The numbers are frozen: they travel between nodes and stand in
+// snapshots.
 const (
 	typedReply         = 0 // the encoded reply follows
 	typedNotUnderstood = 1
@@ -95,10 +97,10 @@ func (m *typed[C, R]) Apply(ctx *ApplyContext, command []byte) []byte {
 	return append(append(reply, typedReply), b...)
 }
 
-// Call encodes a command, has process propose it, and decodes the reply. process is any way to have a command
-// applied by a typed machine with the same Codec. Errors: those of the codec, of which one in encoding means that nothing was
-// proposed; those of process; ErrNotUnderstood, ErrReplyEncoding; ErrMalformed when the reply is none of a typed
-// machine.
+// Call encodes a command, has process propose it, and decodes the reply. process is any way to have a
+// command applied by a typed machine with the same Codec. Errors: those of the codec, of which one in
+// encoding means that nothing was proposed; those of process; ErrNotUnderstood, ErrReplyEncoding;
+// ErrMalformed when the reply is none of a typed machine.
 func (c Codec[C, R]) Call(ctx context.Context, process func(context.Context, []byte) ([]byte, error), command C) (R, error) {
 	c = c.complete()
 	var none R

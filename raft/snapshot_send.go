@@ -28,7 +28,6 @@ type outgoing struct {
 	live    []Index
 	next    int // chunk
 	parts   int // sent, the header not counted
-	buf     []byte
 	closed  bool
 }
 

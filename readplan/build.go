@@ -29,19 +29,20 @@ func (x *Executor) Begin(id raftlog.LogID, o Options, fail func(error, raftlog.I
 	return &Builder{b: &body{x: x, o: o, id: id, fail: fail, sorted: true}}, nil
 }
 
-// Reset forgets what was given so far, and makes room for n indexes.
+// Reset forgets what was given so far, and makes room for n runs of indexes.
 func (d *Builder) Reset(n int) {
 	b := d.b
 	b.unpin()
 	b.items = slices.Grow(b.items[:0], n)
-	b.memory, b.absent, b.bytes = b.memory[:0], b.absent[:0], 0
+	b.memory, b.absent, b.bytes, b.n = b.memory[:0], b.absent[:0], 0, 0
 	b.sorted, d.latest = true, 0
 }
 
 func (d *Builder) add(i raftlog.Index, kind itemKind, at int) {
 	d.b.sorted = d.b.sorted && i >= d.latest
 	d.latest = i
-	d.b.items = append(d.b.items, item{index: i, kind: kind, at: uint32(at)})
+	d.b.n++
+	d.b.items = append(d.b.items, item{index: i, kind: kind, at: uint32(at), n: 1})
 }
 
 // Memory adds an entry that is in memory. The plan keeps its Data alive, and never changes it.
@@ -54,6 +55,32 @@ func (d *Builder) Memory(e raftlog.Entry) {
 // Segment adds an index that segment s holds. It pins the file: that holds only if, after it
 // returned, s is still listed.
 func (d *Builder) Segment(i raftlog.Index, s raftlog.Segment) {
+	d.Run(raftlog.Range{First: i, Last: i}, s)
+}
+
+// Run is Segment for every index of a range, which is not empty.
+func (d *Builder) Run(rng raftlog.Range, s raftlog.Segment) {
+	b := d.b
+	at := d.pin(s)
+	b.sorted = b.sorted && rng.First >= d.latest
+	left := int(rng.Len())
+	b.n += left
+	if k := len(b.items) - 1; k >= 0 && rng.First == d.latest+1 {
+		if it := &b.items[k]; it.kind == inSegment && it.at == uint32(at) {
+			more := min(left, maxRun-int(it.n))
+			it.n += uint16(more)
+			left -= more
+		}
+	}
+	for d.latest = rng.Last; left > 0; {
+		n := min(left, maxRun)
+		b.items = append(b.items, item{index: rng.Last - raftlog.Index(left) + 1, kind: inSegment, at: uint32(at), n: uint16(n)})
+		left -= n
+	}
+}
+
+// pin returns the place of s among the segments, whose file it pins.
+func (d *Builder) pin(s raftlog.Segment) int {
 	b := d.b
 	n := len(b.segments) - 1
 	if n < 0 || b.segments[n] != s {
@@ -64,7 +91,7 @@ func (d *Builder) Segment(i raftlog.Index, s raftlog.Segment) {
 		b.x.o.Cache.Pin(b.id, s.Number)
 		b.segments = append(b.segments, s)
 	}
-	d.add(i, inSegment, n)
+	return n
 }
 
 // Missing adds an index that the log does not have, and why. The plan may leave it out.

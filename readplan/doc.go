@@ -27,8 +27,10 @@
 // # Execution
 //
 // An execution takes the plan in groups of at most 8 MiB. It locates a group's entries by the
-// segments' indexes, joins neighbours into pieces, and has up to Options.Depth pieces in flight
-// on a queue that it has to itself, while the group before is handed to the consumer. Queues are
+// segments' indexes, stretch by stretch, joins neighbours into pieces, and has up to Options.Depth pieces in flight
+// on a queue that it has to itself, while the group before is handed to the consumer. Pieces lie in
+// huge pages outside the Go heap, where the system has them: what was handed out must not be touched
+// behind its time, for the memory may be gone then. Queues are
 // made on first use; a few are kept for the next execution. Entries of a piece that cannot be read
 // are read one by one, so that a bad sector costs the entries on it only. Where no queue can
 // be had, or one fails, pieces are read one after the other. There are no goroutines but the

@@ -16,20 +16,24 @@ const (
 	pieceBytes = 1 << 20 // unless one entry is larger
 )
 
-// group is a stretch of a plan's items, in the order of yielding, that is read at once. It
-// belongs to the execution that has its lane.
+// stretchBytes is the most that is located at once: a piece with the blocks that it begins and
+// ends in.
+const stretchBytes = pieceBytes - 2*blockSize
+
+// group is a part of a plan, in the order of yielding, that is read at once. It belongs to the
+// execution that has its lane.
 type group struct {
 	number uint64 // its place in the lane
-	items  []item // in memory, missing, or one of reads
+	items  []item // in memory, missing, or what one of reads holds
 	next   int    // first of items that was not taken
 
 	files    []openFile
 	reads    []wanted // the items in segments, in their order
-	read     int      // first of reads that was not taken
+	read     int      // first of reads that was not taken wholly
 	places   []uint32 // positions in reads, by place on disk
 	unsorted bool     // places are not in their order yet
 	pieces   []piece
-	arena    []byte // of the pieces, aligned
+	arena    *arena // of the pieces; nil before the first
 	cost     int    // bytes that the pieces may take
 }
 
@@ -42,12 +46,12 @@ type openFile struct {
 	err     error    // why there is no ref
 }
 
-// wanted is one entry to be read.
+// wanted is neighbours to be read, as far as they were not taken yet.
 type wanted struct {
-	loc   segment.Location
+	segment.Stretch
 	file  uint32
-	piece uint32 // none when the payload is empty
-	err   error  // why it cannot be read
+	piece uint32 // none when all payloads are empty
+	err   error  // why the entry, which is only one then, cannot be read
 }
 
 func (g *group) more() bool { return g.next < len(g.items) }
@@ -62,21 +66,27 @@ func (g *group) reset() {
 	clear(g.files)
 	clear(g.reads)
 	clear(g.pieces)
-	g.items, g.files, g.reads, g.places, g.pieces = nil, g.files[:0], g.reads[:0], g.places[:0], g.pieces[:0]
+	g.items, g.files, g.reads, g.places, g.pieces = g.items[:0], g.files[:0], g.reads[:0], g.places[:0], g.pieces[:0]
 	g.next, g.read, g.cost, g.unsorted = 0, 0, 0, false
-	if cap(g.arena) > 2*groupBytes {
+	if g.arena.size() > 2*groupBytes {
+		g.arena.release()
 		g.arena = nil
 	}
 }
 
-// add locates the entry of a segment and reports whether the group has room for more.
-func (g *group) add(b *body, it item) bool {
-	n := g.open(b, it.at)
-	w := wanted{file: uint32(n), err: g.files[n].err}
+// add locates n entries of a segment, from index i on, or those of them that lie together, and
+// returns how many.
+func (g *group) add(b *body, i raftlog.Index, n int, at uint32) int {
+	k := g.open(b, at)
+	w := wanted{file: uint32(k), err: g.files[k].err}
 	if w.err == nil {
-		w.loc, w.err = g.files[n].ref.Reader().LocateNear(it.index, &g.files[n].near)
+		w.Stretch, w.err = g.files[k].ref.Reader().Stretch(i, n, stretchBytes, &g.files[k].near)
 	}
-	if w.err == nil && w.loc.Length > 0 {
+	count := 1
+	if w.err == nil {
+		count = w.Len()
+	}
+	if w.Bytes > 0 {
 		g.cost += g.distance(&w, int(b.o.gap()))
 		if k := len(g.places) - 1; k >= 0 && g.compare(&g.reads[g.places[k]], &w) > 0 {
 			g.unsorted = true
@@ -84,20 +94,25 @@ func (g *group) add(b *body, it item) bool {
 		g.places = append(g.places, uint32(len(g.reads)))
 	}
 	g.reads = append(g.reads, w)
-	return g.cost < groupBytes && len(g.files) < groupFiles
+	g.items = append(g.items, item{index: i, kind: inSegment, at: at, n: uint16(count)})
+	return count
 }
 
-// distance is what the entry adds to the pieces at most.
+// room reports whether the group takes more.
+func (g *group) room() bool {
+	return g.cost < groupBytes && len(g.files) < groupFiles && len(g.items) < groupItems
+}
+
+// distance is what the entries add to the pieces at most.
 func (g *group) distance(w *wanted, gap int) int {
-	n := w.loc.Length
 	if k := len(g.reads) - 1; k >= 0 && g.reads[k].err == nil && g.reads[k].file == w.file {
-		before := &g.reads[k].loc
-		d := w.loc.Offset - before.Offset - int64(before.Length)
+		before := &g.reads[k].Stretch
+		d := w.Offset - before.Offset - int64(before.Bytes)
 		if d >= 0 && d <= int64(gap) {
-			return n + int(d)
+			return w.Bytes + int(d)
 		}
 	}
-	return n + gap
+	return w.Bytes + gap
 }
 
 // open returns the position of the segment in files.
@@ -125,7 +140,7 @@ func (g *group) open(b *body, at uint32) int {
 
 // cut makes the pieces: entries by place, joined over gaps of at most gap bytes, in the order in
 // which they are asked for.
-func (g *group) cut(gap int64) {
+func (g *group) cut(fs vfs.FS, gap int64) {
 	if g.unsorted {
 		slices.SortFunc(g.places, func(x, y uint32) int { return g.compare(&g.reads[x], &g.reads[y]) })
 	}
@@ -136,7 +151,7 @@ func (g *group) cut(gap int64) {
 		g.pieces = append(g.pieces, p)
 		k += n
 	}
-	g.allot(need)
+	g.allot(fs, need)
 }
 
 // compare orders entries by their places on disk.
@@ -144,7 +159,7 @@ func (g *group) compare(a, b *wanted) int {
 	if a.file != b.file {
 		return cmp.Compare(a.file, b.file)
 	}
-	return cmp.Compare(a.loc.Offset, b.loc.Offset)
+	return cmp.Compare(a.Offset, b.Offset)
 }
 
 // join makes the piece that begins with place k, and returns how many places it has. Its buffer is
@@ -153,17 +168,17 @@ func (g *group) join(k int, gap int64) (p piece, n int) {
 	w := &g.reads[g.places[k]]
 	file := g.files[w.file].file
 	direct := file.Direct()
-	start, end := w.loc.Offset, w.loc.Offset+int64(w.loc.Length)
+	start, end := w.Offset, w.Offset+int64(w.Bytes)
 	if direct {
 		start, end = alignDown(start), int64(alignUp(int(end)))
 	}
 	for ; k+n < len(g.places); n++ {
 		v := &g.reads[g.places[k+n]]
-		to := v.loc.Offset + int64(v.loc.Length)
+		to := v.Offset + int64(v.Bytes)
 		if direct {
 			to = int64(alignUp(int(to)))
 		}
-		if n > 0 && (v.file != w.file || v.loc.Offset-end > gap || to-start > pieceBytes && to > end) {
+		if n > 0 && (v.file != w.file || v.Offset-end > gap || to-start > pieceBytes && to > end) {
 			break
 		}
 		end = max(end, to)
@@ -179,39 +194,43 @@ const blockSize = vfs.BlockSize
 func alignDown(n int64) int64 { return n &^ (blockSize - 1) }
 func alignUp(n int) int       { return (n + blockSize - 1) &^ (blockSize - 1) }
 
-// take returns the next item, and what is to be read for it when it lies in a segment.
-func (g *group) take() (it item, w *wanted) {
-	it = g.items[g.next]
-	g.next++
-	if it.kind == inSegment {
-		w = &g.reads[g.read]
-		g.read++
+// data is what was read from the place of w on, w's bytes or more; less when they could not be read.
+func (g *group) data(w *wanted) []byte {
+	if w.Bytes == 0 {
+		return nil
 	}
-	return it, w
+	return g.pieces[w.piece].from(w.Offset)
 }
 
-// entry makes the entry of what was read for it, or reads it by itself when its piece was not.
-func (g *group) entry(w *wanted, i raftlog.Index) (raftlog.Entry, error) {
-	r := g.files[w.file].ref.Reader()
-	if w.loc.Length == 0 {
-		return r.Check(i, w.loc, nil)
+// entry makes the first entry of w, which its bytes alone do not give: they are damaged, or were
+// not read. Then it is read by itself.
+func (g *group) entry(w *wanted, data []byte) (raftlog.Entry, error) {
+	r, at := g.files[w.file].ref.Reader(), w.Head()
+	if len(data) >= at.Length {
+		return r.Check(w.First, at, data[:at.Length:at.Length])
 	}
-	if data, ok := g.pieces[w.piece].bytes(w.loc.Offset, w.loc.Length); ok {
-		return r.Check(i, w.loc, data)
-	}
-	e, _, err := r.Get(i, nil)
+	e, _, err := r.Get(w.First, nil)
 	return e, err
 }
 
+// taken moves on behind the present read when nothing of it is left.
+func (g *group) taken(w *wanted) {
+	if w.Len() == 0 {
+		g.next++
+		g.read++
+	}
+}
+
 // allot gives the pieces their buffers, need bytes in all.
-func (g *group) allot(need int) {
-	if len(g.arena) < need {
-		g.arena = segment.AlignedBuffer(need)
+func (g *group) allot(fs vfs.FS, need int) {
+	if g.arena.size() < need {
+		g.arena.release()
+		g.arena = newArena(fs, need)
 	}
 	at := 0
 	for k := range g.pieces {
 		p := &g.pieces[k]
-		p.op.Buf = g.arena[at : at+p.have : at+p.have]
+		p.op.Buf = g.arena.buf[at : at+p.have : at+p.have]
 		at += alignUp(p.have)
 		p.have = 0
 	}

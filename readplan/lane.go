@@ -1,10 +1,6 @@
 package readplan
 
-import (
-	"slices"
-
-	"github.com/rawl-db/rawl/internal/vfs"
-)
+import "github.com/rawl-db/rawl/internal/vfs"
 
 // lane is what one execution at a time needs to read: a queue, and two groups with their buffers,
 // the one that is handed out and the one that is read ahead.
@@ -15,6 +11,7 @@ type lane struct {
 	pending []*piece // to be submitted, in this order
 	flying  int
 	done    [maxDepth]*vfs.Op
+	left    []*arena // of a queue that failed; entries handed out may still lie there
 }
 
 // start takes over a group's pieces and begins to read them.
@@ -74,7 +71,7 @@ func (l *lane) advance(least int) {
 // fail gives the queue up. What was in flight may still be written to: its buffers are not
 // touched again.
 func (l *lane) fail() {
-	_ = l.q.Close() // its failure is answered by reading without it
+	running := l.q.Close() != nil // its failure is answered by reading without it
 	l.q, l.flying, l.pending = nil, 0, nil
 	for n := range l.groups {
 		g := &l.groups[n]
@@ -83,6 +80,10 @@ func (l *lane) fail() {
 				p.op, p.state, p.have = vfs.Op{}, pieceDone, 0 // its entries are read one by one
 			}
 		}
+		if running {
+			g.arena.leak()
+		}
+		l.left = append(l.left, g.arena)
 		g.arena = nil
 	}
 }
@@ -130,11 +131,7 @@ func (p *piece) finish(n int, err error) {
 	}
 }
 
-// bytes returns what was read at a place of the file, ok is false when it was not.
-func (p *piece) bytes(off int64, n int) (data []byte, ok bool) {
-	at := int(off - p.op.Off)
-	if at+n > p.have {
-		return nil, false
-	}
-	return slices.Clip(p.op.Buf[at : at+n]), true
+// from returns what was read from a place of the file on, which lies in the piece.
+func (p *piece) from(off int64) []byte {
+	return p.op.Buf[min(int(off-p.op.Off), p.have):p.have]
 }

@@ -31,6 +31,7 @@ type body struct {
 	absent   []error
 	segments []raftlog.Segment // pinned
 	sorted   bool              // items ascend
+	n        int               // indexes
 	bytes    int64             // of the payloads in memory
 
 	mu struct {
@@ -40,12 +41,17 @@ type body struct {
 	}
 }
 
-// item is one requested index and where it is: at counts in memory, absent or segments.
+// item is one requested index and where it is, or n consecutive ones in one segment: at counts in
+// memory, absent or segments.
 type item struct {
 	index raftlog.Index
-	kind  itemKind
 	at    uint32
+	n     uint16
+	kind  itemKind
 }
+
+// maxRun is the most indexes of one item.
+const maxRun = 1<<16 - 1
 
 type itemKind uint8
 
@@ -56,7 +62,7 @@ const (
 )
 
 // Len is the number of indexes that an execution yields.
-func (p *Plan) Len() int { return len(p.b.items) }
+func (p *Plan) Len() int { return p.b.n }
 
 // Execute yields the plan's entries one by one, in the order of its options, and an index that
 // was requested twice twice. An index that cannot be had is yielded as an entry with nothing but
@@ -64,7 +70,8 @@ func (p *Plan) Len() int { return len(p.b.items) }
 // bytes that do not verify, the engine's ErrClosed for what is on disk after Close, or an error of
 // the device. An error with index 0 ends the sequence: ctx's cause, or ErrPlanClosed.
 //
-// Data must not be modified and is valid until the next entry: copy it to keep it. The iteration
+// Data must not be modified and is valid until the next entry or the end of the iteration: its memory
+// may be gone afterwards, copy it to keep it. The iteration
 // blocks for reads; it looks at ctx before it waits. Leaving it early waits for the reads in flight.
 func (p *Plan) Execute(ctx context.Context) iter.Seq2[raftlog.Entry, error] {
 	return func(yield func(raftlog.Entry, error) bool) {
@@ -75,13 +82,16 @@ func (p *Plan) Execute(ctx context.Context) iter.Seq2[raftlog.Entry, error] {
 			return
 		}
 		defer r.end()
-		for g := r.next(); g != nil; g = r.next() {
-			for g.more() {
-				e, err := r.take(g)
-				if r.err != nil {
-					break
+		var few [lookEvery]raftlog.Entry
+		for g := r.next(); g != nil && r.err == nil; g = r.next() {
+			for r.err == nil && g.more() {
+				batch, failed, err := r.fill(g, few[:0])
+				for k := range batch {
+					if !yield(batch[k], nil) {
+						return
+					}
 				}
-				if !yield(e, err) {
+				if err != nil && !yield(failed, err) {
 					return
 				}
 			}
@@ -96,7 +106,7 @@ func (p *Plan) Execute(ctx context.Context) iter.Seq2[raftlog.Entry, error] {
 const maxBatch = 256
 
 // Batches is Execute in batches of up to 256 entries and 8 MiB, or one larger entry. Slice and
-// data are valid until the next batch. With an error the batch is the one entry that it concerns,
+// data are valid until the next batch or the end of the iteration. With an error the batch is the one entry that it concerns,
 // of which only the index is set, or empty when the sequence ends with it.
 func (p *Plan) Batches(ctx context.Context) iter.Seq2[[]raftlog.Entry, error] {
 	return func(yield func([]raftlog.Entry, error) bool) {
@@ -108,15 +118,12 @@ func (p *Plan) Batches(ctx context.Context) iter.Seq2[[]raftlog.Entry, error] {
 		}
 		defer r.end()
 		batch := make([]raftlog.Entry, 0, min(maxBatch, p.Len()))
-		for g := r.next(); g != nil; g = r.next() {
-			for g.more() {
+		for g := r.next(); g != nil && r.err == nil; g = r.next() {
+			for r.err == nil && g.more() {
 				var failed raftlog.Entry
 				batch, failed, err = r.fill(g, batch[:0])
 				if len(batch) > 0 && !yield(batch, nil) {
 					return
-				}
-				if r.err != nil {
-					break
 				}
 				if err != nil && !yield([]raftlog.Entry{failed}, err) {
 					return

@@ -22,6 +22,7 @@ var errPromise = errors.New("the reader is of another segment or of another stat
 // source is an open segment of the group.
 type source struct {
 	ref    SegmentRef
+	file   vfs.File // of ref, to read payloads from: past the page cache when files are written so
 	seg    raftlog.Segment
 	cursor cursor
 	uses   int // the walk and the windows not read yet
@@ -167,7 +168,11 @@ func (c *Compaction) open(seg raftlog.Segment) error {
 	if err != nil {
 		return &CompactError{Segment: seg.Number, Range: seg.Range, Err: err}
 	}
-	c.src = &source{ref: ref, seg: seg, uses: 1,
+	file := ref.Reader().File()
+	if c.w.o.Direct {
+		file = ref.Reader().DirectFile()
+	}
+	c.src = &source{ref: ref, file: file, seg: seg, uses: 1,
 		cursor: cursor{r: ref.Reader(), at: seg.Range.First, last: seg.Range.Last, keep: c.keep}}
 	c.sources = append(c.sources, c.src)
 	if p := ref.Reader().Segment(); p.Number != seg.Number || p.Bytes != seg.Bytes ||
@@ -266,7 +271,7 @@ func (c *Compaction) readNext() (int64, error) {
 		c.reading = c.reading[1:]
 	}
 	o := c.take()
-	o.chunk, o.window, o.Kind, o.File = ch, w, vfs.OpRead, w.src.ref.Reader().File()
+	o.chunk, o.window, o.Kind, o.File = ch, w, vfs.OpRead, w.src.file
 	o.Buf, o.Off = buf, w.off
 	return int64(len(buf)), c.send(o)
 }

@@ -18,7 +18,7 @@ type arrows struct {
 var (
 	// public are the packages that users may import.
 	public = []string{"engine", "wal", "memtable", "segwriter", "snapshotwriter", "readplan", "ring", "fallback",
-		"raft", "raft/core", "raft/transport", "raft/detector"}
+		"raft", "raft/machinetest", "raft/core", "raft/transport", "raft/detector"}
 
 	// beneath are the packages that the engine is made of.
 	beneath = []string{"internal/raftlog", "internal/vfs", "internal/invariants", "internal/frame",
@@ -65,6 +65,7 @@ var table = []arrows{
 	{from: "raft/transport", to: []string{"raft/core", "internal/raftlog"}},
 	{from: "raft/detector", to: []string{"raft/core", "internal/raftlog"}},
 	{from: "raft", to: []string{"engine", "readplan", "raft/core", "raft/transport", "raft/detector", "internal/raftlog"}},
+	{from: "raft/machinetest", to: []string{"raft", "internal/raftlog"}},
 
 	{from: "fio"},
 	{from: "bench", to: slices.Concat(public, []string{"fio"})},

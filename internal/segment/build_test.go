@@ -159,6 +159,7 @@ func check(t testing.TB, r *segment.Reader, want map[raftlog.Index]raftlog.Entry
 		t.Fatalf("scan left out %v", got)
 	}
 	checkNext(t, r, rng)
+	checkStretch(t, r, rng)
 	return refused
 }
 

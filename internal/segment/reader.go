@@ -146,20 +146,6 @@ func (r *Reader) Locate(i raftlog.Index) (Location, error) {
 	return l.export(), nil
 }
 
-// LocateNear is Locate for indexes that ascend, as a rule: near keeps from one call to the next
-// where the last one was found. It begins as 0.
-func (r *Reader) LocateNear(i raftlog.Index, near *int) (Location, error) {
-	x := &r.index
-	if n := *near; len(x.damage) == 0 && n < len(x.runs) && r.s.Range.Contains(i) {
-		if run := &x.runs[n]; i >= run.first && i <= run.last() {
-			l := x.at(run, i)
-			return Location{Offset: l.off, Length: int(l.length), Term: l.term, Type: l.typ, CRC: l.crc}, nil
-		}
-		*near = x.runAt(i)
-	}
-	return r.Locate(i)
-}
-
 // Term returns the term of entry i, from memory. Errors: ErrNotFound, *CorruptError.
 func (r *Reader) Term(i raftlog.Index) (raftlog.Term, error) {
 	l, err := r.Locate(i)

@@ -54,4 +54,5 @@ func (s *Server) logReady() {
 		s.rest()
 	}
 	s.acknowledge() // so that the leader sends again
+	s.resume()
 }

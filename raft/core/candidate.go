@@ -19,7 +19,7 @@ func (s *Server) startCandidacy(transfer bool) {
 		s.leader, s.leaderInc = ServerID{}, 0
 		s.eff.NewLeader = true
 	}
-	s.lostLeader = false
+	s.lostLeader, s.leaderOver = false, false
 	s.matched, s.leaderCommit = s.commit, 0
 	s.election.votes = s.election.votes[:0]
 	s.become(RoleCandidate)
@@ -31,7 +31,7 @@ func (s *Server) startCandidacy(transfer bool) {
 // changes nothing, not even the term. Who knows no configuration in which it is a voter votes all the
 // same: the candidate's may be newer, and it counts the votes of its own voters only.
 func (s *Server) receiveVote(m *Message, b Vote) {
-	s.confessed(m)
+	s.confessed(m, s.state.Term+1)
 	if m.Term > s.state.Term {
 		if (s.lead != nil || s.believes()) && !b.Transfer {
 			s.reply(m, VoteReply{})

@@ -49,7 +49,7 @@ func (s *Server) committed() {
 		s.result(Result{Ref: c.ref, Index: c.index})
 	}
 	settled := s.history.settled()
-	if !settled.configuration.Has(s.opts.Self.ID, s.opts.Self.Incarnation) && settled.index <= s.commit {
+	if !settled.configuration.votes(s.opts.Self.ID, s.opts.Self.Incarnation) && settled.index <= s.commit {
 		lead.leaving = true
 		return
 	}

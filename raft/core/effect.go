@@ -41,6 +41,8 @@ type Effects struct {
 	NewLeader bool
 	// Ended says that this server is done: the cluster was deleted, or it was removed from it.
 	Ended Ending
+	// Refused says why the message of this Step was dropped unread, 0 when it was not: to be counted.
+	Refused Refusal
 	// Fault says that the server met what cannot be while everybody keeps the protocol. It
 	// does nothing any more.
 	Fault error
@@ -103,6 +105,18 @@ const (
 	EndRemoved Ending = 2
 )
 
+// Refusal says why a message is not for this server.
+type Refusal uint8
+
+const (
+	// RefusedAddress is the refusal of a message for another server, or for another life of this one.
+	RefusedAddress Refusal = 1
+	// RefusedCluster is that of a message from another cluster.
+	RefusedCluster Refusal = 2
+	// RefusedEpoch is that of a message from before or after a forced shrink.
+	RefusedEpoch Refusal = 3
+)
+
 // Errors of results.
 var (
 	// ErrNotLeader is the answer of a server that does not lead; Server.Leader may know who does.
@@ -131,6 +145,8 @@ var (
 	ErrAlreadyLeader = errors.New("core: already the leader")
 	// ErrRefused says that the log takes no entries now.
 	ErrRefused = errors.New("core: the log takes no entries now")
+	// ErrEnded is the answer of a server that is done: see Effects.Ended.
+	ErrEnded = errors.New("core: the server has ended")
 	// ErrProtocol is wrapped by faults.
 	ErrProtocol = errors.New("core: the protocol was broken")
 )

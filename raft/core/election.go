@@ -28,11 +28,14 @@ const protocol = 1
 // (Raft thesis §4.2.2).
 func (s *Server) mayCampaign() bool {
 	self := &s.opts.Self
+	if !s.canServe(s.opts.Machine) {
+		return false // it could apply nothing
+	}
 	return s.history.config().configuration.votes(self.ID, self.Incarnation) ||
 		s.history.settled().configuration.votes(self.ID, self.Incarnation)
 }
 
-// awaitElection sets the election timer of a voter, earlier than one that runs already if it is to.
+// awaitElection sets the election timer of a voter anew.
 func (s *Server) awaitElection(lo, hi uint32) {
 	if !s.mayCampaign() || s.role == RoleTerminating || s.lead != nil {
 		s.stopTimer(TimerElection)
@@ -42,6 +45,14 @@ func (s *Server) awaitElection(lo, hi uint32) {
 		hi = min(2*hi, s.opts.ElectionMaxMS)
 	}
 	s.setTimer(TimerElection, lo, hi, 0)
+}
+
+// settleElection gives who votes and believes in no leader its timer, whatever made it so.
+func (s *Server) settleElection() {
+	if s.timers[TimerElection].armed || s.role == RoleEnded || s.believes() {
+		return
+	}
+	s.awaitElection(s.opts.SuspectMinMS, s.opts.SuspectMaxMS)
 }
 
 func (s *Server) electionTimeout() {
@@ -62,7 +73,7 @@ func (s *Server) electionTimeout() {
 // triggerElection starts one without waiting, whatever is believed.
 func (s *Server) triggerElection() {
 	idle := s.role == RoleFollower || s.role == RolePreVote || s.role == RoleCandidate
-	if idle && s.mayCampaign() {
+	if idle && s.shrink.epoch == 0 && s.mayCampaign() {
 		s.startPreVote()
 	}
 }

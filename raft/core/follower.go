@@ -11,8 +11,6 @@ func (s *Server) receiveAppend(m *Message, b Append) {
 	case s.receiving.transfer != 0:
 		s.appendWhileReceiving(m, b)
 		return
-	case s.await.log:
-		return
 	}
 	b = s.aboveBase(b)
 	if !s.log.has(b.Prev) {
@@ -22,6 +20,9 @@ func (s *Server) receiveAppend(m *Message, b Append) {
 	s.found()
 	fresh := s.skipKnown(b)
 	matched := b.Prev.Index + Index(len(b.Entries))
+	if len(fresh) > 0 && s.await.log {
+		return // the leader comes back to it, ever more slowly
+	}
 	s.leaderCommit = max(s.leaderCommit, b.Commit)
 	if len(fresh) > 0 {
 		if !s.adopt(fresh, facts) {

@@ -39,11 +39,13 @@ type (
 	NodeUp struct{ Node NodeID }
 	// LinkReset says that messages to a node may have been lost: a new connection, a dropped outbox.
 	LinkReset struct{ Node NodeID }
-	// LeaderLost says that a server leads a term no longer, from a notice of its node, or because the
-	// connection to it was reset.
+	// LeaderLost says that a server may lead a term no longer: the connection to it was reset. With Over it
+	// never leads that term again, from a notice of its node or because the node has a new life: then
+	// nothing that it sent before brings the belief back.
 	LeaderLost struct {
 		Leader ServerID
 		Term   Term
+		Over   bool
 	}
 	// TriggerElection makes a voter that does not lead start an election.
 	TriggerElection struct{}
@@ -70,11 +72,13 @@ type (
 		Ref   uint64
 		Epoch uint64
 	}
-	// Read asks for an index behind which a read of the machine is linearizable.
+	// Read asks for an index behind which a read of the machine is linearizable. Its Ref travels, so it
+	// is one that this incarnation never used, in an earlier life of the process neither.
 	Read struct{ Ref uint64 }
 	// CancelRead ends a Read without a Result.
 	CancelRead struct{ Ref uint64 }
-	// SnapshotTaken says that a snapshot is durable and the log released up to it.
+	// SnapshotTaken says that a snapshot is durable and the log released up to it. It is never taken at
+	// or behind a KindDelete entry, which the server has to find again when it starts.
 	SnapshotTaken struct{ ID EntryID }
 	// SnapshotOffered carries a leader's offer to a peer: the shell chose the snapshot that Effects.Snapshots asked for.
 	SnapshotOffered struct {

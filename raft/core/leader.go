@@ -10,7 +10,7 @@ type leadership struct {
 	ready bool
 	// evaluate says that a match index moved.
 	evaluate bool
-	// leaving says that the configuration without this server is committed.
+	// leaving says that a configuration in which this server does not vote is committed.
 	leaving bool
 	// attempt counts the retransmissions that nobody answered.
 	attempt uint8
@@ -26,6 +26,7 @@ func (s *Server) startLeading() {
 	s.stopTimer(TimerElection)
 	s.election.failed = 0
 	s.leader, s.leaderInc = s.opts.Self.ID, s.opts.Self.Incarnation
+	s.joining = Head{} // its own log says where it is, also once it removed itself
 	s.eff.NewLeader = true
 	s.lead = &leadership{evaluate: true}
 	if s.shrink.epoch != 0 {
@@ -163,6 +164,9 @@ func (s *Server) leaderAppendFailed(last EntryID) {
 
 // checkQuorum ends a leadership without contact to a majority of the voters (Raft thesis §6.2).
 func (s *Server) checkQuorum() {
+	if s.role == RoleTerminating {
+		return // nothing is left to disagree about, and the others are to hear of it
+	}
 	c, n := &s.history.config().configuration, 0
 	for i := range c.Members {
 		m := &c.Members[i]
@@ -188,7 +192,7 @@ func (s *Server) settleLeader() {
 		busy = busy || !s.down[p.id.Node] && !p.quiet(s)
 	}
 	if s.lead.leaving {
-		s.end(EndRemoved)
+		s.leave()
 		return
 	}
 	if s.history.deletion != 0 {
@@ -201,6 +205,23 @@ func (s *Server) settleLeader() {
 		s.stopTimer(TimerRetransmit)
 	case !s.timers[TimerRetransmit].armed:
 		s.setTimer(TimerRetransmit, 0, 1, s.lead.attempt)
+	}
+}
+
+// leave ends the leadership of who votes no longer, and the server when it is no member any more.
+func (s *Server) leave() {
+	if s.history.settled().configuration.Has(s.opts.Self.ID, s.opts.Self.Incarnation) {
+		s.stepDown()
+		return
+	}
+	s.end(EndRemoved)
+}
+
+// resume does what waited until the log takes entries again.
+func (s *Server) resume() {
+	if s.lead != nil {
+		s.promote()
+		s.upgrade()
 	}
 }
 
@@ -229,7 +250,7 @@ func (s *Server) receiveLeading(m *Message) {
 			p.accepted, p.progress = true, true
 		}
 	case InfoReply:
-		p.machine = max(p.machine, b.Machine)
+		p.machine = b.Machine // older than before when its program was put back
 		s.upgrade()
 	case Gone:
 		p.gone = s.history.deletion != 0 && s.history.deletion <= s.commit // else it is only not there yet

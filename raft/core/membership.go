@@ -17,6 +17,7 @@ func (s *Server) changeMembership(in ChangeMembership) {
 		return
 	}
 	s.lead.change = change{ref: in.Ref, index: s.reconfigure(c)}
+	s.checkQuorum() // there may be contact to a majority of the old voters only
 }
 
 // changed is the configuration that a change makes.

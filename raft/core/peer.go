@@ -134,8 +134,11 @@ func (s *Server) sent(p *peer, in Sent) {
 		p.stale = false
 		return
 	}
-	if in.Last < p.next || in.Last > s.log.last.Index {
-		p.waiting = true // the log was cut meanwhile, or the shell is wrong: the timer begins anew
+	if in.Last < p.next {
+		return // the peer had it already
+	}
+	if in.Last > s.log.last.Index {
+		p.waiting = true // the log was cut meanwhile: the timer begins anew
 		return
 	}
 	p.next = in.Last + 1
@@ -197,7 +200,7 @@ func (s *Server) refit(p *peer, b AppendReply) {
 	p.next = max(p.match+1, min(next, b.Rejected.Index))
 	p.progress = true
 	p.clearFlights()
-	p.mode, p.waiting = modeProbe, false
+	p.mode, p.waiting, p.probe = modeProbe, false, true // one that waits answers nothing else
 }
 
 // retransmit sends again to the peers that did not get on since the last time.
@@ -231,7 +234,11 @@ func (s *Server) retransmit() {
 // resetPeers starts anew with the members on a node, to which messages may have been lost.
 func (s *Server) resetPeers(n NodeID) {
 	for _, p := range s.lead.peers {
-		if p.id.Node == n && p.mode != modeSnapshot && !p.quiet(s) {
+		if p.id.Node != n {
+			continue
+		}
+		p.machine = 0 // another program may be there
+		if p.mode != modeSnapshot && !p.quiet(s) {
 			p.rewind()
 		}
 	}

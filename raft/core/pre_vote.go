@@ -20,7 +20,7 @@ func (s *Server) receivePreVote(m *Message, b PreVote) {
 	if s.lead != nil {
 		s.probeSoon(m.From) // it does not hear us
 	}
-	s.confessed(m)
+	s.confessed(m, s.state.Term)
 	granted := s.lead == nil && !s.believes() && s.role != RoleTerminating && b.Next > s.state.Term &&
 		s.log.upToDate(b.Last) && b.Protocol <= protocol && s.canServe(b.Machine)
 	s.reply(m, PreVoteReply{Token: b.Token, Granted: granted})

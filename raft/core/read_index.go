@@ -28,9 +28,12 @@ func (s *Server) read(ref uint64) {
 	s.ask(ref)
 }
 
-// ask sends a read to the leader, if one is known, and comes back to it.
+// ask sends a read to the leader, or to each voter while none is known: a member of a group at rest may
+// have missed who leads. It comes back to it.
 func (s *Server) ask(ref uint64) {
-	if !s.leader.IsZero() && s.lead == nil {
+	if s.leader.IsZero() {
+		s.askVoters(ReadIndex{Ref: ref})
+	} else {
 		s.send(s.to(s.leader, s.leaderInc), ReadIndex{Ref: ref})
 	}
 	if !s.timers[TimerRead].armed {
@@ -90,11 +93,10 @@ func (s *Server) receiveReadIndex(m *Message, b ReadIndex) {
 
 func (s *Server) receiveReadIndexReply(m *Message, b ReadIndexReply) {
 	if !b.OK {
-		s.confessed(m)
+		if m.FromInc == s.leaderInc { // or it said so before it led
+			s.leaderLost(LeaderLost{Leader: m.From, Term: m.Term})
+		}
 		return // the timer asks again
-	}
-	if m.From != s.leader {
-		return
 	}
 	for _, ref := range s.reads {
 		if ref == b.Ref {

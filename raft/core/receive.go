@@ -3,7 +3,10 @@ package core
 // receive takes a message: first whether it is meant for this life of this server, then its term, then
 // what it says.
 func (s *Server) receive(m *Message) {
-	if m.Body == nil || !s.addressed(m) {
+	if m.Body == nil {
+		return
+	}
+	if s.eff.Refused = s.addressed(m); s.eff.Refused != 0 {
 		return
 	}
 	switch b := m.Body.(type) {
@@ -49,18 +52,26 @@ func (s *Server) receive(m *Message) {
 	}
 }
 
-// addressed reports whether the message is meant for this life of this server, from its cluster and
-// epoch. A server that is not yet in a cluster hears whoever knows its incarnation.
-func (s *Server) addressed(m *Message) bool {
+// addressed says why the message is not meant for this life of this server in its cluster and epoch, 0 when it
+// is. Who has no configuration with itself in it, and follows nobody yet, hears whoever knows its
+// incarnation: in its cluster if it has one, of any epoch.
+func (s *Server) addressed(m *Message) Refusal {
 	self := &s.opts.Self
 	if m.To != self.ID || m.ToInc != self.Incarnation || m.From == self.ID {
-		return false
+		return RefusedAddress
 	}
 	cluster, epoch := s.cluster()
-	if cluster == (ClusterID{}) {
-		return m.Cluster != ClusterID{}
+	switch {
+	case m.Cluster == ClusterID{}, cluster != ClusterID{} && m.Cluster != cluster:
+		return RefusedCluster
+	case m.Epoch == epoch:
+		return 0
 	}
-	return m.Cluster == cluster && m.Epoch == epoch
+	c := &s.history.config().configuration
+	if s.joining.Cluster == (ClusterID{}) && !c.Has(self.ID, self.Incarnation) {
+		return 0
+	}
+	return RefusedEpoch
 }
 
 // receiveOld answers what a leader of an older term sends, so that it learns of the newer one.
@@ -93,6 +104,7 @@ func (s *Server) follow(m *Message) bool {
 	default:
 		s.leader, s.leaderInc = m.From, m.FromInc
 		s.joining = m.Head
+		s.leaderOver = s.over.Term == m.Term && s.over.Leader == m.From
 		s.matched, s.leaderCommit = s.commit, 0
 		s.eff.NewLeader = true
 		if m.From == s.handover.to {
@@ -103,8 +115,10 @@ func (s *Server) follow(m *Message) bool {
 		s.readAgain()
 	}
 	if s.role == RolePreVote || s.role == RoleCandidate {
+		s.dropShrink() // somebody else won that term
 		s.rest()
 	}
+	s.lostLeader = false
 	s.heardLeader()
 	return true
 }
@@ -123,9 +137,9 @@ func (s *Server) stepDown() {
 		s.leader, s.leaderInc = ServerID{}, 0
 		s.eff.NewLeader = true
 	}
-	s.lostLeader = false
+	s.lostLeader, s.leaderOver = false, false
 	s.matched, s.leaderCommit = s.commit, 0
-	s.await.missing = false
+	s.found()
 	s.abortReceiving()
 	s.rest()
 	s.awaitElection(s.opts.SuspectMinMS, s.opts.SuspectMaxMS)
@@ -192,29 +206,36 @@ func (s *Server) linkReset(n NodeID) {
 
 // leaderLost ends the belief in a leader of this term.
 func (s *Server) leaderLost(in LeaderLost) {
-	if s.lead != nil || in.Term != s.state.Term || in.Leader != s.leader || s.lostLeader {
+	if in.Over && in.Term > s.over.Term {
+		s.over = in
+	}
+	if s.lead != nil || in.Term != s.state.Term || in.Leader != s.leader || s.leader.IsZero() {
 		return
 	}
+	believed := s.believes()
 	s.lostLeader = true
-	s.awaitElection(1, s.opts.ResetMS)
+	s.leaderOver = s.leaderOver || in.Over
+	if believed {
+		s.awaitElection(1, s.opts.ResetMS)
+	}
 }
 
-// confessed ends the belief in a leader that sends what a leader of this term would not.
-func (s *Server) confessed(m *Message) {
-	if m.FromInc == s.leaderInc && m.Term >= s.state.Term {
-		s.leaderLost(LeaderLost{Leader: m.From, Term: s.state.Term})
+// confessed ends the belief in a leader that sends what only who left this term's leadership does: a
+// pre-vote in this term, which a candidate of this term does not win any more, or anything of a newer one.
+func (s *Server) confessed(m *Message, least Term) {
+	if m.FromInc == s.leaderInc && m.Term >= least {
+		s.leaderLost(LeaderLost{Leader: m.From, Term: s.state.Term, Over: true})
 	}
 }
 
 // believes reports whether this server takes its leader to be alive: it heard from it in this term, no
 // notice of its end came, and there is contact with its node in both directions.
 func (s *Server) believes() bool {
-	return !s.leader.IsZero() && !s.lostLeader && !s.down[s.leader.Node]
+	return !s.leader.IsZero() && !s.lostLeader && !s.leaderOver && !s.down[s.leader.Node]
 }
 
 // heardLeader stops the election that a believed leader makes superfluous.
 func (s *Server) heardLeader() {
-	s.lostLeader = false
 	if s.believes() {
 		s.election.failed = 0
 		s.stopTimer(TimerElection)

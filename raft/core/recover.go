@@ -15,18 +15,32 @@ func (s *Server) stepRecover(in Input) {
 		} else {
 			s.nodeUp(in.(NodeUp).Node)
 		}
-	case Proposed:
-		s.refuse(in, ErrNotLeader)
-	case ChangeMembership:
-		s.result(Result{Ref: in.Ref, Err: ErrNotLeader})
-	case TransferLeadership:
-		s.result(Result{Ref: in.Ref, Err: ErrNotLeader})
+	case SnapshotTaken:
+		s.snapshotTaken(in.ID)
 	case Read:
 		s.reads = append(s.reads, in.Ref) // asked when a leader is known
 	case CancelRead:
 		s.cancelRead(in.Ref)
 	case ForceShrink:
 		s.result(Result{Ref: in.Ref, Err: ErrRefused})
+	default:
+		s.refuseAll(in, ErrNotLeader)
+	}
+}
+
+// refuseAll answers what wants an answer.
+func (s *Server) refuseAll(in Input, err error) {
+	switch in := in.(type) {
+	case Proposed:
+		s.refuse(in, err)
+	case ChangeMembership:
+		s.result(Result{Ref: in.Ref, Err: err})
+	case TransferLeadership:
+		s.result(Result{Ref: in.Ref, Err: err})
+	case Read:
+		s.result(Result{Ref: in.Ref, Err: err})
+	case ForceShrink:
+		s.result(Result{Ref: in.Ref, Err: err})
 	}
 }
 

@@ -54,14 +54,17 @@ type Server struct {
 	// leader is whom this server follows in its term, itself when it leads; zero when nobody is known.
 	leader    ServerID
 	leaderInc Incarnation
-	// lostLeader says that a notice ended the belief in it.
-	lostLeader bool
+	// lostLeader says that the belief in it ended, until it is heard again; leaderOver that it ended for good.
+	lostLeader, leaderOver bool
+	// over is the newest notice of a leadership's end: it may come before the leader's last messages do.
+	over LeaderLost
 	// matched is up to where the log is known to be that of this term's leader.
 	matched Index
 	// leaderCommit is the newest commit index that this term's leader told.
 	leaderCommit Index
 
-	// joining is the cluster of the leader that a server without configuration follows.
+	// joining is the head of the leader's message. It says in which cluster and epoch a server is whose log
+	// has no configuration with it: a log may begin with configurations of an older epoch.
 	joining Head
 
 	election  election
@@ -101,6 +104,10 @@ func New(o Options, r Restore) (*Server, error) {
 	if err := checkRuns(&s.log); err != nil {
 		return nil, err
 	}
+	if s.log.last.Term > s.state.Term {
+		return nil, fmt.Errorf("%w: the log ends at %v, the hard state has term %d: what it voted since is lost",
+			ErrBadEntry, s.log.last, s.state.Term)
+	}
 	if s.commit > s.log.last.Index {
 		return nil, fmt.Errorf("%w: committed up to %d, the log ends at %v", ErrBadEntry, s.commit, s.log.last)
 	}
@@ -136,10 +143,17 @@ func checkRuns(l *log) error {
 // Step takes one input and returns what follows from it. It waits for nothing and never fails.
 func (s *Server) Step(in Input) *Effects {
 	s.eff.reset()
-	if s.role != RoleEnded {
+	switch {
+	case s.role == RoleEnded:
+		s.refuseAll(in, ErrEnded)
+	case s.role == RoleRecover:
+		s.stepRecover(in)
+	default:
 		s.dispatch(in)
 		if s.lead != nil {
 			s.settleLeader()
+		} else {
+			s.settleElection()
 		}
 	}
 	s.eff.Commit = s.commit
@@ -155,10 +169,6 @@ func (e *Effects) reset() {
 }
 
 func (s *Server) dispatch(in Input) {
-	if s.role == RoleRecover {
-		s.stepRecover(in)
-		return
-	}
 	switch in := in.(type) {
 	case Received:
 		s.receive(&in.Message)
@@ -242,6 +252,15 @@ func (s *Server) fail(format string, args ...any) {
 func (s *Server) end(why Ending) {
 	s.eff.Ended = why
 	s.dropLeadership()
+	for _, ref := range s.reads {
+		s.result(Result{Ref: ref, Err: ErrEnded})
+	}
+	s.reads = nil
+	s.endHandover(ErrEnded)
+	if s.shrink.epoch != 0 {
+		s.result(Result{Ref: s.shrink.ref, Err: ErrEnded})
+		s.shrink = shrink{}
+	}
 	s.held = nil
 	for t := range Timers {
 		s.stopTimer(t)
@@ -299,7 +318,8 @@ func (s *Server) to(id ServerID, inc Incarnation) Head {
 
 // cluster is what this server is a member of, as far as it knows.
 func (s *Server) cluster() (ClusterID, uint64) {
-	if c := &s.history.config().configuration; c.Cluster != (ClusterID{}) {
+	c := &s.history.config().configuration
+	if s.joining.Cluster == (ClusterID{}) || c.Has(s.opts.Self.ID, s.opts.Self.Incarnation) {
 		return c.Cluster, c.Epoch
 	}
 	return s.joining.Cluster, s.joining.Epoch

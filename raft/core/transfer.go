@@ -73,6 +73,7 @@ func (s *Server) transferTimeout() {
 		s.handover, s.lead.transfer = s.lead.transfer, transfer{}
 	}
 	s.endHandover(ErrTransferTimeout)
+	s.resume()
 }
 
 // endHandover answers who asked for a transfer.

@@ -150,7 +150,7 @@ func (s *source) follow(ctx context.Context, conn net.Conn, req *request) error 
 // open opens the reader that a request asks for, and sends a snapshot first if it asks for that. After an
 // error the target was told.
 func (s *source) open(conn net.Conn, req *request) (*engine.Reader, error) {
-	o := engine.ReaderOptions{Name: "mirror", Checksum: req.Checksum}
+	o := engine.ReaderOptions{Name: "mirror", Checksums: true, Checksum: req.Checksum}
 	if !req.Restart {
 		from := engine.AtIndex(1)
 		if req.Cursor != nil {
