@@ -26,7 +26,9 @@ type server struct {
 
 	// Owned by whoever runs the mailbox.
 	core     *core.Server
-	again    []core.Input // what the last step's effects brought about at once
+	known    core.HardState // the durable one that the core was told last
+	again    []core.Input   // what the last step's effects brought about at once
+	fed      int            // how many of them the core was fed
 	timers   timers
 	low      []*ticket // commands of low priority that wait for a turn
 	results  map[uint64]func(core.Result)
@@ -91,6 +93,7 @@ func (n *Node) newServer(r serverRecord, log *engine.Log) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.known = restore.State
 	log.SetHandler(&s.mail)
 	s.leader.Store(&leaderView{})
 	s.applies.replayTo = restore.Commit
