@@ -184,6 +184,7 @@ func (s *Server) settleLeader() {
 	if s.lead.evaluate {
 		s.lead.evaluate = false
 		s.advance()
+		s.settleRound()
 	}
 	s.settleTransfer()
 	busy := false

@@ -10,6 +10,9 @@ import (
 // a majority when the first did so (I1).
 func (w *world) commits(n *node, upTo core.Index) {
 	b := n.b
+	if b != w.main {
+		return // what a shrink left behind: others may have lost their disks meanwhile
+	}
 	for i := n.checked + 1; i <= upTo; i++ {
 		e, ok := n.entry(i)
 		if !ok {
@@ -76,6 +79,9 @@ func (w *world) onMajority(e core.Entry, c core.Configuration) bool {
 // leads checks that a term has one leader (I5), which has all that was committed in earlier terms.
 func (w *world) leads(n *node, term core.Term) {
 	b := n.b
+	if b != w.main {
+		return
+	}
 	if k, ok := b.leaders[term]; ok && k != n.k {
 		w.fatalf("nodes %d and %d both lead term %d", k, n.k, term)
 	}
@@ -134,12 +140,28 @@ func (n *node) check() {
 	case last != n.last() && !n.refused:
 		w.fatalf("node %d: its log ends at %v, the server says %v", n.k, n.last(), last)
 	}
+	if e, ok := n.entry(s.Commit()); ok && s.Leads() && s.Commit() > n.commit && e.Term != s.State().Term {
+		w.fatalf("node %d leads term %d and counts %v", n.k, s.State().Term, e.ID())
+	}
 	if s.State().Term > n.term {
 		clear(n.matches)
 	}
 	n.commit, n.term = s.Commit(), s.State().Term
 	n.config, _ = s.Configuration()
 	n.checkPeers()
+}
+
+// checkConfiguration compares the configuration in effect with the newest of the log.
+func (n *node) checkConfiguration() {
+	want := n.snapshot.ConfigurationIndex
+	for _, e := range n.log {
+		if e.Type == core.KindConfiguration {
+			want = e.Index
+		}
+	}
+	if _, at := n.srv.Configuration(); at != want && !n.refused {
+		n.w.fatalf("node %d: configuration %d in effect, the newest is %d", n.k, at, want)
+	}
 }
 
 // checkPeers holds a leader's view of the others to what is true: no match index falls within a term,

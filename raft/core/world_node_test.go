@@ -28,6 +28,7 @@ type node struct {
 	b        *branch
 	paused   int64 // it does nothing until then
 	started  int64
+	detect   int64     // when it finds out about its contacts, 0 for not at all
 	led      core.Term // 0 when it does not lead
 	refused  bool      // its log just refused entries
 	// What was true after the last step.
@@ -118,6 +119,9 @@ func (n *node) start() {
 	}
 	n.srv, n.up, n.lastRole = srv, true, core.RoleRecover
 	n.config, _ = srv.Configuration()
+	if p := n.b.parent; p != nil && n.b.by == n && n.config.Epoch == p.epoch {
+		n.b, n.w.main = p, p // the shrink was lost
+	}
 	n.w.note("node %d starts: %v last %v commit %d snapshot %v", n.k, d.state, r.Last, d.commit, d.snapshot.ID)
 	n.step(core.Recovered{})
 }
@@ -198,8 +202,11 @@ func (n *node) step(in core.Input) {
 	if e.Ended != 0 {
 		n.w.hit[fmt.Sprintf("ended %d", e.Ended)]++
 	}
-	ended := e.Ended != 0
+	ended, moved := e.Ended != 0, e.Truncate || e.Reconfigured
 	n.check()
+	if moved {
+		n.checkConfiguration()
+	}
 	n.refused = false
 	if ended {
 		n.up, n.gone = false, true
@@ -218,7 +225,7 @@ func (n *node) fork() {
 		return
 	}
 	was := n.b
-	n.b = &branch{epoch: c.Epoch, committed: slices.Clone(was.committed[:n.commit]),
+	n.b = &branch{epoch: c.Epoch, parent: was, by: n, committed: slices.Clone(was.committed[:n.commit]),
 		terms: slices.Clone(was.terms[:n.commit]), leaders: map[core.Term]int{},
 		config: c}
 	for _, e := range n.b.committed {
@@ -317,6 +324,7 @@ func (n *node) tick() {
 	if !n.up || n.paused > n.w.now {
 		return
 	}
+	n.watch()
 	if n.w.rng.IntN(100) == 0 { // lazily, as the applied index is kept
 		n.disk.commit = max(n.disk.commit, min(n.srv.Commit(), n.disk.last().Index))
 	}

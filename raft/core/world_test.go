@@ -45,6 +45,8 @@ type world struct {
 // forks off from another's.
 type branch struct {
 	epoch     uint64
+	parent    *branch
+	by        *node             // that shrank
 	committed []core.Entry      // what any server has committed, by index-1
 	terms     []core.Term       // in which each was committed
 	leaders   map[core.Term]int // who leads a term

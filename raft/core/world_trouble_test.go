@@ -275,20 +275,33 @@ func (w *world) tell() {
 // alive reports whether the node's process runs, with or without its server.
 func (n *node) alive() bool { return (n.up || n.gone) && n.paused <= n.w.now }
 
-// contact tells the servers which nodes they are in contact with in both directions.
+// contact lets each node find out, sooner or later, which nodes it is in contact with.
 func (w *world) contact() {
 	for _, n := range w.nodes {
-		for _, o := range w.nodes {
-			down := !o.alive() || w.cut[[2]int{n.k, o.k}] || w.cut[[2]int{o.k, n.k}]
-			if n == o || !n.up || !n.alive() || n.downs[o.k] == down {
-				continue
-			}
-			n.downs[o.k] = down
-			if down {
-				n.step(core.NodeDown{Node: o.self.ID.Node})
-			} else {
-				n.step(core.NodeUp{Node: o.self.ID.Node})
-			}
+		n.detect = w.now
+		if w.faults {
+			n.detect += int64(w.rng.IntN(600))
+		}
+	}
+}
+
+// watch tells a server which nodes its own is in contact with in both directions.
+func (n *node) watch() {
+	w := n.w
+	if n.detect == 0 || n.detect > w.now {
+		return
+	}
+	n.detect = 0
+	for _, o := range w.nodes {
+		down := !o.alive() || w.cut[[2]int{n.k, o.k}] || w.cut[[2]int{o.k, n.k}]
+		if n == o || !n.up || n.downs[o.k] == down {
+			continue
+		}
+		n.downs[o.k] = down
+		if down {
+			n.step(core.NodeDown{Node: o.self.ID.Node})
+		} else {
+			n.step(core.NodeUp{Node: o.self.ID.Node})
 		}
 	}
 }
