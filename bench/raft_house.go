@@ -20,7 +20,7 @@ import (
 const (
 	houseNodes  = 3
 	tallyName   = "tally"
-	starters    = 64 // clusters that are started at the same time
+	starters    = 256 // clusters that are started at the same time
 	closingTime = 30 * time.Second
 )
 

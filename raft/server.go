@@ -26,7 +26,9 @@ type server struct {
 
 	// Owned by whoever runs the mailbox.
 	core     *core.Server
-	again    []core.Input // what the last step's effects brought about at once
+	known    core.HardState // the durable one that the core was told last
+	again    []core.Input   // what the last step's effects brought about at once
+	fed      int            // how many of them the core was fed
 	timers   timers
 	low      []*ticket // commands of low priority that wait for a turn
 	results  map[uint64]func(core.Result)
@@ -95,6 +97,7 @@ func (n *Node) newServer(r serverRecord, log *engine.Log) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.known = restore.State
 	log.SetHandler(&s.mail)
 	s.applies.replayTo = restore.Commit
 	s.reconfigured()

@@ -268,7 +268,7 @@ func (q *applyQueue) apply(upTo Index) error {
 			if err != nil {
 				return err
 			}
-			q.server.landed(e)
+			q.server.landed(&e)
 		}
 	}
 	effects, err := q.aux(AuxEvent{Kind: AuxEval})

@@ -6,7 +6,7 @@ type Input interface{ isInput() }
 type (
 	// Recovered ends RoleRecover: the machine has all entries up to the commit index of Restore.
 	Recovered struct{}
-	// Received is a message from another server.
+	// Received is a message from another server. It may be handed over by its address; it is neither changed nor kept.
 	Received struct{ Message Message }
 	// Timeout is the end of a timer that Effects.Timers set; Generation is that of the setting.
 	Timeout struct {

@@ -172,6 +172,8 @@ func (s *Server) dispatch(in Input) {
 	switch in := in.(type) {
 	case Received:
 		s.receive(&in.Message)
+	case *Received: // what comes often is not copied
+		s.receive(&in.Message)
 	case Timeout:
 		s.timeout(in)
 	case Written:
