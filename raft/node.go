@@ -42,6 +42,7 @@ type Node struct {
 	servers  sync.Map // name → *server
 	clusters sync.Map // cluster name → *server, of this node
 	calls    sync.Map // request number → *outstanding
+	sessions sync.Map // sessionKey → *ClientSession, of clients on this node
 
 	changing sync.Mutex // starting, stopping and deleting servers
 	closed   atomic.Bool
@@ -128,6 +129,10 @@ func (n *Node) Close(ctx context.Context) error {
 	for _, s := range n.all() {
 		s.stop(ErrClosed)
 	}
+	n.sessions.Range(func(_, x any) bool {
+		x.(*ClientSession).end(ErrClosed)
+		return true
+	})
 	n.failCalls("", ErrClosed)
 	n.cancel()
 	var errs []error
