@@ -42,6 +42,7 @@ type Node struct {
 	servers  sync.Map // name → *server
 	clusters sync.Map // cluster name → *server, of this node
 	calls    sync.Map // request number → *outstanding
+	sessions sync.Map // sessionKey → *ClientSession, of clients on this node
 
 	changing sync.Mutex // between a server that is added and Close
 	names    sync.Map   // name → chan struct{}: a server that is being started, stopped or deleted
@@ -151,6 +152,10 @@ func (n *Node) end() error {
 	for _, s := range n.all() {
 		s.stop(ErrClosed)
 	}
+	n.sessions.Range(func(_, x any) bool {
+		x.(*ClientSession).end(ErrClosed)
+		return true
+	})
 	n.failCalls("", ErrClosed)
 	n.cancel()
 	if n.net != nil {

@@ -79,6 +79,12 @@ func (s *server) admit(c *ticket, flight int) bool {
 		c.fail(ErrBusy, NotApplied, true)
 		return false
 	}
+	if c.kind == KindSessionOpen {
+		if err := s.applies.machine().AdmitOpen(c.open); err != nil {
+			c.fail(err, NotApplied, false)
+			return false
+		}
+	}
 	if c.session.ID == 0 || c.kind != KindUser {
 		return true
 	}

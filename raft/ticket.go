@@ -13,6 +13,7 @@ type ticket struct {
 	kind     CommandKind
 	data     []byte // as AppendCommand made it, stamped when it is appended
 	session  SessionHeader
+	open     OpenID // of a session to open
 	priority Priority
 	// elsewhere says that another member may answer.
 	elsewhere bool
