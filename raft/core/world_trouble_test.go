@@ -11,9 +11,15 @@ func (w *world) trouble() {
 	n := w.nodes[w.rng.IntN(len(w.nodes))]
 	o := w.nodes[w.rng.IntN(len(w.nodes))]
 	switch w.rng.IntN(22) {
-	case 0, 1:
+	case 0:
 		w.hit["crash"]++
 		n.crash()
+	case 1:
+		if n.up {
+			n.crash()
+			n.start()
+			w.contact()
+		}
 	case 2, 3:
 		if !n.up && !n.gone {
 			n.start()
