@@ -34,6 +34,7 @@ type actor struct {
 	accepted *core.Accept
 	pending  []core.HardState
 	install  *core.SnapshotMeta
+	wants    []core.Head // peers that need a snapshot
 }
 
 // newScript starts voters members that know each other, and joining ones that know nobody.
@@ -92,7 +93,7 @@ func (a *actor) step(in core.Input) {
 		a.s.t.Fatalf("n%d: %v", a.k, e.Fault)
 	}
 	a.effects = *e
-	a.effects.Snapshots = slices.Clone(e.Snapshots)
+	a.wants = append(a.wants, e.Snapshots...)
 	if e.HardState != nil {
 		a.pending = append(a.pending, *e.HardState)
 	}
@@ -206,6 +207,17 @@ func (s *script) elect(k int, take func(core.Message) bool) *actor {
 			o.step(core.LeaderLost{Leader: id, Term: o.srv.State().Term})
 		}
 	}
+	for _, o := range s.members { // a leader that is to vote has lost its contacts for a while
+		if o == a || o.srv.Role() != core.RoleLeader || !take(s.forge(k, o.k, 0, core.Vote{})) {
+			continue
+		}
+		for _, p := range s.members {
+			o.step(core.NodeDown{Node: p.self.ID.Node})
+		}
+		for _, p := range s.members {
+			o.step(core.NodeUp{Node: p.self.ID.Node})
+		}
+	}
 	a.step(core.TriggerElection{})
 	s.deliver(take)
 	if a.srv.Role() != core.RoleLeader {
@@ -287,3 +299,44 @@ func sent[B core.Body](s *script, to int) (list []B) {
 }
 
 var anyone = func(core.Message) bool { return true }
+
+// behind makes n2 of three voters so late that it needs a snapshot, which n0 has offered.
+func behind(t *testing.T) (s *script, a, f *actor) {
+	t.Helper()
+	s = newScript(t, 3, 1)
+	a, f = s.elect(0, anyone), s.members[2]
+	s.settle(among(0, 1))
+	for range 4 {
+		a.propose("x")
+	}
+	s.settle(among(0, 1))
+	s.drop()
+	a.capture()
+	a.step(core.NodeDown{Node: f.self.ID.Node})
+	a.step(core.NodeUp{Node: f.self.ID.Node})
+	s.settle(among(0, 2))
+	if len(a.wants) == 0 {
+		t.Fatal("no snapshot is asked for")
+	}
+	a.offer(f, 1)
+	return s, a, f
+}
+
+// offer sends this leader's snapshot to a peer, as a transfer of that number.
+func (a *actor) offer(to *actor, transfer uint64) {
+	a.step(core.SnapshotOffered{To: to.self.ID, Transfer: transfer, Snapshot: a.snapshot})
+	a.s.deliver(among(a.k, to.k))
+}
+
+// receive ends the bytes of the transfer that was accepted, and installs what they are.
+func (a *actor) receive() {
+	a.s.t.Helper()
+	if a.accepted == nil {
+		a.s.t.Fatalf("n%d accepted no snapshot", a.k)
+	}
+	a.step(core.SnapshotReceived{Transfer: a.accepted.Transfer})
+	if m := a.install; m != nil {
+		a.install, a.snapshot, a.log = nil, *m, nil
+		a.step(core.Installed{Snapshot: *m})
+	}
+}

@@ -202,6 +202,7 @@ func (w *world) change(n, o *node) {
 			o.start()
 			w.contact()
 		}
+		o.b = n.b
 		in.Change = core.AddMember
 		in.Member = core.Member{Identity: o.self, Membership: core.Membership(1 + w.rng.IntN(3))}
 		w.hit["add"]++
