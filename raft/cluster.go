@@ -161,7 +161,7 @@ func (n *Node) firstLeader(ctx context.Context, started []ServerID) error {
 			first = id
 		}
 	}
-	n.await(ctx, first, &opTrigger{}, 0)
+	n.await(ctx, first, &opTrigger{unlessLed: true}, 0)
 	return n.waitLeader(ctx, first)
 }
 
