@@ -3,7 +3,6 @@ package raft
 import (
 	"context"
 	"errors"
-	"time"
 )
 
 // ProcessOptions say how a command is processed. The zero value is that of an ordinary command.
@@ -25,12 +24,6 @@ type Reply struct {
 	// Leader is who led when it was answered.
 	Leader ServerID
 }
-
-// Pauses between attempts to find a leader.
-const (
-	minPause = time.Millisecond
-	maxPause = 50 * time.Millisecond
-)
 
 // Process has a cluster apply a command and returns the reply of its machine. to is any member of the
 // cluster: the command finds its way to the leader. It waits until the command is applied or ctx ends. Every error is
@@ -60,7 +53,7 @@ func (a *answer) error() error {
 	}
 	if err := a.status.Err(); err != nil {
 		o := NotApplied
-		if a.status.Applied() {
+		if a.status.Applied() || a.status == StatusSessionExpired || a.status == StatusStale { // an earlier attempt may have been
 			o = MaybeApplied
 		}
 		return &ProposalError{Err: err, Outcome: o, Retriable: errors.Is(err, ErrOutOfOrder), Leader: a.leader}
@@ -84,17 +77,20 @@ func (n *Node) submit(ctx context.Context, to ServerID, c *Command) answer {
 }
 
 func (a *answer) cause() error {
-	if a.err == nil {
-		return ErrNoLeader
+	if a.err != nil {
+		return a.err.Err
 	}
-	return a.err.Err
+	if err := a.status.Err(); err != nil {
+		return err
+	}
+	return ErrNoLeader
 }
 
 // attempt proposes a command to one server. When another member is to answer, the request is known by its
 // origin, and the leader answers only what it refuses.
 func (n *Node) attempt(ctx context.Context, at ServerID, c *Command) answer {
 	ch := make(chan answer, 2)
-	t := ticket{kind: c.Kind, session: c.Session, priority: c.Priority}
+	t := ticket{kind: c.Kind, session: c.Session, open: c.Open, priority: c.Priority}
 	if c.Reply > ReplyFromLeader {
 		id := n.number()
 		c.Origin = Origin{Node: n.id, Request: id}
@@ -114,64 +110,6 @@ func (n *Node) attempt(ctx context.Context, at ServerID, c *Command) answer {
 		forget()
 		return failed(context.Cause(ctx), MaybeApplied, false, ServerID{})
 	}
-}
-
-// seek calls try with one server after the other, beginning with the leader that is known here, until try says
-// that it need not go on, or ctx ends. try returns whom the server took for the leader.
-func (n *Node) seek(ctx context.Context, to ServerID, try func(ServerID) (leader ServerID, again bool)) error {
-	at := to
-	pause := minPause
-	if v := n.view(to); v != nil && !v.leader.IsZero() {
-		at = v.leader
-	}
-	for k := 0; ; k++ {
-		leader, again := try(at)
-		if !again {
-			return nil
-		}
-		if !leader.IsZero() && leader != at {
-			at = leader
-			if k < 3 {
-				continue // a redirection costs no pause, unless they lead round in a circle
-			}
-		} else {
-			at = n.another(to, at, k)
-		}
-		select {
-		case <-time.After(pause):
-			pause = min(2*pause, maxPause)
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-n.ctx.Done():
-			return ErrClosed
-		}
-	}
-}
-
-// unknown reports whether an answer says that there is nobody to ask: to, the member that the caller knows, is not there, and
-// nothing is known here of others.
-func (n *Node) unknown(a *answer, at, to ServerID) bool {
-	return a.err != nil && errors.Is(a.err.Err, ErrUnknownServer) && at == to && n.view(to) == nil
-}
-
-// view is what a server here knows of a member's cluster, nil when there is none.
-func (n *Node) view(to ServerID) *leaderView {
-	if s := n.server(to); s != nil {
-		return s.leader.Load()
-	}
-	return nil
-}
-
-// another is the next member to try.
-func (n *Node) another(to, at ServerID, k int) ServerID {
-	v := n.view(to)
-	switch {
-	case v == nil || len(v.members) == 0:
-		return to
-	case !v.leader.IsZero() && v.leader != at:
-		return v.leader
-	}
-	return v.members[k%len(v.members)].ID
 }
 
 // Leader returns whom a server here takes for the leader of its cluster, zero when it knows nobody. It costs a look-up and an

@@ -1,36 +1,35 @@
 package raft
 
-import "github.com/rawl-db/rawl/raft/transport"
+import (
+	"github.com/rawl-db/rawl/raft/core"
+	"github.com/rawl-db/rawl/raft/transport"
+)
 
-// machineMessage is what a machine sends to a mailbox of a node.
+// machineMessage is what a machine sends to a mailbox of a node, or to the client of a session there.
 type machineMessage struct {
-	from ServerID
-	name string
-	data []byte
+	from    ServerID
+	name    string // of the mailbox, "" for a session
+	session sessionKey
+	event   bool
+	index   Index // of the entry that asked for it
+	data    []byte
+}
+
+// sessionKey tells sessions of all clusters apart.
+type sessionKey struct {
+	cluster core.ClusterID
+	id      SessionID
 }
 
 // Size implements Packet.
-func (m *machineMessage) Size() int { return 48 + len(m.from.Name) + len(m.name) + len(m.data) }
+func (m *machineMessage) Size() int { return 80 + len(m.from.Name) + len(m.name) + len(m.data) }
 
-// sessionMailbox is the mailbox of a session's client on its node.
-func sessionMailbox(cluster string, id SessionID) string {
-	return "session " + cluster + " " + formatSession(id)
-}
-
-func formatSession(id SessionID) string {
-	const digits = "0123456789abcdef"
-	var b [16]byte
-	for i := range b {
-		b[15-i] = digits[id>>(4*i)&15]
-	}
-	return string(b[:])
-}
-
-// sendMessage sends a machine's message. What cannot be sent at once is dropped.
+// sendMessage sends a machine's message. What cannot be sent at once is dropped. It runs on the goroutine that
+// applies.
 func (s *server) sendMessage(e *Effect) {
-	m := &machineMessage{from: s.id, name: e.Name, data: e.Data}
+	m := &machineMessage{from: s.id, name: e.Name, event: e.Event, index: e.Index, data: e.Data}
 	if e.Session != 0 {
-		m.name = sessionMailbox(s.record.Cluster, e.Session)
+		m.session = sessionKey{s.applies.config.Cluster, e.Session}
 	}
 	if e.Node == s.id.Node {
 		s.node.deliver(m)
@@ -41,8 +40,14 @@ func (s *server) sendMessage(e *Effect) {
 	}
 }
 
-// deliver hands a message to its mailbox here. Without one it is dropped.
+// deliver hands a message to its addressee here. Without one it is dropped.
 func (n *Node) deliver(m *machineMessage) {
+	if m.session.id != 0 {
+		if x, ok := n.sessions.Load(m.session); !ok || !x.(*ClientSession).receive(m) {
+			n.droppedMessages.Add(1)
+		}
+		return
+	}
 	if f, ok := n.mailboxes.get(m.name); ok {
 		f(m.from, m.data)
 		return

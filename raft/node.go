@@ -42,6 +42,7 @@ type Node struct {
 	servers  sync.Map // name → *server
 	clusters sync.Map // cluster name → *server, of this node
 	calls    sync.Map // request number → *outstanding
+	sessions sync.Map // sessionKey → *ClientSession, of clients on this node
 
 	changing sync.Mutex // between a server that is added and Close
 	names    sync.Map   // name → chan struct{}: a server that is being started, stopped or deleted
@@ -151,6 +152,10 @@ func (n *Node) end() error {
 	for _, s := range n.all() {
 		s.stop(ErrClosed)
 	}
+	n.sessions.Range(func(_, x any) bool {
+		x.(*ClientSession).end(ErrClosed)
+		return true
+	})
 	n.failCalls("", ErrClosed)
 	n.cancel()
 	if n.net != nil {
@@ -290,9 +295,9 @@ func (r *receiver) Event(e transport.Event) {
 
 // receiveRaft hands a message to its server. For one that is not here any more the answer is Gone.
 func (n *Node) receiveRaft(p *raftPacket) {
-	m := &p.message
+	m := &p.Message
 	if s := n.server(m.To); s != nil {
-		s.mail.receive(*m, m.Size())
+		s.mail.receive(p)
 		return
 	}
 	if _, known := n.dir.get(m.To.Name); known || n.closed.Load() {
@@ -300,18 +305,18 @@ func (n *Node) receiveRaft(p *raftPacket) {
 	}
 	h := m.Head
 	h.From, h.To, h.FromInc, h.ToInc = m.To, m.From, m.ToInc, m.FromInc
-	n.sendRaft(&raftPacket{message: core.Message{Head: h, Body: core.Gone{}}})
+	n.sendRaft(newRaftPacket(h, core.Gone{}))
 }
 
 // sendRaft sends a message; false when it is dropped.
 func (n *Node) sendRaft(p *raftPacket) bool {
-	to := p.message.To.Node
+	to := p.Message.To.Node
 	if to == n.id {
 		n.receiveRaft(p)
 		return true
 	}
 	class := transport.Control
-	switch p.message.Body.(type) {
+	switch p.Message.Body.(type) {
 	case core.Append, core.AppendReply:
 		class = transport.Log
 	}

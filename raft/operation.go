@@ -48,7 +48,7 @@ const (
 	queryConsistent
 )
 
-// perform carries out an operation and calls done once, by any goroutine.
+// perform carries out an operation, which is the server's own then, and calls done once, by any goroutine.
 func (s *server) perform(op any, done func(answer)) {
 	if err := s.stopError(); err != nil {
 		done(failed(err, NotApplied, true, ServerID{}))
@@ -56,10 +56,12 @@ func (s *server) perform(op any, done func(answer)) {
 	}
 	switch op := op.(type) {
 	case *opCommand:
-		c := op.ticket // a copy: the packet is not ours
-		c.done = done
-		c.data = append([]byte(nil), op.data...)
-		s.enqueue(&c)
+		if !op.kind.Proposable() && op.kind != CommandKind(core.KindDelete) {
+			done(failed(fmt.Errorf("%w: %v is no command of a client's", ErrMalformed, op.kind), NotApplied, false, ServerID{}))
+			return
+		}
+		op.done = done
+		s.enqueue(&op.ticket)
 	case *opQuery:
 		s.query(op, done)
 	default:

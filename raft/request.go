@@ -88,7 +88,13 @@ func (n *Node) receiveRequest(from NodeID, r *request) {
 		done(n.absent(r.to))
 		return
 	}
-	s.perform(r.call, done)
+	call := r.call
+	if c, ok := call.(*opCommand); ok { // the packet is not ours, and the command is stamped
+		own := *c
+		own.data = append([]byte(nil), c.data...)
+		call = &own
+	}
+	s.perform(call, done)
 }
 
 // respond answers a command whose origin is another request, here or elsewhere.

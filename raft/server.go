@@ -26,7 +26,9 @@ type server struct {
 
 	// Owned by whoever runs the mailbox.
 	core     *core.Server
-	again    []core.Input // what the last step's effects brought about at once
+	known    core.HardState // the durable one that the core was told last
+	again    []core.Input   // what the last step's effects brought about at once
+	fed      int            // how many of them the core was fed
 	timers   timers
 	low      []*ticket // commands of low priority that wait for a turn
 	results  map[uint64]func(core.Result)
@@ -36,7 +38,7 @@ type server struct {
 
 	// Read by anybody.
 	leader  atomic.Pointer[leaderView]
-	voters  atomic.Pointer[map[NodeID]bool]
+	places  atomic.Pointer[places]
 	figures figures
 	sending atomic.Int32 // snapshots on their way to other members
 	// cursorWaits says that a released cursor waits for something to be durable.
@@ -52,6 +54,9 @@ type server struct {
 		done chan struct{} // closed when none does
 	}
 }
+
+// places are the nodes that have a voter, and those that have any member.
+type places struct{ voters, members map[NodeID]bool }
 
 // leaderView is what a server believes of its cluster.
 type leaderView struct {
@@ -74,6 +79,7 @@ func (n *Node) newServer(r serverRecord, log *engine.Log) (*server, error) {
 		results: make(map[uint64]func(core.Result)), watching: make(map[NodeID]bool),
 	}
 	s.end.done, s.end.left = make(chan struct{}), 3
+	s.places.Store(&places{})
 	s.leader.Store(&leaderView{})
 	s.mail.running = true // until start: what comes in waits
 	s.mail.server, s.applies.server, s.timers.server = s, s, s
@@ -91,6 +97,7 @@ func (n *Node) newServer(r serverRecord, log *engine.Log) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.known = restore.State
 	log.SetHandler(&s.mail)
 	s.applies.replayTo = restore.Commit
 	s.reconfigured()
@@ -137,11 +144,9 @@ func (s *server) newApplier() (*Applier, error) {
 		return nil, fmt.Errorf("%w: %q", ErrUnknownMachine, s.record.Machine)
 	}
 	return NewApplier(ApplierOptions{New: m, InitialVersion: s.record.Version, Place: Place{
-		Node: s.id.Node,
-		VoterOn: func(n NodeID) bool {
-			v := s.voters.Load()
-			return v != nil && (*v)[n]
-		},
+		Node:     s.id.Node,
+		VoterOn:  func(n NodeID) bool { return s.places.Load().voters[n] },
+		MemberOn: func(n NodeID) bool { return s.places.Load().members[n] },
 	}})
 }
 

@@ -188,6 +188,7 @@ func (q *applyQueue) run() {
 		ready := q.readyLocked()
 		closed := q.closed
 		if len(items) == 0 && len(ready) == 0 || closed {
+			q.machine().Rest()
 			q.running = false
 			q.mu.Unlock()
 			if closed {
@@ -267,7 +268,7 @@ func (q *applyQueue) apply(upTo Index) error {
 			if err != nil {
 				return err
 			}
-			q.server.landed(e)
+			q.server.landed(&e)
 		}
 	}
 	effects, err := q.aux(AuxEvent{Kind: AuxEval})

@@ -19,7 +19,7 @@ type mailbox struct {
 	written  bool // something is durable: the log knows what
 	ready    bool // the log takes entries again
 	inputs   []core.Input
-	messages []core.Message
+	messages []*raftPacket
 	commands []*ticket
 	tasks    []task
 	bytes    int // of messages and commands
@@ -30,7 +30,7 @@ type mailbox struct {
 type batch struct {
 	written, ready bool
 	inputs         []core.Input
-	messages       []core.Message
+	messages       []*raftPacket
 	commands       []*ticket
 	tasks          []task
 }
@@ -82,7 +82,8 @@ func (m *mailbox) do(f, lost func()) bool {
 }
 
 // receive adds a message from a peer, or drops it.
-func (m *mailbox) receive(msg core.Message, size int) {
+func (m *mailbox) receive(p *raftPacket) {
+	size := p.Size()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
@@ -93,7 +94,7 @@ func (m *mailbox) receive(msg core.Message, size int) {
 		return
 	}
 	m.bytes += size
-	m.messages = append(m.messages, msg)
+	m.messages = append(m.messages, p)
 	m.wakeLocked()
 }
 
@@ -158,13 +159,37 @@ func (m *mailbox) run() {
 		m.written, m.ready, m.inputs, m.messages, m.commands, m.tasks, m.bytes = false, false, nil, nil, nil, nil, 0
 		m.mu.Unlock()
 		m.server.turn(&b)
+		m.reuse(&b)
+	}
+}
+
+// keepSlots is how long a slice may be that an idle server keeps for its next turn.
+const keepSlots = 8
+
+// reuse gives the slices of a turn back, when nothing came meanwhile.
+func (m *mailbox) reuse(b *batch) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return
+	}
+	if m.messages == nil && cap(b.messages) <= keepSlots {
+		clear(b.messages)
+		m.messages = b.messages[:0]
+	}
+	if m.commands == nil && cap(b.commands) <= keepSlots {
+		clear(b.commands)
+		m.commands = b.commands[:0]
 	}
 }
 
 // turn carries out what one batch holds: first what is durable, commands last.
 func (s *server) turn(b *batch) {
 	if b.written {
-		s.step(core.HardStateWritten{State: s.durableState()})
+		if h := s.durableState(); h != s.known {
+			s.known = h
+			s.step(core.HardStateWritten{State: h})
+		}
 		s.step(core.Written{ID: s.log.LastWritten()})
 		if s.cursorWaits.Load() {
 			s.applies.do(nil)
@@ -176,8 +201,8 @@ func (s *server) turn(b *batch) {
 	for _, in := range b.inputs {
 		s.step(in)
 	}
-	for i := range b.messages {
-		s.step(core.Received{Message: b.messages[i]})
+	for _, p := range b.messages {
+		s.step(&p.Received)
 	}
 	for _, t := range b.tasks {
 		t.run()

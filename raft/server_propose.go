@@ -2,7 +2,6 @@ package raft
 
 import (
 	"errors"
-	"time"
 
 	"github.com/rawl-db/rawl/raft/core"
 )
@@ -12,7 +11,7 @@ const lowPerTurn = 16
 
 // proposeAll appends commands: those of normal priority, and of the others as many as there is room for in a turn.
 func (s *server) proposeAll(calls []*ticket) {
-	normal := calls[:0:0]
+	normal := calls[:0] // nobody else has the slice
 	for _, c := range calls {
 		if c.priority == Low {
 			s.low = append(s.low, c)
@@ -32,11 +31,8 @@ func (s *server) proposeAll(calls []*ticket) {
 
 // propose appends commands that the session table and the bounds admit.
 func (s *server) propose(calls []*ticket) {
-	now := time.Now().UnixMilli()
-	if s.node.opts.Clock != nil {
-		now = s.node.opts.Clock()
-	}
-	admitted := make([]*ticket, 0, len(calls))
+	now := s.node.clock()
+	admitted := calls[:0] // what is done with makes room
 	proposals := make([]core.Proposal, 0, len(calls))
 	flight := s.pending.flight()
 	for _, c := range calls {
@@ -68,13 +64,7 @@ func (s *server) propose(calls []*ticket) {
 		}
 	}
 	e.Results = e.Results[:0]
-	k := 0
-	for _, c := range admitted {
-		if c != nil {
-			s.pending.add(e.Append[k].Index, c)
-			k++
-		}
-	}
+	s.pending.add(admitted, e.Append)
 	s.carry(e)
 	s.drain()
 }
@@ -88,6 +78,12 @@ func (s *server) admit(c *ticket, flight int) bool {
 	if flight+len(c.data) > s.node.opts.UnappliedBytes && flight > 0 {
 		c.fail(ErrBusy, NotApplied, true)
 		return false
+	}
+	if c.kind == KindSessionOpen {
+		if err := s.applies.machine().AdmitOpen(c.open); err != nil {
+			c.fail(err, NotApplied, false)
+			return false
+		}
 	}
 	if c.session.ID == 0 || c.kind != KindUser {
 		return true

@@ -23,12 +23,16 @@ func (s *server) step(in core.Input) {
 
 // drain feeds what the last effects brought about.
 func (s *server) drain() {
-	for len(s.again) > 0 && !s.dead {
-		next := s.again[0]
-		s.again = s.again[1:]
+	for s.fed < len(s.again) && !s.dead {
+		next := s.again[s.fed]
+		s.again[s.fed] = nil
+		s.fed++
 		s.carry(s.core.Step(next))
 	}
-	s.again = nil
+	s.fed = 0
+	if s.again = s.again[:0]; cap(s.again) > keepSlots {
+		s.again = nil
+	}
 }
 
 // carry carries out effects, in the order of their fields.
@@ -128,8 +132,7 @@ func (s *server) durableState() core.HardState { return s.log.DurableHardState()
 
 // send hands a message to the network. What it does not take is lost, as the network may lose it.
 func (s *server) send(m *core.Message) {
-	p := &raftPacket{message: *m}
-	s.node.sendRaft(p)
+	s.node.sendRaft(newRaftPacket(m.Head, m.Body))
 }
 
 // marker tells the machine of a change of role, at its place among the entries.
@@ -156,14 +159,15 @@ func (s *server) newLeader() {
 // reconfigured takes over the configuration in effect: whom to watch, and who votes where.
 func (s *server) reconfigured() {
 	c, _ := s.core.Configuration()
-	voters := make(map[NodeID]bool, len(c.Members))
+	p := &places{voters: make(map[NodeID]bool, len(c.Members)), members: make(map[NodeID]bool, len(c.Members))}
 	for i := range c.Members {
 		m := &c.Members[i]
+		p.members[m.ID.Node] = true
 		if m.Membership == core.Voter {
-			voters[m.ID.Node] = true
+			p.voters[m.ID.Node] = true
 		}
 	}
-	s.voters.Store(&voters)
+	s.places.Store(p)
 	old := *s.leader.Load()
 	old.members = c.Members
 	s.leader.Store(&old)

@@ -28,7 +28,6 @@ type outgoing struct {
 	live    []Index
 	next    int // chunk
 	parts   int // sent, the header not counted
-	buf     []byte
 	closed  bool
 	stall   alarm // rings when the receiver has not answered for too long
 }

@@ -1,0 +1,120 @@
+package raft
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/rawl-db/rawl/raft/core"
+)
+
+// Pauses between attempts to find a leader.
+const (
+	minPause = time.Millisecond
+	maxPause = 50 * time.Millisecond
+)
+
+// route is the way of one client to the leader of a cluster.
+type route struct {
+	to ServerID // the member that the client named
+	// known is what was heard of a cluster that has no running member here; nil is nothing.
+	known atomic.Pointer[leaderView]
+}
+
+// seek calls try with one server after the other, beginning with the leader that is known here, until try says
+// that it need not go on, or ctx ends. try returns whom the server took for the leader.
+func (n *Node) seek(ctx context.Context, to ServerID, try func(ServerID) (leader ServerID, again bool)) error {
+	return n.follow(ctx, &route{to: to}, try)
+}
+
+// follow is seek for a client that stays.
+func (n *Node) follow(ctx context.Context, r *route, try func(ServerID) (leader ServerID, again bool)) error {
+	at := n.begin(r)
+	pause := minPause
+	for k := 0; ; k++ {
+		leader, again := try(at)
+		if !again {
+			return nil
+		}
+		if !leader.IsZero() && leader != at {
+			at = leader
+			if k < 3 {
+				continue // a redirection costs no pause, unless they lead round in a circle
+			}
+		} else {
+			at = n.another(r, at, k)
+		}
+		select {
+		case <-time.After(pause):
+			pause = min(2*pause, maxPause)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-n.ctx.Done():
+			return ErrClosed
+		}
+	}
+}
+
+// begin is whom to try first.
+func (n *Node) begin(r *route) ServerID {
+	if v := n.along(r); v != nil && !v.leader.IsZero() {
+		return v.leader
+	}
+	return r.to
+}
+
+// along is what is known of the cluster: by a server here, or by what the client heard. nil is nothing.
+func (n *Node) along(r *route) *leaderView {
+	if v := n.view(r.to); v != nil && len(v.members) > 0 {
+		return v
+	}
+	return r.known.Load()
+}
+
+// view is what a server here knows of a member's cluster, nil when none runs.
+func (n *Node) view(to ServerID) *leaderView {
+	if s := n.server(to); s != nil && s.stopError() == nil {
+		return s.leader.Load()
+	}
+	return nil
+}
+
+// another is the next member to try: each in turn, and in between the one that is said to lead.
+func (n *Node) another(r *route, at ServerID, k int) ServerID {
+	v := n.along(r)
+	switch {
+	case v == nil || len(v.members) == 0:
+		return r.to
+	case !v.leader.IsZero() && v.leader != at:
+		return v.leader
+	}
+	return v.members[k/2%len(v.members)].ID
+}
+
+// learn takes over what a member says of its cluster.
+func (r *route) learn(a answer) {
+	if c, ok := a.any.(core.Configuration); ok && a.err == nil {
+		r.known.Store(&leaderView{leader: a.leader, members: c.Members})
+	}
+}
+
+// leads takes note of who answered as the leader.
+func (r *route) leads(leader ServerID) {
+	v := r.known.Load()
+	if v == nil || leader.IsZero() || v.leader == leader {
+		return
+	}
+	r.known.CompareAndSwap(v, &leaderView{leader: leader, members: v.members})
+}
+
+// refresh asks a member for the members, without waiting.
+func (n *Node) refresh(r *route, at ServerID) {
+	n.ask(at, &opMembers{}, 0, r.learn)
+}
+
+// unknown reports whether an answer says that there is nobody to ask: to, the member that the caller knows,
+// is not there, and nothing is known here of others.
+func (n *Node) unknown(a *answer, at, to ServerID) bool {
+	return a.err != nil && errors.Is(a.err.Err, ErrUnknownServer) && at == to && n.view(to) == nil
+}
