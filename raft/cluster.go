@@ -161,7 +161,7 @@ func (n *Node) firstLeader(ctx context.Context, started []ServerID) error {
 			first = id
 		}
 	}
-	n.await(ctx, first, &opTrigger{}, 0)
+	n.await(ctx, first, &opTrigger{unlessLed: true}, 0)
 	return n.waitLeader(ctx, first)
 }
 
@@ -217,8 +217,8 @@ func (n *Node) AddMember(ctx context.Context, to, server ServerID, o MemberOptio
 		Member: core.Member{Identity: a.any.(core.Identity), Membership: o.Membership}})
 }
 
-// RemoveMember removes a server from its cluster and returns when that is committed; a leader may remove itself. The server
-// stops, if it hears of it; its log stays until DeleteServer. Errors: those of AddMember.
+// RemoveMember removes a server from its cluster and returns when that is committed; a leader may remove itself, and stops with
+// ErrRemoved then. Another server hears nothing of its cluster any more, and stays until DeleteServer. Errors: those of AddMember.
 func (n *Node) RemoveMember(ctx context.Context, to, server ServerID, o MemberOptions) error {
 	return n.change(ctx, to, core.ChangeMembership{Change: core.RemoveMember, Expected: o.Expected,
 		Member: core.Member{Identity: core.Identity{ID: server}}})

@@ -132,7 +132,7 @@ func (n *Node) contactChanged(ch detector.Change) {
 			s.transfersLost(ch.Peer)
 		}
 		if ch.Restarted {
-			n.endBeliefs(s, ch.Peer)
+			n.endBeliefs(s, ch.Peer, true)
 		}
 		if c.down && !was {
 			s.mail.put(core.NodeDown{Node: ch.Peer})
@@ -167,10 +167,11 @@ func (n *Node) cutOff(id NodeID) bool {
 	return c != nil && c.down && len(c.watchers) > 0
 }
 
-// endBeliefs tells a server that its leader's node has begun another life.
-func (n *Node) endBeliefs(s *server, peer NodeID) {
+// endBeliefs tells a server that its leader's node has lost its connection, or, when it is over for good, that it has begun
+// another life.
+func (n *Node) endBeliefs(s *server, peer NodeID, over bool) {
 	if v := s.leader.Load(); v.leader.Node == peer {
-		s.mail.put(core.LeaderLost{Leader: v.leader, Term: v.term})
+		s.mail.put(core.LeaderLost{Leader: v.leader, Term: v.term, Over: over})
 	}
 }
 
@@ -194,7 +195,7 @@ func (n *Node) linkLost(peer NodeID) {
 	defer n.contacts.mu.Unlock()
 	if c := n.contacts.nodes[peer]; c != nil {
 		for s := range c.watchers {
-			n.endBeliefs(s, peer)
+			n.endBeliefs(s, peer, false)
 			s.transfersLost(peer)
 		}
 	}
@@ -283,7 +284,7 @@ func (n *Node) receiveNotice(from NodeID, _ uint64, notice []byte) {
 	if c := n.contacts.nodes[from]; c != nil {
 		for s := range c.watchers {
 			if v := s.leader.Load(); v.leader == leader && v.term == term {
-				s.mail.put(core.LeaderLost{Leader: leader, Term: term})
+				s.mail.put(core.LeaderLost{Leader: leader, Term: term, Over: true})
 			}
 		}
 	}

@@ -61,6 +61,8 @@ func wantGoroutines(t testing.TB, most int) {
 	}
 }
 
+func numGoroutine() int { return runtime.NumGoroutine() }
+
 // pause lets others run between two looks at a condition.
 func pause(ctx context.Context) {
 	select {

@@ -30,8 +30,8 @@ type (
 	opChange struct{ change core.ChangeMembership }
 	// opTransfer hands leadership over.
 	opTransfer struct{ to ServerID }
-	// opTrigger starts an election.
-	opTrigger struct{}
+	// opTrigger starts an election, unless a leader is known if that is asked for.
+	opTrigger struct{ unlessLed bool }
 	// opAux hands a command to the companion of the machine.
 	opAux struct{ command []byte }
 	// opOverview asks for everything there is to say.
@@ -92,7 +92,9 @@ func (s *server) performOwned(op any, done func(answer)) {
 	case *opShrink:
 		s.step(core.ForceShrink{Ref: s.expect(s.resultTo(done)), Epoch: op.epoch})
 	case *opTrigger:
-		s.step(core.TriggerElection{})
+		if !op.unlessLed || s.core.Leader().IsZero() {
+			s.step(core.TriggerElection{})
+		}
 		done(answer{leader: s.core.Leader()})
 	case *opAux:
 		s.aux(op.command, done)

@@ -152,6 +152,7 @@ func (s *server) newLeader() {
 	old := s.leader.Load()
 	v := &leaderView{leader: s.core.Leader(), term: s.core.State().Term, members: old.members}
 	s.leader.Store(v)
+	s.watch() // also a leader that is no member any more
 	s.node.leads(s, old, v)
 }
 
@@ -159,26 +160,31 @@ func (s *server) newLeader() {
 func (s *server) reconfigured() {
 	c, _ := s.core.Configuration()
 	p := &places{voters: make(map[NodeID]bool, len(c.Members)), members: make(map[NodeID]bool, len(c.Members))}
-	nodes := make(map[NodeID]bool, len(c.Members))
 	for i := range c.Members {
 		m := &c.Members[i]
 		p.members[m.ID.Node] = true
 		if m.Membership == core.Voter {
 			p.voters[m.ID.Node] = true
 		}
-		if m.ID.Node != s.id.Node {
-			nodes[m.ID.Node] = true
-		}
 	}
 	s.places.Store(p)
 	old := *s.leader.Load()
 	old.members = c.Members
 	s.leader.Store(&old)
-	s.watch(nodes)
+	s.watch()
 }
 
-// watch asks the detector for the nodes of the other members, and gives up those of former ones.
-func (s *server) watch(nodes map[NodeID]bool) {
+// watch asks the detector for the nodes of the other members, and of the leader, and gives up those of former ones.
+func (s *server) watch() {
+	v := s.leader.Load()
+	nodes := make(map[NodeID]bool, len(v.members))
+	for i := range v.members {
+		nodes[v.members[i].ID.Node] = true
+	}
+	if !v.leader.IsZero() {
+		nodes[v.leader.Node] = true
+	}
+	delete(nodes, s.id.Node)
 	for n := range nodes {
 		if !s.watching[n] {
 			s.node.watch(s, n)

@@ -12,6 +12,8 @@ type tally struct {
 	n    uint64
 	live []raft.Index
 	gate chan struct{} // what "block" waits for
+	// broken panics at the next command, on this member alone.
+	broken bool
 }
 
 // Commands of a tally beside numbers to add, of 8 bytes.
@@ -27,6 +29,9 @@ var (
 
 // Apply implements raft.Machine.
 func (t *tally) Apply(ctx *raft.ApplyContext, command []byte) []byte {
+	if t.broken {
+		panic("broken")
+	}
 	switch string(command) {
 	case "release":
 		ctx.ReleaseCursor(raft.CursorConditions{})

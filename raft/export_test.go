@@ -1,0 +1,20 @@
+package raft
+
+// Outstanding counts the calls of this node that others are to answer.
+func (n *Node) Outstanding() (count int) {
+	n.calls.Range(func(_, _ any) bool { count++; return true })
+	return count
+}
+
+// Waiting counts the queries that wait in a server for an index or for an entry to be applied.
+func (n *Node) Waiting(name string) int {
+	s := n.server(ServerID{Name: name, Node: n.id})
+	count := make(chan int, 1)
+	if !s.mail.do(func() { count <- len(s.results) }, func() { count <- 0 }) {
+		return 0
+	}
+	s.applies.mu.Lock()
+	waits := len(s.applies.waits)
+	s.applies.mu.Unlock()
+	return <-count + waits
+}
