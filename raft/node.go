@@ -43,6 +43,8 @@ type Node struct {
 	clusters sync.Map // cluster name → *server, of this node
 	calls    sync.Map // request number → *outstanding
 
+	restarting atomic.Int64 // servers that are still to be started again
+
 	changing sync.Mutex // starting, stopping and deleting servers
 	closed   atomic.Bool
 	// droppedMessages counts those of machines that found no room or no mailbox.

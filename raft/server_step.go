@@ -3,6 +3,7 @@ package raft
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rawl-db/rawl/engine"
@@ -139,34 +140,27 @@ func (s *server) newLeader() {
 // reconfigured takes over the configuration in effect: whom to watch, and who votes where.
 func (s *server) reconfigured() {
 	c, _ := s.core.Configuration()
-	p := &places{voters: make(map[NodeID]bool, len(c.Members)), members: make(map[NodeID]bool, len(c.Members))}
-	nodes := make(map[NodeID]bool, len(c.Members))
-	for i := range c.Members {
-		m := &c.Members[i]
-		p.members[m.ID.Node] = true
-		if m.Membership == core.Voter {
-			p.voters[m.ID.Node] = true
-		}
-		if m.ID.Node != s.id.Node {
-			nodes[m.ID.Node] = true
-		}
-	}
-	s.places.Store(p)
 	old := *s.leader.Load()
 	old.members = c.Members
 	s.leader.Store(&old)
-	s.watch(nodes)
+	s.watch(c.Members)
 }
 
 // watch asks the detector for the nodes of the other members, and gives up those of former ones.
-func (s *server) watch(nodes map[NodeID]bool) {
-	for n := range nodes {
-		if !s.watching[n] {
+func (s *server) watch(members []core.Member) {
+	var nodes []NodeID
+	for i := range members {
+		if n := members[i].ID.Node; n != s.id.Node && !slices.Contains(nodes, n) {
+			nodes = append(nodes, n)
+		}
+	}
+	for _, n := range nodes {
+		if !slices.Contains(s.watching, n) {
 			s.node.watch(s, n)
 		}
 	}
-	for n := range s.watching {
-		if !nodes[n] {
+	for _, n := range s.watching {
+		if !slices.Contains(nodes, n) {
 			s.node.unwatch(s, n)
 		}
 	}
@@ -183,6 +177,9 @@ func (s *server) finish(r core.Result) {
 
 // expect names something that the core is asked for; f hears of its end.
 func (s *server) expect(f func(core.Result)) uint64 {
+	if s.results == nil {
+		s.results = make(map[uint64]func(core.Result))
+	}
 	s.ref++
 	s.results[s.ref] = f
 	return s.ref
