@@ -44,6 +44,8 @@ type Node struct {
 	calls    sync.Map // request number → *outstanding
 	sessions sync.Map // sessionKey → *ClientSession, of clients on this node
 
+	restarting atomic.Int64 // servers that are still to be started again
+
 	changing sync.Mutex // between a server that is added and Close
 	names    sync.Map   // name → chan struct{}: a server that is being started, stopped or deleted
 	closed   atomic.Bool
