@@ -42,6 +42,7 @@ type Node struct {
 	servers  sync.Map // name → *server
 	clusters sync.Map // cluster name → *server, of this node
 	calls    sync.Map // request number → *outstanding
+	asked    sync.Map // askedQuery → func(), withdraws it
 	sessions sync.Map // sessionKey → *ClientSession, of clients on this node
 
 	changing sync.Mutex // between a server that is added and Close
@@ -261,6 +262,8 @@ func (r *receiver) Receive(from NodeID, _ transport.Class, _ uint64, p Packet) {
 		n.receiveBeliefs(from, p)
 	case *request:
 		n.receiveRequest(from, p)
+	case *withdrawal:
+		n.receiveWithdrawal(from, p)
 	case *response:
 		n.complete(p.id, p.answer)
 	case *snapshotPart:
