@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -183,6 +184,7 @@ func TestClusterMany(t *testing.T) {
 	const clusters = 200
 	idle := numGoroutine()
 	var wg sync.WaitGroup
+	var lost atomic.Int32
 	for k := range clusters {
 		wg.Go(func() {
 			name := fmt.Sprintf("c%d", k)
@@ -191,8 +193,11 @@ func TestClusterMany(t *testing.T) {
 			if err == nil {
 				_, err = h.nodes[(k+1)%3].Process(ctx, h.id((k+1)%3, name), one(), raft.ProcessOptions{})
 			}
-			if err != nil {
+			if err != nil && !errors.Is(err, raft.ErrLost) { // an overloaded machine may change leaders
 				t.Errorf("%s: %v", name, err)
+			}
+			if err != nil {
+				lost.Add(1)
 			}
 		})
 	}
@@ -204,9 +209,18 @@ func TestClusterMany(t *testing.T) {
 	for i := range h.nodes {
 		h.open(i)
 	}
+	once := int32(0)
 	for k := range clusters {
-		if got := h.add(ctx, k%3, fmt.Sprintf("c%d", k)); got != 2 {
+		switch got := h.add(ctx, k%3, fmt.Sprintf("c%d", k)); got {
+		case 1:
+			once++
+		case 2:
+		default:
 			t.Fatal(got)
 		}
 	}
+	if once > lost.Load() {
+		t.Fatalf("%d commands are not applied, %d were lost", once, lost.Load())
+	}
+	t.Logf("%d of %d commands lost track of", lost.Load(), clusters)
 }

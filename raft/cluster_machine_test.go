@@ -145,7 +145,6 @@ func TestClusterContexts(t *testing.T) {
 			return n.RemoveMember(ctx, to, h.id(b, "c"), raft.MemberOptions{})
 		},
 		"transfer": func(ctx context.Context) error { return n.TransferLeadership(ctx, to, h.id(b, "c")) },
-		"delete":   func(ctx context.Context) error { return n.DeleteCluster(ctx, to) },
 		"start": func(ctx context.Context) error {
 			_, err := n.StartCluster(ctx, raft.ClusterConfig{Name: "x", Machine: "tally",
 				Members: []raft.ServerID{h.id(leader, "x"), h.id(a, "x")}})

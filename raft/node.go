@@ -42,6 +42,7 @@ type Node struct {
 	servers  sync.Map // name → *server
 	clusters sync.Map // cluster name → *server, of this node
 	calls    sync.Map // request number → *outstanding
+	asked    sync.Map // askedQuery → func(), withdraws it
 	sessions sync.Map // sessionKey → *ClientSession, of clients on this node
 
 	restarting atomic.Int64 // servers that are still to be started again
@@ -263,6 +264,8 @@ func (r *receiver) Receive(from NodeID, _ transport.Class, _ uint64, p Packet) {
 		n.receiveBeliefs(from, p)
 	case *request:
 		n.receiveRequest(from, p)
+	case *withdrawal:
+		n.receiveWithdrawal(from, p)
 	case *response:
 		n.complete(p.id, p.answer)
 	case *snapshotPart:

@@ -23,6 +23,8 @@ type (
 		level queryLevel
 		// at is what must be applied before, of opLocal.
 		at EntryID
+		// ref is the core's read while one is asked for. It belongs to whoever runs the server's mailbox.
+		ref uint64
 	}
 	// opMembers asks for the configuration.
 	opMembers struct{}
@@ -135,27 +137,40 @@ func (s *server) query(op *opQuery, done func(answer)) {
 	run := func() { s.runQuery(op, done) }
 	switch op.level {
 	case queryLocal:
-		s.applies.when(op.at.Index, c, run)
+		s.applies.when(op.at.Index, op, c, run)
 	case queryLeader:
 		s.owned(done, func() {
 			if s.core.Role() != core.RoleLeader {
 				done(failed(ErrNotLeader, NotApplied, true, s.core.Leader()))
 				return
 			}
-			s.applies.when(0, c, run)
+			s.applies.when(0, op, c, run)
 		})
 	default:
 		s.owned(done, func() {
-			ref := s.expect(func(r core.Result) {
+			op.ref = s.expect(func(r core.Result) {
+				op.ref = 0
 				if r.Err != nil {
 					done(failed(r.Err, NotApplied, true, s.core.Leader()))
 					return
 				}
-				s.applies.when(r.Index, c, run)
+				s.applies.when(r.Index, op, c, run)
 			})
-			s.step(core.Read{Ref: ref})
+			s.step(core.Read{Ref: op.ref})
 		})
 	}
+}
+
+// withdraw ends the waiting of a query that nobody wants to hear of any more.
+func (s *server) withdraw(op *opQuery) {
+	s.mail.do(func() {
+		if ref := op.ref; ref != 0 {
+			op.ref = 0
+			delete(s.results, ref)
+			s.step(core.CancelRead{Ref: ref})
+		}
+		s.applies.withdraw(op)
+	}, nil)
 }
 
 // runQuery runs on the goroutine that applies.

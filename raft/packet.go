@@ -49,6 +49,12 @@ type request struct {
 // Size implements Packet.
 func (p *request) Size() int { return 48 + len(p.to.Name) + len(p.to.Node) + p.size }
 
+// withdrawal says that nobody waits for the answer to a query any more.
+type withdrawal struct{ id uint64 }
+
+// Size implements Packet.
+func (p *withdrawal) Size() int { return 16 }
+
 // response answers a request.
 type response struct {
 	id     uint64

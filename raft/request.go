@@ -12,17 +12,22 @@ type outstanding struct {
 	done func(answer)
 }
 
-// ask has a server perform an operation; done is called once, by any goroutine, unless forget is called before.
+// ask has a server perform an operation; done is called once, by any goroutine, unless forget is called before, which also
+// ends the waiting of a query.
 func (n *Node) ask(to ServerID, op any, size int, done func(answer)) (forget func()) {
 	if n.closed.Load() {
 		done(failed(ErrClosed, NotApplied, false, ServerID{}))
 		return func() {}
 	}
 	if to.Node == n.id {
-		if s := n.server(to); s != nil {
-			s.perform(op, done)
-		} else {
+		s := n.server(to)
+		if s == nil {
 			done(n.absent(to))
+			return func() {}
+		}
+		s.perform(op, done)
+		if q, ok := op.(*opQuery); ok {
+			return func() { s.withdraw(q) }
 		}
 		return func() {}
 	}
@@ -35,7 +40,12 @@ func (n *Node) ask(to ServerID, op any, size int, done func(answer)) (forget fun
 	if err := n.net.Send(to.Node, transport.Control, &request{id: id, to: to, call: op, size: size}); err != nil {
 		n.complete(id, failed(ErrUnreachable, NotApplied, true, ServerID{}))
 	}
-	return func() { n.calls.Delete(id) }
+	return func() {
+		n.calls.Delete(id)
+		if _, ok := op.(*opQuery); ok {
+			_ = n.net.Send(to.Node, transport.Control, &withdrawal{id}) // one that is lost costs the query's node an answer
+		}
+	}
 }
 
 // absent is the answer for a server that does not run here.
@@ -95,6 +105,29 @@ func (n *Node) receiveRequest(from NodeID, r *request) {
 		call = &own
 	}
 	s.perform(call, done)
+}
+
+// askedQuery names a query that another node's client waits for.
+type askedQuery struct {
+	from NodeID
+	id   uint64
+}
+
+// performQuery is perform for a query of another node, which may be withdrawn.
+func (n *Node) performQuery(from NodeID, r *request, s *server, op *opQuery, done func(answer)) {
+	key := askedQuery{from, r.id}
+	n.asked.Store(key, func() { s.withdraw(op) })
+	s.perform(op, func(a answer) {
+		n.asked.Delete(key)
+		done(a)
+	})
+}
+
+// receiveWithdrawal ends the waiting of a query of another node.
+func (n *Node) receiveWithdrawal(from NodeID, w *withdrawal) {
+	if f, ok := n.asked.LoadAndDelete(askedQuery{from, w.id}); ok {
+		f.(func())()
+	}
 }
 
 // respond answers a command whose origin is another request, here or elsewhere.

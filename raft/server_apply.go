@@ -45,6 +45,7 @@ type applyItem struct {
 // applyWait is a query that waits for an index to be applied.
 type applyWait struct {
 	index Index
+	query *opQuery
 	call  *ticket
 	run   func()
 }
@@ -110,7 +111,7 @@ func (q *applyQueue) ask(f func() error, lost func()) bool {
 }
 
 // when runs f, which belongs to c, as soon as the entry at index is applied.
-func (q *applyQueue) when(index Index, c *ticket, f func()) {
+func (q *applyQueue) when(index Index, op *opQuery, c *ticket, f func()) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
@@ -123,8 +124,15 @@ func (q *applyQueue) when(index Index, c *ticket, f func()) {
 		}
 		return 1
 	})
-	q.waits = slices.Insert(q.waits, k, applyWait{index: index, call: c, run: f})
+	q.waits = slices.Insert(q.waits, k, applyWait{index: index, query: op, call: c, run: f})
 	q.wakeLocked()
+}
+
+// withdraw takes back a query that waits.
+func (q *applyQueue) withdraw(op *opQuery) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.waits = slices.DeleteFunc(q.waits, func(w applyWait) bool { return w.query == op })
 }
 
 func (q *applyQueue) add(i applyItem) {
