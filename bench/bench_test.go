@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -13,10 +14,10 @@ import (
 	"github.com/rawl-db/rawl/fio"
 )
 
-// TestMain lets the test binary be the measuring process that rows start.
+// TestMain lets the test binary be the processes that commands start.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == workerCommand {
-		if err := runWorker(os.Stdin, os.Stdout); err != nil {
+	if len(os.Args) > 1 && (os.Args[1] == workerCommand || os.Args[1] == idleCommand) {
+		if err := dispatch(context.Background(), os.Args[1:]); err != nil {
 			os.Exit(1)
 		}
 		return

@@ -37,9 +37,9 @@ func TestPowerCut(t *testing.T) {
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))
 	var cases []*cutCase
-	for i, s := range strategies() {
+	for _, s := range strategies() {
 		if s != engine.StrategyNone {
-			cases = append(cases, &cutCase{disk: memfs.New(rng.Uint64()), strategy: s, prealloc: engine.Prealloc(i % 3)})
+			cases = append(cases, &cutCase{disk: memfs.New(rng.Uint64()), strategy: s, prealloc: engine.Prealloc(rng.IntN(3))})
 		}
 	}
 	rng.Shuffle(len(cases), func(i, j int) { cases[i], cases[j] = cases[j], cases[i] })
@@ -48,7 +48,7 @@ func TestPowerCut(t *testing.T) {
 		c.cut(t, rng)
 		first, second := c.verify(t), c.verify(t)
 		if first.sum() != second.sum() {
-			t.Fatalf("%v: two proofs in a row disagree:\n%s\n%s", c, first, second)
+			c.fatalf(t, "two proofs in a row disagree:\n%s\n%s", first, second)
 		}
 		t.Logf("%v: %s", c, first)
 	}
@@ -88,13 +88,13 @@ func (c *cutCase) world(t *testing.T) *world {
 	return w
 }
 
-// cut tortures until an operation of the disk that is drawn, one in five within the start, and
+// cut tortures until an operation of the disk that is drawn, one in three within the start, and
 // leaves what a power cut then leaves.
 func (c *cutCase) cut(t *testing.T, rng *rand.Rand) {
 	t.Helper()
 	at := 1 + rng.IntN(6000)
-	if rng.IntN(5) == 0 {
-		at = 1 + rng.IntN(100)
+	if rng.IntN(3) == 0 {
+		at = 1 + rng.IntN(200)
 	}
 	how := memfs.CrashOptions{Unsynced: memfs.Unsynced(rng.IntN(3)), Seed: rng.Uint64()}
 	if how.Unsynced != memfs.Random && rng.IntN(2) == 0 {

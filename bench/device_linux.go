@@ -47,18 +47,24 @@ func diskOf(dir string) (string, error) {
 }
 
 // peakRSS is the most memory the process held since resetRSS, in MB.
-func peakRSS() *float64 {
+func peakRSS() *float64 { return scaled(statusBytes("VmHWM:"), 1e-6) }
+
+// residentBytes is the memory that the process holds.
+func residentBytes() *float64 { return statusBytes("VmRSS:") }
+
+// statusBytes reads a line of the process's status that is in KiB.
+func statusBytes(name string) *float64 {
 	b, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		return nil
 	}
 	for line := range strings.Lines(string(b)) {
-		if f := strings.Fields(line); len(f) > 1 && f[0] == "VmHWM:" {
+		if f := strings.Fields(line); len(f) > 1 && f[0] == name {
 			kib, err := strconv.ParseFloat(f[1], 64)
 			if err != nil {
 				return nil
 			}
-			return ptr(kib * 1024 / 1e6)
+			return ptr(kib * 1024)
 		}
 	}
 	return nil

@@ -8,6 +8,8 @@ func deviceOf(string) *deviceCounters { return nil }
 
 func peakRSS() *float64 { return nil }
 
+func residentBytes() *float64 { return nil }
+
 func resetRSS() {}
 
 func fsType(string) (name string, volatile bool) { return "-", false }

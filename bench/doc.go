@@ -1,4 +1,4 @@
-// Command bench measures the engine on a real disk.
+// Command bench measures engine and Raft layer on a real disk.
 //
 //	go run ./bench             six representative rows, in under two minutes
 //	go run ./bench -full       the matrix of sizes, backends and strategies, and with flush
@@ -8,6 +8,8 @@
 //	go run ./bench readers     writers with and without a tail reader on every log
 //	go run ./bench flush       the flush of many logs with nothing in the foreground
 //	go run ./bench recover     recovery of a full WAL; ten thousand idle logs
+//	go run ./bench raft        clusters of three members in one process; without flags a table
+//	go run ./bench idle        ten thousand clusters at rest: start, memory, CPU, reopening after a kill
 //	go run ./bench doctor      what this disk and kernel can do, what auto chooses and why
 //	go run ./bench torture     random work that is killed, and its proof (-verify)
 //
@@ -62,4 +64,17 @@
 // MB/s are bytes of states, or those that a compaction wrote; device is what direct sequential
 // transfers of 1 MiB, four at a time, reach just before and after, in the same direction. Goal is
 // what is asked of the line's ratio or ns/entry.
+//
+// # Bench raft and bench idle
+//
+// Three nodes in one process, each with its own engine and directory, have all clusters; leaders are spread over them. Clients
+// work in a closed loop at the leader's node: each command waits for its reply, and a client with more under way is as
+// many such loops. Load and device take turns: three streams of durable 4 KiB writes, one for each node. A commit is
+// a command that was answered; cpu s/M and allocations are those of the whole process, load generator included. At the
+// end the machines of all members are read, linearizably: each must have applied every acknowledged command, once,
+// and none that was refused. With -failover the leader's node is torn off the network under load, as a
+// connection reset shows it; the time is from there to the first commit that a client at another node sees.
+//
+// Bench idle starts the clusters in one process, kills it when they have been at rest, and opens them in a second
+// one; seconds are until every member follows a leader. Memory is beside that of three nodes without clusters.
 package main

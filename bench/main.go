@@ -25,6 +25,8 @@ func commands() []command {
 		{"readers", "what external readers cost the writers", runReaders},
 		{"flush", "flush of many logs with nothing in the foreground", runFlush},
 		{"recover", "recovery of a full WAL; ten thousand idle logs", runRecover},
+		{"raft", "clusters of three members in one process", runRaft},
+		{"idle", "many clusters at rest: start, memory, CPU, reopening", runIdle},
 		{"doctor", "what this disk and kernel can do, and what auto chooses", runDoctor},
 		{"torture", "random work to be killed; -verify proves what is left", runTorture},
 	}
@@ -47,8 +49,11 @@ func dispatch(ctx context.Context, args []string) error {
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
 		return runSuite(ctx, args)
 	}
-	if args[0] == workerCommand {
+	switch args[0] {
+	case workerCommand:
 		return runWorker(os.Stdin, os.Stdout)
+	case idleCommand:
+		return runIdleLife(ctx, os.Stdin, os.Stdout)
 	}
 	for _, c := range commands() {
 		if c.name == args[0] {

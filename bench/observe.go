@@ -20,10 +20,15 @@ func (l *load) observe() observation {
 	for _, p := range l.producers {
 		o.entries += p.count.Load()
 	}
+	o.allocs = mallocs()
+	return o
+}
+
+// mallocs is how many objects the process has allocated.
+func mallocs() uint64 {
 	var ms runtime.MemStats
 	runtime.ReadMemStats(&ms)
-	o.allocs = ms.Mallocs
-	return o
+	return ms.Mallocs
 }
 
 // ownAllocs is what one observation allocates itself, roughly; it is not the store's.

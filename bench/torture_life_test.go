@@ -113,6 +113,7 @@ func TestResolveSnapshots(t *testing.T) {
 func FuzzJournal(f *testing.F) {
 	f.Add(history)
 	f.Add(lived + "v a 1 x 1 " + entryWord(1) + " .\nk a 1 x " + cursorWord(1) + " .\ns 3 a 1 2 1 100 1-1 .\nA 3 a .\n")
+	f.Add(slotted + "z a 1 s 3 1 .\nq a 1 3 2 .\nu a 1 3 2 .\ng a 1 3 .\nx 4 a s .\nO .\nS a 0 0 1 3 0 - 0 0 .\nT a s 2 1 .\nR .\n")
 	f.Fuzz(func(_ *testing.T, text string) {
 		_ = newWorld().read(strings.NewReader(text))
 	})

@@ -24,25 +24,26 @@ func (s *engineStore) warm() error {
 			return err
 		}
 	}
-	if err := s.rollPool(ctx); err != nil {
+	if err := rollPool(ctx, s.e, s.row.WALFile); err != nil {
 		return fmt.Errorf("warm up: %w", err)
 	}
 	return s.settle(ctx)
 }
 
-func (s *engineStore) rollPool(ctx context.Context) error {
+// rollPool rolls an engine's WAL through its whole pool; walFile is the size of its files, 0 the default.
+func rollPool(ctx context.Context, e *engine.Engine, walFile int64) error {
 	const uid = "warm-up"
-	l, err := s.e.Create(uid)
+	l, err := e.Create(uid)
 	if err != nil {
 		return err
 	}
-	limit := int(s.row.WALFile / 8)
+	limit := int(walFile / 8)
 	if limit == 0 {
 		limit = 1 << 20
 	}
 	payload := make([]byte, min(192<<10, limit))
 	var end engine.EntryID
-	for begin := s.e.Stats().Rolls; s.e.Stats().Rolls < begin+warmRolls && ctx.Err() == nil; {
+	for begin := e.Stats().Rolls; e.Stats().Rolls < begin+warmRolls && ctx.Err() == nil; {
 		batch := make([]engine.Entry, 4)
 		for i := range batch {
 			batch[i] = engine.Entry{Index: end.Index + 1 + engine.Index(i), Term: benchTerm, Data: payload}
@@ -59,7 +60,7 @@ func (s *engineStore) rollPool(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.e.Delete(context.WithoutCancel(ctx), uid)
+	return e.Delete(context.WithoutCancel(ctx), uid)
 }
 
 // firstSegments appends one entry to every log and flushes.

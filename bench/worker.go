@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"runtime/pprof"
 	"time"
 )
@@ -120,6 +121,7 @@ func profile(r row) (stop func() error, err error) {
 		if err != nil {
 			return err
 		}
+		runtime.GC() // the profile is as of the last collection
 		return errors.Join(pprof.Lookup("allocs").WriteTo(f, 0), f.Close())
 	}, nil
 }

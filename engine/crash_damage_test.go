@@ -230,15 +230,18 @@ func (w *world) examineLog(h *history, d wound) bool {
 	return false
 }
 
-// ending is the newest state that the log had with that last entry, and the present one when it
-// had none.
-func (h *history) ending(last engine.EntryID) state {
+// ending is the newest state that the log had with that first index and last entry, else with that last entry, and
+// the present one when it had none: a release whose record was not durable is not in what was recovered.
+func (h *history) ending(first engine.Index, last engine.EntryID) state {
 	var s state
-	found := h.now
+	found, exact := h.now, false
 	for i := range h.recs {
 		s.apply(h.recs[i])
-		if s.exists && s.last() == last {
-			found = s.clone()
+		if !s.exists || s.last() != last {
+			continue
+		}
+		if begins := s.released.Index+1 == first; begins || !exact {
+			found, exact = s.clone(), begins
 		}
 	}
 	return found
@@ -258,7 +261,7 @@ func (s *state) equalButReleased(got state) bool {
 // readSingly checks that each entry of a damaged log is right or an error, and counts errors.
 func (w *world) readSingly(l *engine.Log, h *history) (bad int) {
 	w.t.Helper()
-	now := h.ending(l.Last())
+	now := h.ending(l.First(), l.Last())
 	want := maps.Clone(now.live)
 	if want == nil {
 		want = map[engine.Index]engine.Term{}

@@ -12,7 +12,7 @@ import (
 )
 
 // script is a run in which each kind of file comes and goes, and what it has promised to readers.
-// Acknowledgements of reader slots and installed snapshots join it as phases of their own.
+// Installed snapshots have a script of their own.
 type script struct {
 	*world
 	promises                []promise

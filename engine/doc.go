@@ -179,7 +179,8 @@
 // holds the snapshot's entry, what follows that entry is what the sender has, and the snapshot is published like a
 // captured one. Else one record in the write-ahead log, wal.KindInstall, replaces the whole log: a crash
 // finds the old log or the new one, never an old one that was cut already and has lost what it
-// acknowledged. The log goes on behind the snapshot's entry; nothing written before counts.
+// acknowledged. The log goes on behind the snapshot's entry; nothing written before counts, and slots that had
+// not acknowledged all below it are given up.
 //
 // Entries below the snapshot that its machine still needs are written to segment files of their own before
 // that record, which names them, the log's own among them. So the record is

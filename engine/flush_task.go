@@ -54,12 +54,14 @@ func cut(s *wal.SealedLog, base *manifest.Log) {
 	base.Segments = cutSegments(base.Segments, s.Cut)
 }
 
-func (t *flushTask) task() segwriter.Task {
-	l := t.log
-	spans := make([]segwriter.Span, len(t.sealed.Spans))
-	for i, s := range t.sealed.Spans {
-		spans[i] = segwriter.Span{Source: s.Source, First: s.First, Last: s.Last}
+// task is what the writer has to do. Its spans are put behind those of other tasks, into room that
+// all share.
+func (t *flushTask) task(room []segwriter.Span) (segwriter.Task, []segwriter.Span) {
+	l, n := t.log, len(room)
+	for _, s := range t.sealed.Spans {
+		room = append(room, segwriter.Span{Source: s.Source, First: s.First, Last: s.Last})
 	}
+	spans := room[n:len(room):len(room)]
 	return segwriter.Task{
 		ID: l.id, UID: l.uid, Segments: t.base.Segments, NextSegment: max(t.base.NextSegment, l.e.flusher.merger.next[l.id]), Spans: spans,
 		Floor: func() raftlog.Index { return l.durableKeep(t.asOf).floor + 1 },
@@ -69,7 +71,7 @@ func (t *flushTask) task() segwriter.Task {
 			defer l.mu.Unlock()
 			return l.durable.deleted
 		},
-	}
+	}, room
 }
 
 // wrote adds what the flush itself has made to the files that are removed when nothing needs them: a

@@ -249,6 +249,8 @@ func (f *flusher) recovered() {
 // begin plans the flush of a sealed file.
 func (f *flusher) begin(s wal.Sealed) {
 	j := &flushJob{file: s, began: time.Now()}
+	j.tasks = make([]flushTask, 0, len(s.Logs)) // never grown: the writer's tasks point to them
+	spans := make([]segwriter.Span, 0, spansOf(s.Logs))
 	var tasks []segwriter.Task
 	var idle []flushTask
 	for i := range s.Logs {
@@ -261,7 +263,9 @@ func (f *flusher) begin(s wal.Sealed) {
 			continue
 		}
 		j.tasks = append(j.tasks, t)
-		tasks = append(tasks, t.task())
+		var task segwriter.Task
+		task, spans = j.tasks[len(j.tasks)-1].task(spans)
+		tasks = append(tasks, task)
 	}
 	j.tasks = append(j.tasks, idle...)
 	if len(tasks) > 0 {
@@ -269,6 +273,14 @@ func (f *flusher) begin(s wal.Sealed) {
 		j.writing = true
 	}
 	f.job = j
+}
+
+// spansOf counts the spans of all logs.
+func spansOf(logs []wal.SealedLog) (n int) {
+	for i := range logs {
+		n += len(logs[i].Spans)
+	}
+	return n
 }
 
 // plan works out what the manifest will say of the log, the new segments aside. needed is false

@@ -84,7 +84,7 @@ func (r *replay) adopt(m manifest.Log) *Log {
 	r.slotsAsOf[m.ID] = m.SlotsAsOf
 	l.adoptRare(&m)
 	l.last, l.base = m.Last, m.Last
-	if m.Released.Index > l.last.Index {
+	if m.Released.Index >= l.last.Index { // what was released is final, an entry there may be an older one
 		l.last, l.base = m.Released, m.Released
 	}
 	v := view{segments: m.Segments}
@@ -290,7 +290,7 @@ func (r *replay) releaseAll(l *Log, id EntryID, live *liveSet, batch raftlog.Bat
 }
 
 func (r *replay) truncate(l *Log, to EntryID, tail bool) {
-	if released := l.view.Load().released; to.Index < released.Index {
+	if released := l.view.Load().released; to.Index <= released.Index { // there may have been another entry
 		to = released
 	}
 	if to.Index >= l.last.Index {

@@ -104,7 +104,7 @@ func TestSlotEndNoGap(t *testing.T) {
 	slotOK(t, l.Release(30))
 	d.flush(t)
 	d, l, _ = reborn(t, fs, slotOptions())
-	d.flush(t) // all to segments
+	d.flush(t)                                              // all to segments
 	filter := func(engine.Index, engine.Term, uint8) bool { // the step fails, and looks again
 		slotOK(t, l.DropSlot("s"))
 		d.step("idle")

@@ -9,7 +9,8 @@ import (
 
 // Pool makes tables, and keeps payload memory that they let go of for those that need some next:
 // entries that are released soon are then written to memory that the processor's caches know, and
-// nothing is allocated for them. What no table has taken again is left to the garbage collector. The
+// nothing is allocated for them. What no table has taken again counts for none, see Table.Bytes, and is
+// left to the garbage collector, which takes it when two collections have passed. The
 // zero Pool is ready; its methods are for any goroutine. It must not be copied.
 type Pool struct {
 	classes [chunkClasses]sync.Pool // of *chunk with minChunk<<class bytes

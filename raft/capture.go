@@ -62,11 +62,11 @@ func (r *realiser) captureAs(kind engine.SnapshotKind, done func(engine.Snapshot
 	err = s.log.Capture(engine.Capture{
 		Kind: kind, At: c.At, Context: sealContext(q.config, q.configIndex, c.Context), Live: c.Live,
 		State: func(w io.Writer) error {
-			_, err := c.View.WriteTo(w)
+			_, err := c.WriteTo(w)
 			return err
 		},
 		Done: func(snap engine.Snapshot, err error) {
-			closeView(c.View)
+			closeCapture(s, c)
 			s.captured(snap, err)
 			if done != nil {
 				done(snap, err)
@@ -74,7 +74,7 @@ func (r *realiser) captureAs(kind engine.SnapshotKind, done func(engine.Snapshot
 		},
 	})
 	if err != nil { // another capture runs, or nothing of it is durable yet: the machine asks again
-		closeView(c.View)
+		closeCapture(s, c)
 		s.node.opts.Logger.Debug("no capture", "server", s.id.String(), "at", uint64(c.At.Index), "err", err)
 		if done != nil {
 			done(engine.Snapshot{}, err)
@@ -82,9 +82,9 @@ func (r *realiser) captureAs(kind engine.SnapshotKind, done func(engine.Snapshot
 	}
 }
 
-func closeView(v View) {
-	if c, ok := v.(io.Closer); ok {
-		_ = c.Close()
+func closeCapture(s *server, c *Capture) {
+	if err := c.Close(); err != nil {
+		s.node.opts.Logger.Warn("a view cannot be closed", "server", s.id.String(), "err", err)
 	}
 }
 

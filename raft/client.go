@@ -53,7 +53,7 @@ func (a *answer) error() error {
 	}
 	if err := a.status.Err(); err != nil {
 		o := NotApplied
-		if a.status.Applied() {
+		if a.status.Applied() || a.status == StatusSessionExpired || a.status == StatusStale { // an earlier attempt may have been
 			o = MaybeApplied
 		}
 		return &ProposalError{Err: err, Outcome: o, Retriable: errors.Is(err, ErrOutOfOrder), Leader: a.leader}
@@ -66,7 +66,8 @@ func (n *Node) submit(ctx context.Context, to ServerID, c *Command) answer {
 	var a answer
 	err := n.seek(ctx, to, func(at ServerID) (ServerID, bool) {
 		a = n.attempt(ctx, at, c)
-		again := a.err != nil && a.err.Retriable && (a.err.Outcome == NotApplied || c.Session.ID != 0)
+		again := a.err != nil && a.err.Retriable && (a.err.Outcome == NotApplied || c.Session.ID != 0) &&
+			!n.unknown(&a, at, to)
 		return a.leader, again
 	})
 	if err != nil && (a.err == nil || a.err.Outcome == NotApplied) {

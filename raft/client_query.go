@@ -29,7 +29,7 @@ func (n *Node) LeaderQuery(ctx context.Context, to ServerID, query string, arg [
 	var a answer
 	err := n.seek(ctx, to, func(at ServerID) (ServerID, bool) {
 		a = n.await(ctx, at, &opQuery{name: query, arg: arg, level: queryLeader}, len(arg))
-		return a.leader, a.err != nil && a.err.Retriable
+		return a.leader, a.err != nil && a.err.Retriable && !n.unknown(&a, at, to)
 	})
 	if err != nil {
 		return nil, err
@@ -44,7 +44,7 @@ func (n *Node) ConsistentQuery(ctx context.Context, to ServerID, query string, a
 	var a answer
 	err := n.seekMember(ctx, to, func(at ServerID) bool {
 		a = n.await(ctx, at, &opQuery{name: query, arg: arg, level: queryConsistent}, len(arg))
-		return a.err != nil && a.err.Retriable
+		return a.err != nil && a.err.Retriable && !n.unknown(&a, at, to)
 	})
 	if err != nil {
 		return nil, err

@@ -143,8 +143,11 @@ func (c *ClientSession) Process(ctx context.Context, command []byte, o ProcessOp
 // of Process.
 func (c *ClientSession) KeepAlive(ctx context.Context) error {
 	c.mu.Lock()
-	acked := c.numbers.Acked()
+	acked, ended := c.numbers.Acked(), c.err
 	c.mu.Unlock()
+	if ended != nil {
+		return &ProposalError{Err: ended, Outcome: NotApplied}
+	}
 	a := c.deliver(ctx, &Command{Kind: KindSessionKeepAlive, Reply: ReplyFromLeader, Session: SessionHeader{ID: c.key.id},
 		Node: c.node.id, Incarnation: c.node.life, Acked: acked}, nil)
 	return a.error()

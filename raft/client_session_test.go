@@ -239,3 +239,14 @@ func TestClientSessionWindow(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A client on a node without a member is led on from a member that does not lead.
+func TestRedirection(t *testing.T) {
+	h, members := sessionHouse(t, 3, nil, "counter")
+	ctx := ctxFor(t)
+	for _, to := range members {
+		if _, err := h.nodes[3].Process(ctx, to, one(), raft.ProcessOptions{}); err != nil {
+			t.Errorf("by %v: %v", to, err)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/rawl-db/rawl/raft/core"
 )
@@ -33,35 +34,23 @@ type opStart struct {
 // StartCluster starts a new cluster: a member on each node, with one configuration and a random identity, and an
 // election on one of them. It returns when there is a leader, with the members that could be started; those that could
 // not, but are members, can be started by their nodes later only as new ones. Errors: ErrClusterNotFormed, wrapping why,
-// when there is none before ctx ends: what was started was deleted, as far as its nodes could be reached; and those of bad configurations.
+// when no majority could be started, or there is no leader before ctx ends: what was started was deleted, as far as its nodes could be reached; and those of bad configurations.
 func (n *Node) StartCluster(ctx context.Context, c ClusterConfig) (started []ServerID, err error) {
 	conf, err := c.configuration()
 	if err != nil {
 		return nil, err
 	}
-	failures := make([]error, len(conf.Members))
-	n.eachMember(conf, func(k int, m core.Member) {
-		failures[k] = n.startMember(ctx, m.ID.Node, opStart{config: ServerConfig{
-			Name: m.ID.Name, Cluster: c.Name, UID: m.UID, Machine: c.Machine, InitialVersion: c.InitialVersion,
-			initial: conf, inc: m.Incarnation}})
-	})
-	for k, m := range conf.Members {
-		if failures[k] == nil {
-			started = append(started, m.ID)
+	started, failures := n.startMembers(ctx, c, conf)
+	if 2*len(started) > len(conf.Members) {
+		if err = n.firstLeader(ctx, started); err == nil {
+			return started, nil
 		}
 	}
-	if len(started) == 0 {
-		return nil, fmt.Errorf("%w: %w", ErrClusterNotFormed, errors.Join(failures...))
+	n.undo(conf)
+	for _, f := range failures {
+		err = errors.Join(err, f)
 	}
-	if err := n.firstLeader(ctx, started); err != nil {
-		n.eachMember(conf, func(k int, m core.Member) {
-			if failures[k] == nil {
-				failures[k] = n.startMember(n.ctx, m.ID.Node, opStart{config: ServerConfig{Name: m.ID.Name, inc: m.Incarnation}, undo: true})
-			}
-		})
-		return nil, fmt.Errorf("%w: %w", ErrClusterNotFormed, errors.Join(append(failures, err)...))
-	}
-	return started, nil
+	return nil, fmt.Errorf("%w: %w", ErrClusterNotFormed, err)
 }
 
 // configuration draws the identity of the cluster and of its members.
@@ -87,23 +76,55 @@ func (c *ClusterConfig) configuration() (core.Configuration, error) {
 	return conf, conf.Validate()
 }
 
-// eachMember runs f for all members at the same time, and waits.
-func (n *Node) eachMember(c core.Configuration, f func(int, core.Member)) {
-	var wg sync.WaitGroup
-	for k, m := range c.Members {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			f(k, m)
-		}()
+// startMembers starts the members, all at the same time. When a majority has answered it waits for the others no longer
+// than it takes to find out that a node is away.
+func (n *Node) startMembers(ctx context.Context, c ClusterConfig, conf core.Configuration) (started []ServerID, failures []error) {
+	type end struct {
+		id  ServerID
+		err error
 	}
-	wg.Wait()
+	ends := make(chan end, len(conf.Members))
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for _, m := range conf.Members {
+		op := opStart{config: ServerConfig{Name: m.ID.Name, Cluster: c.Name, UID: m.UID, Machine: c.Machine,
+			InitialVersion: c.InitialVersion, initial: conf, inc: m.Incarnation}}
+		go func() { ends <- end{m.ID, n.startMember(ctx, m.ID.Node, op)} }() // ends with the call's context
+	}
+	for range conf.Members {
+		e := <-ends
+		if e.err != nil {
+			failures = append(failures, fmt.Errorf("%v: %w", e.id, e.err))
+			continue
+		}
+		if started = append(started, e.id); len(started) == len(conf.Members)/2+1 {
+			defer time.AfterFunc(n.opts.DetectionBound, cancel).Stop()
+		}
+	}
+	slices.SortFunc(started, ServerID.Compare)
+	return started, failures
+}
+
+// undo takes back that members were started, as far as their nodes can be reached.
+func (n *Node) undo(conf core.Configuration) {
+	ctx, cancel := context.WithTimeout(n.ctx, n.opts.DetectionBound)
+	defer cancel()
+	var all sync.WaitGroup
+	for _, m := range conf.Members {
+		all.Go(func() {
+			op := opStart{config: ServerConfig{Name: m.ID.Name, inc: m.Incarnation}, undo: true}
+			if err := n.startMember(ctx, m.ID.Node, op); err != nil {
+				n.opts.Logger.Warn("a member of a cluster that was not formed may be left", "server", m.ID.String(), "err", err)
+			}
+		})
+	}
+	all.Wait()
 }
 
 // startMember has a node carry out an opStart.
 func (n *Node) startMember(ctx context.Context, node NodeID, op opStart) error {
 	if node == n.id {
-		a := n.startFor(&op)
+		a := n.startFor(ctx, &op)
 		return a.queryError()
 	}
 	a := n.await(ctx, ServerID{Name: op.config.Name, Node: node}, &op, 256)
@@ -111,20 +132,20 @@ func (n *Node) startMember(ctx context.Context, node NodeID, op opStart) error {
 }
 
 // startFor starts a member here, or takes back that it was started.
-func (n *Node) startFor(op *opStart) answer {
+func (n *Node) startFor(ctx context.Context, op *opStart) answer {
 	if op.undo {
 		r, ok := n.dir.get(op.config.Name)
 		if !ok || r.Incarnation != op.config.inc {
 			return answer{}
 		}
-		if err := n.DeleteServer(n.ctx, op.config.Name); err != nil {
+		if err := n.DeleteServer(ctx, op.config.Name); err != nil {
 			return failed(err, MaybeApplied, true, ServerID{})
 		}
 		return answer{}
 	}
 	r, err := n.recordOf(op.config)
 	if err == nil {
-		err = n.create(n.ctx, r)
+		err = n.create(ctx, r)
 	}
 	if err != nil {
 		return failed(err, NotApplied, false, ServerID{})
@@ -163,7 +184,7 @@ func (n *Node) configuration(ctx context.Context, to ServerID) (c core.Configura
 	var a answer
 	err = n.seek(ctx, to, func(at ServerID) (ServerID, bool) {
 		a = n.await(ctx, at, &opMembers{}, 0)
-		return a.leader, a.err != nil && a.err.Retriable || a.err == nil && a.leader != at
+		return a.leader, a.err != nil && a.err.Retriable && !n.unknown(&a, at, to) || a.err == nil && a.leader != at
 	})
 	if err == nil {
 		err = a.queryError()
@@ -228,7 +249,7 @@ func (n *Node) atLeader(ctx context.Context, to ServerID, op any) error {
 	var a answer
 	err := n.seek(ctx, to, func(at ServerID) (ServerID, bool) {
 		a = n.await(ctx, at, op, 128)
-		return a.leader, a.err != nil && a.err.Retriable && a.err.Outcome == NotApplied
+		return a.leader, a.err != nil && a.err.Retriable && a.err.Outcome == NotApplied && !n.unknown(&a, at, to)
 	})
 	if a.err != nil {
 		return a.err
@@ -260,7 +281,7 @@ func (n *Node) submitDelete(ctx context.Context, to ServerID) answer {
 	var a answer
 	err := n.seek(ctx, to, func(at ServerID) (ServerID, bool) {
 		a = n.await(ctx, at, &opCommand{ticket{kind: CommandKind(core.KindDelete)}}, 0)
-		return a.leader, a.err != nil && a.err.Retriable && a.err.Outcome == NotApplied
+		return a.leader, a.err != nil && a.err.Retriable && a.err.Outcome == NotApplied && !n.unknown(&a, at, to)
 	})
 	if err != nil && a.err == nil {
 		return failed(err, NotApplied, true, ServerID{})

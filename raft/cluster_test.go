@@ -32,36 +32,26 @@ type house struct {
 	net   *transport.Network[raft.Packet]
 	dirs  []string
 	nodes []*raft.Node
+	ends  []*transport.Endpoint[raft.Packet] // of the nodes' present lives
+	// options are what every life of a node is opened with.
+	options houseOptions
 }
 
 func newHouse(t testing.TB, count int) *house {
-	began := time.Now()
-	net, err := transport.New[raft.Packet](transport.Options{Now: func() int64 { return int64(time.Since(began)) }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := &house{t: t, net: net}
-	for i := range count {
-		h.dirs = append(h.dirs, t.TempDir())
-		h.nodes = append(h.nodes, nil)
-		h.open(i)
-	}
-	t.Cleanup(func() {
-		for i := range h.nodes {
-			h.close(i)
-		}
-		_ = net.Close()
-	})
-	return h
+	return newHouseWith(t, count, houseOptions{machines: map[string]func() raft.Machine{"counter": sum(t)}})
 }
 
 func (h *house) open(i int) {
 	h.t.Helper()
-	n, err := raft.OpenNode(raft.NodeOptions{
-		ID: fmt.Sprintf("n%d", i), Dir: h.dirs[i], Network: raft.InProcess(h.net),
-		Machines: map[string]func() raft.Machine{"counter": sum(h.t)},
-		Engine:   engine.Options{WALFileBytes: 1 << 20, MemoryBytes: 64 << 20, Strategy: engine.StrategyNone},
-	})
+	o := raft.NodeOptions{
+		ID: fmt.Sprintf("n%d", i), Dir: h.dirs[i], Network: joining{h, i},
+		Machines: h.options.machines, Queries: h.options.queries,
+		Engine: engine.Options{WALFileBytes: 1 << 20, MemoryBytes: 64 << 20, Strategy: engine.StrategyNone},
+	}
+	if h.options.change != nil {
+		h.options.change(&o)
+	}
+	n, err := raft.OpenNode(o)
 	if err != nil {
 		h.t.Fatal(err)
 	}

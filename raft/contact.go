@@ -53,9 +53,9 @@ func (c *contacts) getLocked(id NodeID) *contact {
 
 // watch lets a server hear of a node's contact. What is known already it hears at once.
 func (n *Node) watch(s *server, id NodeID) {
-	v := n.detector.Watch(n.now(), id)
 	n.contacts.mu.Lock()
 	defer n.contacts.mu.Unlock()
+	v := n.detector.Watch(n.now(), id) // under the lock: what changes from now on comes behind it
 	c := n.contacts.getLocked(id)
 	c.watchers[s] = true
 	if c.down = c.down || lost(v.State); c.down {
@@ -128,6 +128,9 @@ func (n *Node) contactChanged(ch detector.Change) {
 		c.down = false
 	}
 	for s := range c.watchers {
+		if c.down || ch.Restarted {
+			s.transfersLost(ch.Peer)
+		}
 		if ch.Restarted {
 			n.endBeliefs(s, ch.Peer)
 		}
@@ -143,13 +146,25 @@ func (n *Node) contactChanged(ch detector.Change) {
 			tells = append(tells, tell)
 		}
 	}
+	cut := c.down && !was
 	n.contacts.mu.Unlock()
+	if cut {
+		n.failCalls(ch.Peer, ErrLost)
+	}
 	for _, tell := range tells {
 		tell(ch.View)
 	}
 	if ch.State == detector.Up {
 		n.exchangeBeliefs(ch.Peer)
 	}
+}
+
+// cutOff reports whether a node is known to be out of contact. Of one whose contact nobody watches nothing is known.
+func (n *Node) cutOff(id NodeID) bool {
+	n.contacts.mu.Lock()
+	defer n.contacts.mu.Unlock()
+	c := n.contacts.nodes[id]
+	return c != nil && c.down && len(c.watchers) > 0
 }
 
 // endBeliefs tells a server that its leader's node has begun another life.
@@ -180,7 +195,15 @@ func (n *Node) linkLost(peer NodeID) {
 	if c := n.contacts.nodes[peer]; c != nil {
 		for s := range c.watchers {
 			n.endBeliefs(s, peer)
+			s.transfersLost(peer)
 		}
+	}
+}
+
+// transfersLost gives up the snapshots on their way to a node: parts of them are lost.
+func (s *server) transfersLost(to NodeID) {
+	if s.sending.Load() > 0 {
+		s.node.spawn(func() { s.endTransfers(func(id ServerID) bool { return id.Node == to }) })
 	}
 }
 

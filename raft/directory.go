@@ -25,7 +25,8 @@ const (
 // directory is the durable list of the servers of one engine: a log of records, the newest of a name counts. So
 // a new server costs a record in the shared stream, and no file and no sync of its own.
 type directory struct {
-	log *engine.Log
+	log    *engine.Log
+	closed <-chan struct{} // the node's
 
 	mu      sync.Mutex // held over appends, never over waiting
 	records map[string]serverRecord
@@ -47,7 +48,7 @@ func (d *directory) Written(w engine.Written) {
 // Ready implements engine.Handler.
 func (d *directory) Ready(*engine.Log) {}
 
-// openDirectory reads the list. The hard state's term counts the lives of the node on this engine.
+// openDirectory reads the list; ctx is the node's life. The hard state's term counts the lives of the node on this engine.
 func openDirectory(ctx context.Context, e *engine.Engine) (*directory, error) {
 	l, err := e.Log(directoryUID)
 	if errors.Is(err, engine.ErrNotFound) {
@@ -56,7 +57,7 @@ func openDirectory(ctx context.Context, e *engine.Engine) (*directory, error) {
 	if err != nil {
 		return nil, fmt.Errorf("raft: directory: %w", err)
 	}
-	d := &directory{log: l, records: make(map[string]serverRecord), moved: make(chan struct{})}
+	d := &directory{log: l, closed: ctx.Done(), records: make(map[string]serverRecord), moved: make(chan struct{})}
 	from := Index(1)
 	snap, err := l.Restore(ctx)
 	switch {
@@ -106,8 +107,16 @@ func (d *directory) life(ctx context.Context) (uint64, error) {
 
 // put appends records and waits until they are durable.
 func (d *directory) put(ctx context.Context, list ...serverRecord) error {
-	last, err := d.append(list)
-	for err == nil {
+	last, err := d.append(list...)
+	if err != nil {
+		return err
+	}
+	return d.wait(ctx, last)
+}
+
+// wait waits until the log is durable up to an entry. Errors: ErrClosed, ctx's.
+func (d *directory) wait(ctx context.Context, last Index) error {
+	for {
 		d.mu.Lock()
 		moved, done := d.moved, d.durable >= last
 		d.mu.Unlock()
@@ -117,13 +126,15 @@ func (d *directory) put(ctx context.Context, list ...serverRecord) error {
 		select {
 		case <-moved:
 		case <-ctx.Done():
-			err = context.Cause(ctx)
+			return fmt.Errorf("raft: directory: %w", context.Cause(ctx))
+		case <-d.closed:
+			return ErrClosed
 		}
 	}
-	return fmt.Errorf("raft: directory: %w", err)
 }
 
-func (d *directory) append(list []serverRecord) (last Index, err error) {
+// append adds records. Errors are those of the engine.
+func (d *directory) append(list ...serverRecord) (last Index, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	prev := d.log.Last()
@@ -132,7 +143,7 @@ func (d *directory) append(list []serverRecord) (last Index, err error) {
 		entries[k] = engine.Entry{Index: prev.Index + Index(k) + 1, Term: 1, Type: entryServer, Data: list[k].marshal()}
 	}
 	if err := d.log.Append(prev, entries); err != nil {
-		return 0, err
+		return 0, fmt.Errorf("raft: directory: %w", err)
 	}
 	for _, r := range list {
 		d.take(r)

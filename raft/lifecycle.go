@@ -94,45 +94,102 @@ func newIncarnation() core.Incarnation {
 	return core.Incarnation(binary.LittleEndian.Uint64(b[:]) | 1)
 }
 
-// create makes log and record, durably, and runs the server.
+// create makes log and record, durably, and runs the server. When ctx ends before they are durable it is deleted again.
 func (n *Node) create(ctx context.Context, r serverRecord) error {
-	if n.closed.Load() {
-		return ErrClosed
+	unlock, err := n.lockName(ctx, r.Name)
+	if err != nil {
+		return err
 	}
-	n.changing.Lock()
+	defer unlock()
 	if _, known := n.dir.get(r.Name); known {
-		n.changing.Unlock()
 		return fmt.Errorf("%w: server %q", ErrExists, r.Name)
 	}
 	log, err := n.engine.Create(r.UID)
 	if errors.Is(err, engine.ErrExists) {
 		err = fmt.Errorf("%w: uid %s: %w", ErrExists, r.UID, err)
 	}
-	var s *server
-	if err == nil {
-		if s, err = n.newServer(r, log); err != nil {
-			err = errors.Join(err, n.engine.Delete(ctx, r.UID))
-		}
-	}
-	if err == nil {
-		n.add(s)
-	}
-	n.changing.Unlock()
 	if err != nil {
 		return err
 	}
-	if err := n.dir.put(ctx, r); err != nil {
-		s.stop(err)
+	s, err := n.newServer(r, log)
+	if err != nil {
+		return errors.Join(err, n.engine.Delete(n.ctx, r.UID))
+	}
+	at, err := n.dir.append(r) // before anything that the server writes
+	if err == nil {
+		err = n.add(s)
+	}
+	if err != nil {
+		s.discard()
+		return errors.Join(err, n.engine.Delete(n.ctx, r.UID))
+	}
+	if err := n.dir.wait(ctx, at); err != nil {
+		n.background(func() {
+			if err := n.delete(n.ctx, r.Name, errStopServer); err != nil && n.ctx.Err() == nil {
+				n.opts.Logger.Error("a server that was not wanted any more cannot be deleted", "server", r.Name, "err", err)
+			}
+		})
 		return err
 	}
 	return nil
 }
 
-// add makes a server known, and lets it run.
-func (n *Node) add(s *server) {
+// add makes a server known, and lets it run. Error: ErrClosed.
+func (n *Node) add(s *server) error {
+	n.changing.Lock()
+	defer n.changing.Unlock()
+	if n.closed.Load() {
+		return ErrClosed
+	}
 	n.servers.Store(s.record.Name, s)
-	n.clusters.LoadOrStore(s.record.Cluster, s)
+	n.clusters.Store(s.record.Cluster, s)
 	s.applies.recover()
+	s.mail.start()
+	return nil
+}
+
+// lockName keeps others from starting, stopping or deleting a server of that name. Errors: ErrClosed, ctx's.
+func (n *Node) lockName(ctx context.Context, name string) (unlock func(), err error) {
+	mine := make(chan struct{})
+	for {
+		if n.closed.Load() {
+			return nil, ErrClosed
+		}
+		x, taken := n.names.LoadOrStore(name, mine)
+		if !taken {
+			return func() {
+				n.names.Delete(name)
+				close(mine)
+			}, nil
+		}
+		select {
+		case <-x.(chan struct{}):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-n.ctx.Done():
+			return nil, ErrClosed
+		}
+	}
+}
+
+// sweep deletes logs that nobody knows: what a crash left of servers that were being made or deleted.
+func (n *Node) sweep() error {
+	known := make(map[core.UID]bool)
+	for _, r := range n.dir.all() {
+		known[r.UID] = true
+	}
+	var orphans []core.UID
+	for l := range n.engine.Logs() {
+		if uid := l.UID(); uid != directoryUID && !known[uid] {
+			orphans = append(orphans, uid)
+		}
+	}
+	for _, uid := range orphans {
+		if err := n.engine.Delete(n.ctx, uid); err != nil {
+			return fmt.Errorf("raft: log %s of no server: %w", uid, err)
+		}
+	}
+	return nil
 }
 
 // restart runs the servers that were not stopped.
@@ -157,20 +214,23 @@ func (n *Node) run(r serverRecord) error {
 	if err != nil {
 		return err
 	}
-	n.add(s)
+	if err := n.add(s); err != nil {
+		s.discard()
+		return err
+	}
 	return nil
 }
 
 // RestartServer runs a server again that was stopped, or that failed. Errors: ErrUnknownServer, ErrRunning,
 // ErrUnknownMachine, those of its machine's Restore, of the engine, ctx's.
 func (n *Node) RestartServer(ctx context.Context, name string) error {
-	n.changing.Lock()
-	defer n.changing.Unlock()
+	unlock, err := n.lockName(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	r, ok := n.dir.get(name)
-	switch {
-	case n.closed.Load():
-		return ErrClosed
-	case !ok:
+	if !ok {
 		return fmt.Errorf("%w: %q", ErrUnknownServer, name)
 	}
 	if old := n.server(r.id(n.id)); old != nil {
@@ -193,8 +253,11 @@ func (n *Node) RestartServer(ctx context.Context, name string) error {
 // StopServer stops a server, also for the node's next lives, until RestartServer. It waits for what the server is
 // about; to stop one that is stopped does nothing. Errors: ErrUnknownServer, ctx's, those of the engine.
 func (n *Node) StopServer(ctx context.Context, name string) error {
-	n.changing.Lock()
-	defer n.changing.Unlock()
+	unlock, err := n.lockName(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	r, ok := n.dir.get(name)
 	if !ok {
 		return fmt.Errorf("%w: %q", ErrUnknownServer, name)
@@ -217,12 +280,15 @@ var errStopServer = errors.New("raft: stopped by request")
 // DeleteServer deletes a server with its log, whatever its cluster thinks of it: remove it from there first. Errors:
 // ErrUnknownServer, ctx's, those of the engine.
 func (n *Node) DeleteServer(ctx context.Context, name string) error {
-	n.changing.Lock()
-	defer n.changing.Unlock()
-	return n.deleteLocked(ctx, name, errStopServer)
+	return n.delete(ctx, name, errStopServer)
 }
 
-func (n *Node) deleteLocked(ctx context.Context, name string, why error) error {
+func (n *Node) delete(ctx context.Context, name string, why error) error {
+	unlock, err := n.lockName(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	r, ok := n.dir.get(name)
 	if !ok {
 		return fmt.Errorf("%w: %q", ErrUnknownServer, name)
@@ -236,23 +302,14 @@ func (n *Node) deleteLocked(ctx context.Context, name string, why error) error {
 		n.clusters.CompareAndDelete(r.Cluster, s)
 	}
 	r.Deleted = true
-	if err := n.dir.put(ctx, r); err != nil {
+	at, err := n.dir.append(r)
+	if err != nil {
 		return err
 	}
 	if err := n.engine.Delete(ctx, r.UID); err != nil && !errors.Is(err, engine.ErrNotFound) {
 		return err
 	}
-	return nil
-}
-
-// wait waits until nothing of a stopped server runs any more.
-func (s *server) wait(ctx context.Context) error {
-	select {
-	case <-s.end.done:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return n.dir.wait(ctx, at)
 }
 
 // serverEnded takes note that a cluster needs a server no longer: it was deleted, or the server removed from
@@ -262,9 +319,7 @@ func (n *Node) serverEnded(s *server, why core.Ending) {
 		s.stop(ErrRemoved)
 		return
 	}
-	n.changing.Lock()
-	defer n.changing.Unlock()
-	if err := n.deleteLocked(n.ctx, s.record.Name, ErrDeleted); err != nil {
+	if err := n.delete(n.ctx, s.record.Name, ErrDeleted); err != nil && n.ctx.Err() == nil {
 		n.opts.Logger.Error("a server of a deleted cluster cannot be deleted", "server", s.id.String(), "err", err)
 	}
 }
@@ -275,21 +330,3 @@ var (
 	ErrRemoved = errors.New("raft: removed from the cluster")
 	ErrDeleted = errors.New("raft: cluster was deleted")
 )
-
-// stopped ends what a server that stops was to others.
-func (n *Node) stopped(s *server, why error) {
-	n.forget(s)
-	s.endOutgoing(ServerID{})
-	if in := s.incoming.Swap(nil); in != nil {
-		in.close()
-	}
-	n.wheel.stop(&s.timers.alarm)
-	s.log.SetHandler(nil)
-	if v := s.leader.Load(); v.leader == s.id {
-		n.resigned(s, v)
-	}
-	s.pending.drop()
-	if !errors.Is(why, ErrClosed) && !errors.Is(why, errStopServer) {
-		n.opts.Logger.Error("a server has stopped", "server", s.id.String(), "err", why)
-	}
-}

@@ -44,7 +44,8 @@ type Node struct {
 	calls    sync.Map // request number → *outstanding
 	sessions sync.Map // sessionKey → *ClientSession, of clients on this node
 
-	changing sync.Mutex // starting, stopping and deleting servers
+	changing sync.Mutex // between a server that is added and Close
+	names    sync.Map   // name → chan struct{}: a server that is being started, stopped or deleted
 	closed   atomic.Bool
 	// droppedMessages counts those of machines that found no room or no mailbox.
 	droppedMessages atomic.Uint64
@@ -106,6 +107,9 @@ func (n *Node) open() (err error) {
 	if n.dir, err = openDirectory(n.ctx, n.engine); err != nil {
 		return err
 	}
+	if err := n.sweep(); err != nil { // before anybody can ask for new ones
+		return err
+	}
 	if n.life, err = n.dir.life(n.ctx); err != nil {
 		return err
 	}
@@ -120,12 +124,31 @@ func (n *Node) open() (err error) {
 	return nil
 }
 
-// Close stops all servers, orderly, and closes the engine. What is under way ends with ErrClosed. It waits for the
-// device, or until ctx ends; see engine.Close.
+// Close stops all servers, orderly, and closes the engine. What is under way ends with ErrClosed. It waits for
+// machines and for the device, or until ctx ends: the directory stays locked then, and Close may be called again. See engine.Close.
 func (n *Node) Close(ctx context.Context) error {
-	if n.closed.Swap(true) {
+	n.changing.Lock()
+	again := n.closed.Swap(true)
+	n.changing.Unlock()
+	var left error
+	if !again {
+		left = n.end()
+	}
+	if err := n.idle(ctx); err != nil {
+		return errors.Join(left, err)
+	}
+	if n.engine == nil {
+		return left
+	}
+	err := n.engine.Close(ctx)
+	if again && errors.Is(err, engine.ErrClosed) {
 		return nil
 	}
+	return errors.Join(left, err)
+}
+
+// end stops servers and loops and leaves the network, without waiting for machines.
+func (n *Node) end() error {
 	for _, s := range n.all() {
 		s.stop(ErrClosed)
 	}
@@ -135,15 +158,25 @@ func (n *Node) Close(ctx context.Context) error {
 	})
 	n.failCalls("", ErrClosed)
 	n.cancel()
-	var errs []error
 	if n.net != nil {
-		errs = append(errs, n.net.Close())
+		return n.net.Close()
 	}
-	n.work.Wait()
-	if n.engine != nil {
-		errs = append(errs, n.engine.Close(ctx))
+	return nil
+}
+
+// idle waits until no goroutine of the node runs, or ctx ends: a machine may hold one for ever.
+func (n *Node) idle(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() { // ends with the last of the node's goroutines
+		n.work.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("raft: a machine does not return: %w", context.Cause(ctx))
 	}
-	return errors.Join(errs...)
 }
 
 // ID returns the node's name.
@@ -186,6 +219,15 @@ func (n *Node) spawn(f func()) {
 		defer n.work.Done()
 		f()
 	}()
+}
+
+// background is spawn for goroutines of callers. A node that is closed, or about to be, runs nothing more.
+func (n *Node) background(f func()) {
+	n.changing.Lock()
+	defer n.changing.Unlock()
+	if !n.closed.Load() {
+		n.spawn(f)
+	}
 }
 
 // server returns a server of this node.
@@ -253,9 +295,9 @@ func (r *receiver) Event(e transport.Event) {
 
 // receiveRaft hands a message to its server. For one that is not here any more the answer is Gone.
 func (n *Node) receiveRaft(p *raftPacket) {
-	m := &p.message
+	m := &p.Message
 	if s := n.server(m.To); s != nil {
-		s.mail.receive(*m, m.Size())
+		s.mail.receive(p)
 		return
 	}
 	if _, known := n.dir.get(m.To.Name); known || n.closed.Load() {
@@ -263,18 +305,18 @@ func (n *Node) receiveRaft(p *raftPacket) {
 	}
 	h := m.Head
 	h.From, h.To, h.FromInc, h.ToInc = m.To, m.From, m.ToInc, m.FromInc
-	n.sendRaft(&raftPacket{message: core.Message{Head: h, Body: core.Gone{}}})
+	n.sendRaft(newRaftPacket(h, core.Gone{}))
 }
 
 // sendRaft sends a message; false when it is dropped.
 func (n *Node) sendRaft(p *raftPacket) bool {
-	to := p.message.To.Node
+	to := p.Message.To.Node
 	if to == n.id {
 		n.receiveRaft(p)
 		return true
 	}
 	class := transport.Control
-	switch p.message.Body.(type) {
+	switch p.Message.Body.(type) {
 	case core.Append, core.AppendReply:
 		class = transport.Log
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"time"
 
 	"github.com/rawl-db/rawl/engine"
@@ -56,6 +57,9 @@ type NodeOptions struct {
 	SessionGrace time.Duration
 	// TickInterval is how often Ticker and AuxHandler are called. Default 1 s. Machines with neither cost nothing.
 	TickInterval time.Duration
+	// SnapshotTimeout is for how long the transfer of a snapshot to another member may make no progress. What arrived is kept
+	// for the next attempt. Default 30 s.
+	SnapshotTimeout time.Duration
 	// MaxCommandBytes bounds a command. Default 1 MiB, and at most what the engine takes as an entry.
 	MaxCommandBytes int
 	// MailboxBytes bounds what waits for one server: beyond it messages are dropped, commands refused. Default 16 MiB.
@@ -86,6 +90,7 @@ func (o NodeOptions) withDefaults() NodeOptions {
 	span(&o.DetectionBound, time.Second)
 	span(&o.SessionGrace, time.Minute)
 	span(&o.TickInterval, time.Second)
+	span(&o.SnapshotTimeout, 30*time.Second)
 	count(&o.MaxCommandBytes, 1<<20)
 	count(&o.MailboxBytes, 16<<20)
 	count(&o.UnappliedBytes, 64<<20)
@@ -115,6 +120,9 @@ func (o NodeOptions) validate() error {
 	if o.MaxCommandBytes < 1 || o.MailboxBytes < 1 || o.UnappliedBytes < 1 {
 		errs = append(errs, fmt.Errorf("raft: MaxCommandBytes %d, MailboxBytes %d or UnappliedBytes %d is below 1",
 			o.MaxCommandBytes, o.MailboxBytes, o.UnappliedBytes))
+	}
+	if ms := o.SnapshotTimeout.Milliseconds(); ms < 1 || ms > math.MaxUint32 {
+		errs = append(errs, fmt.Errorf("raft: SnapshotTimeout %v, want 1 ms to %d ms", o.SnapshotTimeout, uint32(math.MaxUint32)))
 	}
 	return errors.Join(errs...)
 }

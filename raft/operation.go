@@ -48,7 +48,7 @@ const (
 	queryConsistent
 )
 
-// perform carries out an operation and calls done once, by any goroutine.
+// perform carries out an operation, which is the server's own then, and calls done once, by any goroutine.
 func (s *server) perform(op any, done func(answer)) {
 	if err := s.stopError(); err != nil {
 		done(failed(err, NotApplied, true, ServerID{}))
@@ -56,10 +56,12 @@ func (s *server) perform(op any, done func(answer)) {
 	}
 	switch op := op.(type) {
 	case *opCommand:
-		c := op.ticket // a copy: the packet is not ours
-		c.done = done
-		c.data = append([]byte(nil), op.data...)
-		s.enqueue(&c)
+		if !op.kind.Proposable() && op.kind != CommandKind(core.KindDelete) {
+			done(failed(fmt.Errorf("%w: %v is no command of a client's", ErrMalformed, op.kind), NotApplied, false, ServerID{}))
+			return
+		}
+		op.done = done
+		s.enqueue(&op.ticket)
 	case *opQuery:
 		s.query(op, done)
 	default:
@@ -69,8 +71,9 @@ func (s *server) perform(op any, done func(answer)) {
 
 // owned has f run by whoever runs the mailbox; done hears when there is nobody any more.
 func (s *server) owned(done func(answer), f func()) {
-	if !s.mail.do(f) {
-		done(failed(s.stopError(), NotApplied, true, ServerID{}))
+	lost := func() { done(failed(s.stopError(), NotApplied, true, ServerID{})) }
+	if !s.mail.do(f, lost) {
+		lost()
 	}
 }
 
@@ -187,7 +190,8 @@ func (s *server) runQuery(op *opQuery, done func(answer)) {
 
 // aux asks the machine's companion.
 func (s *server) aux(command []byte, done func(answer)) {
-	ok := s.applies.do(func() error {
+	lost := func() { done(failed(s.stopError(), MaybeApplied, true, ServerID{})) }
+	ok := s.applies.ask(func() error {
 		reply, effects, err := s.applies.machine().Aux(AuxEvent{Kind: AuxCall, Command: command})
 		if errors.Is(err, ErrMachine) {
 			done(failed(err, NotApplied, false, ServerID{}))
@@ -200,8 +204,8 @@ func (s *server) aux(command []byte, done func(answer)) {
 		}
 		done(answer{reply: reply})
 		return nil
-	})
+	}, lost)
 	if !ok {
-		done(failed(s.stopError(), NotApplied, true, ServerID{}))
+		lost()
 	}
 }

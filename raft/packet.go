@@ -14,11 +14,16 @@ type Packet interface {
 
 var _ Packet = (*detector.Heartbeat)(nil)
 
-// raftPacket is a message from server to server.
-type raftPacket struct{ message core.Message }
+// raftPacket is a message from server to server, in the form in which the core takes it, so that it is copied nowhere on
+// its way.
+type raftPacket struct{ core.Received }
 
 // Size implements Packet.
-func (p *raftPacket) Size() int { return p.message.Size() }
+func (p *raftPacket) Size() int { return p.Message.Size() }
+
+func newRaftPacket(h core.Head, b core.Body) *raftPacket {
+	return &raftPacket{core.Received{Message: core.Message{Head: h, Body: b}}}
+}
 
 // beliefs are the leaders that servers of one node follow on another, asked to be confirmed: those that do not lead
 // are denied by notices.

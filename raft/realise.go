@@ -181,6 +181,14 @@ func (r *realiser) stopTimer(name string) {
 	}
 }
 
+// end stops all timers: nobody is left to ring for.
+func (r *realiser) end() {
+	for name := range r.timers {
+		r.stopTimer(name)
+	}
+	r.cursor = nil
+}
+
 // read reads users' commands from the log for the machine.
 func (r *realiser) read(e *Effect) ([]Effect, error) {
 	if e.ReadPlan != nil {

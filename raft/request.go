@@ -22,8 +22,12 @@ func (n *Node) ask(to ServerID, op any, size int, done func(answer)) (forget fun
 		if s := n.server(to); s != nil {
 			s.perform(op, done)
 		} else {
-			done(failed(ErrUnknownServer, NotApplied, true, ServerID{}))
+			done(n.absent(to))
 		}
+		return func() {}
+	}
+	if n.cutOff(to.Node) {
+		done(failed(ErrUnreachable, NotApplied, true, ServerID{}))
 		return func() {}
 	}
 	id := n.number()
@@ -32,6 +36,14 @@ func (n *Node) ask(to ServerID, op any, size int, done func(answer)) (forget fun
 		n.complete(id, failed(ErrUnreachable, NotApplied, true, ServerID{}))
 	}
 	return func() { n.calls.Delete(id) }
+}
+
+// absent is the answer for a server that does not run here.
+func (n *Node) absent(id ServerID) answer {
+	if _, known := n.dir.get(id.Name); known {
+		return failed(ErrStopped, NotApplied, true, ServerID{})
+	}
+	return failed(ErrUnknownServer, NotApplied, true, ServerID{})
 }
 
 // await is ask for who waits. When ctx ends first nobody knows what becomes of it.
@@ -68,15 +80,21 @@ func (n *Node) failCalls(node NodeID, err error) {
 func (n *Node) receiveRequest(from NodeID, r *request) {
 	done := func(a answer) { _ = n.net.Send(from, transport.Control, &response{id: r.id, answer: a}) } // the client waits no longer than it likes
 	if start, ok := r.call.(*opStart); ok {
-		n.spawn(func() { done(n.startFor(start)) })
+		n.spawn(func() { done(n.startFor(n.ctx, start)) })
 		return
 	}
 	s := n.server(r.to)
 	if s == nil {
-		done(failed(ErrUnknownServer, NotApplied, true, ServerID{}))
+		done(n.absent(r.to))
 		return
 	}
-	s.perform(r.call, done)
+	call := r.call
+	if c, ok := call.(*opCommand); ok { // the packet is not ours, and the command is stamped
+		own := *c
+		own.data = append([]byte(nil), c.data...)
+		call = &own
+	}
+	s.perform(call, done)
 }
 
 // respond answers a command whose origin is another request, here or elsewhere.

@@ -26,16 +26,19 @@ type server struct {
 
 	// Owned by whoever runs the mailbox.
 	core     *core.Server
-	again    []core.Input // what the last step's effects brought about at once
+	known    core.HardState // the durable one that the core was told last
+	again    []core.Input   // what the last step's effects brought about at once
+	fed      int            // how many of them the core was fed
 	timers   timers
 	low      []*ticket // commands of low priority that wait for a turn
 	results  map[uint64]func(core.Result)
 	ref      uint64
+	dead     bool            // the log or the core has failed: nothing is fed to the core any more
 	watching map[NodeID]bool // nodes of the other members
 
 	// Read by anybody.
 	leader  atomic.Pointer[leaderView]
-	voters  atomic.Pointer[map[NodeID]bool]
+	places  atomic.Pointer[places]
 	figures figures
 	sending atomic.Int32 // snapshots on their way to other members
 	// cursorWaits says that a released cursor waits for something to be durable.
@@ -47,10 +50,13 @@ type server struct {
 	end struct {
 		sync.Mutex
 		err  error         // why it stopped, nil while it runs
-		left int           // mailbox and applies that still run
+		left int           // of mailbox, applies and stop those that still run
 		done chan struct{} // closed when none does
 	}
 }
+
+// places are the nodes that have a voter, and those that have any member.
+type places struct{ voters, members map[NodeID]bool }
 
 // leaderView is what a server believes of its cluster.
 type leaderView struct {
@@ -72,7 +78,10 @@ func (n *Node) newServer(r serverRecord, log *engine.Log) (*server, error) {
 		node: n, record: r, id: r.id(n.id), log: log,
 		results: make(map[uint64]func(core.Result)), watching: make(map[NodeID]bool),
 	}
-	s.end.done, s.end.left = make(chan struct{}), 2
+	s.end.done, s.end.left = make(chan struct{}), 3
+	s.places.Store(&places{})
+	s.leader.Store(&leaderView{})
+	s.mail.running = true // until start: what comes in waits
 	s.mail.server, s.applies.server, s.timers.server = s, s, s
 	s.timers.alarm.ring = s.timers.ring
 	restore, err := s.recover()
@@ -83,12 +92,13 @@ func (n *Node) newServer(r serverRecord, log *engine.Log) (*server, error) {
 		Self: r.identity(n.id), Machine: s.applies.machine().Known(), Strategy: n.opts.MachineVersions,
 		BatchEntries: n.opts.BatchEntries, BatchBytes: n.opts.BatchBytes,
 		WindowEntries: n.opts.WindowEntries, WindowBytes: n.opts.WindowBytes,
+		SnapshotMS: uint32(n.opts.SnapshotTimeout.Milliseconds()),
 	}, restore)
 	if err != nil {
 		return nil, err
 	}
+	s.known = restore.State
 	log.SetHandler(&s.mail)
-	s.leader.Store(&leaderView{})
 	s.applies.replayTo = restore.Commit
 	s.reconfigured()
 	return s, nil
@@ -108,6 +118,7 @@ func (s *server) recover() (r core.Restore, err error) {
 	if err := s.restoreMachine(&r); err != nil {
 		return r, err
 	}
+	s.figures.snapshot.Store(uint64(r.Snapshot.ID.Index))
 	r.Last = r.Snapshot.ID
 	term := Term(0)
 	for e, err := range s.log.ReadRange(r.Snapshot.ID.Index+1, s.log.Last().Index) {
@@ -123,7 +134,7 @@ func (s *server) recover() (r core.Restore, err error) {
 		}
 		r.Last = e.ID()
 	}
-	r.Commit = max(r.Snapshot.ID.Index, min(s.log.Applied(), r.Last.Index))
+	r.Commit = max(r.Commit, r.Snapshot.ID.Index, min(s.log.Applied(), r.Last.Index))
 	return r, nil
 }
 
@@ -133,11 +144,9 @@ func (s *server) newApplier() (*Applier, error) {
 		return nil, fmt.Errorf("%w: %q", ErrUnknownMachine, s.record.Machine)
 	}
 	return NewApplier(ApplierOptions{New: m, InitialVersion: s.record.Version, Place: Place{
-		Node: s.id.Node,
-		VoterOn: func(n NodeID) bool {
-			v := s.voters.Load()
-			return v != nil && (*v)[n]
-		},
+		Node:     s.id.Node,
+		VoterOn:  func(n NodeID) bool { return s.places.Load().voters[n] },
+		MemberOn: func(n NodeID) bool { return s.places.Load().members[n] },
 	}})
 }
 
@@ -160,6 +169,7 @@ func (s *server) restoreMachine(r *core.Restore) error {
 	if err := restoreApplier(s.applies.machine(), meta.ID, machine, snap); err != nil {
 		return fmt.Errorf("raft: server %v: %w", s.id, err)
 	}
+	r.Commit = meta.ID.Index
 	if snap.Info().Kind == engine.KindSnapshot {
 		r.Snapshot = meta
 	} else if base, ok := s.newestSnapshot(); ok {
@@ -198,38 +208,4 @@ func restoreApplier(a *Applier, at EntryID, context []byte, snap *engine.Snapsho
 	}
 	err = a.Restore(at, context, state)
 	return errors.Join(err, state.Close())
-}
-
-// stop ends the server for a reason. It may be called by anybody, also by the server itself.
-func (s *server) stop(err error) {
-	s.end.Lock()
-	first := s.end.err == nil
-	if first {
-		s.end.err = err
-	}
-	s.end.Unlock()
-	if first {
-		s.mail.close()
-		s.applies.close()
-		s.node.stopped(s, err)
-	}
-}
-
-// ended counts that the mailbox, or the applies, run no more.
-func (s *server) ended() {
-	s.end.Lock()
-	defer s.end.Unlock()
-	if s.end.left--; s.end.left == 0 {
-		close(s.end.done)
-	}
-}
-
-// stopError is why the server does not run, nil while it does.
-func (s *server) stopError() error {
-	s.end.Lock()
-	defer s.end.Unlock()
-	if s.end.err == nil {
-		return nil
-	}
-	return fmt.Errorf("%w: %w", ErrStopped, s.end.err)
 }

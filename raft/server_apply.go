@@ -39,6 +39,7 @@ type applyQueue struct {
 type applyItem struct {
 	upTo Index
 	then func() error // nil for nothing; an error stops the server
+	lost func()       // called instead when the server stops before; may be nil
 }
 
 // applyWait is a query that waits for an index to be applied.
@@ -95,13 +96,16 @@ func (q *applyQueue) marker(m core.Marker) {
 }
 
 // do adds something behind the entries that were added so far. It returns false when the server is stopped.
-func (q *applyQueue) do(f func() error) bool {
+func (q *applyQueue) do(f func() error) bool { return q.ask(f, nil) }
+
+// ask is do for something that somebody waits for: lost hears that it will not be done any more.
+func (q *applyQueue) ask(f func() error, lost func()) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
 		return false
 	}
-	q.addLocked(applyItem{upTo: q.target, then: f})
+	q.addLocked(applyItem{upTo: q.target, then: f, lost: lost})
 	return true
 }
 
@@ -153,15 +157,25 @@ func (q *applyQueue) wakeLocked() {
 func (q *applyQueue) close() {
 	q.mu.Lock()
 	q.closed = true
-	waits := q.waits
+	items, waits := q.items, q.waits
 	q.items, q.waits = nil, nil
 	idle := !q.running
 	q.mu.Unlock()
-	if idle {
-		q.server.ended()
-	}
 	for _, w := range waits {
 		w.call.fail(q.server.stopError(), NotApplied, true)
+	}
+	dropItems(items)
+	if idle {
+		q.server.appliesEnded()
+	}
+}
+
+// dropItems tells who waits for them that they will not be done.
+func dropItems(items []applyItem) {
+	for _, i := range items {
+		if i.lost != nil {
+			i.lost()
+		}
 	}
 }
 
@@ -174,10 +188,11 @@ func (q *applyQueue) run() {
 		ready := q.readyLocked()
 		closed := q.closed
 		if len(items) == 0 && len(ready) == 0 || closed {
+			q.machine().Rest()
 			q.running = false
 			q.mu.Unlock()
 			if closed {
-				q.server.ended()
+				q.server.appliesEnded()
 			}
 			return
 		}
@@ -185,15 +200,30 @@ func (q *applyQueue) run() {
 		for _, w := range ready {
 			w.run()
 		}
-		for _, i := range items {
-			if err := q.work(i); err != nil {
-				q.server.stop(fmt.Errorf("raft: server %v: %w", q.server.id, err))
-				break
-			}
+		if !q.workAll(items) {
+			continue // stopped
 		}
 		q.effects.retryCursor()
 		q.save()
 	}
+}
+
+// workAll works items off. It returns false when the server is stopped, by one of them too.
+func (q *applyQueue) workAll(items []applyItem) bool {
+	for k, i := range items {
+		err := q.server.stopError()
+		if err == nil {
+			if err = q.work(i); err != nil {
+				q.server.stop(fmt.Errorf("raft: server %v: %w", q.server.id, err))
+				k++
+			}
+		}
+		if err != nil {
+			dropItems(items[k:])
+			return false
+		}
+	}
+	return true
 }
 
 // readyLocked takes out the queries whose entries are applied.
@@ -238,7 +268,7 @@ func (q *applyQueue) apply(upTo Index) error {
 			if err != nil {
 				return err
 			}
-			q.server.landed(e)
+			q.server.landed(&e)
 		}
 	}
 	effects, err := q.aux(AuxEvent{Kind: AuxEval})

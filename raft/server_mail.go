@@ -19,9 +19,9 @@ type mailbox struct {
 	written  bool // something is durable: the log knows what
 	ready    bool // the log takes entries again
 	inputs   []core.Input
-	messages []core.Message
+	messages []*raftPacket
 	commands []*ticket
-	tasks    []func()
+	tasks    []task
 	bytes    int // of messages and commands
 	dropped  uint64
 }
@@ -30,9 +30,15 @@ type mailbox struct {
 type batch struct {
 	written, ready bool
 	inputs         []core.Input
-	messages       []core.Message
+	messages       []*raftPacket
 	commands       []*ticket
-	tasks          []func()
+	tasks          []task
+}
+
+// task is something for whoever runs the mailbox.
+type task struct {
+	run  func()
+	lost func() // called instead when the server stops before; nil when nobody wants to know
 }
 
 // Written implements engine.Handler.
@@ -55,32 +61,40 @@ func (m *mailbox) Ready(*engine.Log) {
 func (m *mailbox) put(in core.Input) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.closed {
+		return
+	}
 	m.inputs = append(m.inputs, in)
 	m.wakeLocked()
 }
 
-// do has the server run f.
-func (m *mailbox) do(f func()) bool {
+// do has the server run f; lost, when it is not nil, hears that it never will. It returns false, and calls
+// neither, when the server is stopped already.
+func (m *mailbox) do(f, lost func()) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
 		return false
 	}
-	m.tasks = append(m.tasks, f)
+	m.tasks = append(m.tasks, task{f, lost})
 	m.wakeLocked()
 	return true
 }
 
 // receive adds a message from a peer, or drops it.
-func (m *mailbox) receive(msg core.Message, size int) {
+func (m *mailbox) receive(p *raftPacket) {
+	size := p.Size()
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.closed {
+		return
+	}
 	if m.bytes+size > m.server.node.opts.MailboxBytes && len(m.messages) > 0 {
 		m.dropped++
 		return
 	}
 	m.bytes += size
-	m.messages = append(m.messages, msg)
+	m.messages = append(m.messages, p)
 	m.wakeLocked()
 }
 
@@ -104,19 +118,27 @@ func (m *mailbox) wakeLocked() {
 	}
 }
 
-// close drops what waits, but for commands: their callers are answered.
+// start lets the mailbox of a new server run.
+func (m *mailbox) start() { m.server.node.spawn(m.run) }
+
+// close drops what waits. Callers are answered.
 func (m *mailbox) close() {
 	m.mu.Lock()
 	m.closed = true
-	commands := m.commands
-	m.commands = nil
+	commands, tasks := m.commands, m.tasks
+	m.inputs, m.messages, m.commands, m.tasks, m.bytes = nil, nil, nil, nil, 0
 	idle := !m.running
 	m.mu.Unlock()
 	for _, c := range commands {
 		c.fail(m.server.stopError(), NotApplied, true)
 	}
+	for _, t := range tasks {
+		if t.lost != nil {
+			t.lost()
+		}
+	}
 	if idle {
-		m.server.ended()
+		m.server.mailEnded()
 	}
 }
 
@@ -130,20 +152,44 @@ func (m *mailbox) run() {
 			m.running = false
 			m.mu.Unlock()
 			if closed {
-				m.server.ended()
+				m.server.mailEnded()
 			}
 			return
 		}
 		m.written, m.ready, m.inputs, m.messages, m.commands, m.tasks, m.bytes = false, false, nil, nil, nil, nil, 0
 		m.mu.Unlock()
 		m.server.turn(&b)
+		m.reuse(&b)
+	}
+}
+
+// keepSlots is how long a slice may be that an idle server keeps for its next turn.
+const keepSlots = 8
+
+// reuse gives the slices of a turn back, when nothing came meanwhile.
+func (m *mailbox) reuse(b *batch) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return
+	}
+	if m.messages == nil && cap(b.messages) <= keepSlots {
+		clear(b.messages)
+		m.messages = b.messages[:0]
+	}
+	if m.commands == nil && cap(b.commands) <= keepSlots {
+		clear(b.commands)
+		m.commands = b.commands[:0]
 	}
 }
 
 // turn carries out what one batch holds: first what is durable, commands last.
 func (s *server) turn(b *batch) {
 	if b.written {
-		s.step(core.HardStateWritten{State: s.durableState()})
+		if h := s.durableState(); h != s.known {
+			s.known = h
+			s.step(core.HardStateWritten{State: h})
+		}
 		s.step(core.Written{ID: s.log.LastWritten()})
 		if s.cursorWaits.Load() {
 			s.applies.do(nil)
@@ -155,11 +201,11 @@ func (s *server) turn(b *batch) {
 	for _, in := range b.inputs {
 		s.step(in)
 	}
-	for i := range b.messages {
-		s.step(core.Received{Message: b.messages[i]})
+	for _, p := range b.messages {
+		s.step(&p.Received)
 	}
-	for _, f := range b.tasks {
-		f()
+	for _, t := range b.tasks {
+		t.run()
 	}
 	if len(b.commands) > 0 {
 		s.proposeAll(b.commands)

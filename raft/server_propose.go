@@ -2,7 +2,6 @@ package raft
 
 import (
 	"errors"
-	"time"
 
 	"github.com/rawl-db/rawl/raft/core"
 )
@@ -12,7 +11,7 @@ const lowPerTurn = 16
 
 // proposeAll appends commands: those of normal priority, and of the others as many as there is room for in a turn.
 func (s *server) proposeAll(calls []*ticket) {
-	normal := calls[:0:0]
+	normal := calls[:0] // nobody else has the slice
 	for _, c := range calls {
 		if c.priority == Low {
 			s.low = append(s.low, c)
@@ -23,7 +22,7 @@ func (s *server) proposeAll(calls []*ticket) {
 	n := min(lowPerTurn, len(s.low))
 	normal = append(normal, s.low[:n]...)
 	if s.low = s.low[n:]; len(s.low) > 0 {
-		s.mail.do(func() { s.proposeAll(nil) })
+		s.mail.do(func() { s.proposeAll(nil) }, nil)
 	} else {
 		s.low = nil
 	}
@@ -32,14 +31,15 @@ func (s *server) proposeAll(calls []*ticket) {
 
 // propose appends commands that the session table and the bounds admit.
 func (s *server) propose(calls []*ticket) {
-	now := time.Now().UnixMilli()
-	if s.node.opts.Clock != nil {
-		now = s.node.opts.Clock()
-	}
-	admitted := make([]*ticket, 0, len(calls))
+	now := s.node.clock()
+	admitted := calls[:0] // what is done with makes room
 	proposals := make([]core.Proposal, 0, len(calls))
 	flight := s.pending.flight()
 	for _, c := range calls {
+		if s.dead {
+			c.fail(s.stopError(), NotApplied, true)
+			continue
+		}
 		if !s.admit(c, flight) {
 			continue
 		}
@@ -64,13 +64,7 @@ func (s *server) propose(calls []*ticket) {
 		}
 	}
 	e.Results = e.Results[:0]
-	k := 0
-	for _, c := range admitted {
-		if c != nil {
-			s.pending.add(e.Append[k].Index, c)
-			k++
-		}
-	}
+	s.pending.add(admitted, e.Append)
 	s.carry(e)
 	s.drain()
 }
@@ -115,5 +109,5 @@ func (s *server) refuse(c *ticket, err error) {
 	case errors.Is(err, core.ErrDeleting):
 		e.Retriable = false
 	}
-	c.answer(answer{err: e})
+	c.answer(answer{err: e, leader: e.Leader})
 }

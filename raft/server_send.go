@@ -29,8 +29,8 @@ func (s *server) sendEntries(x *core.Send, entries []engine.Entry) core.Input {
 	for i := range entries {
 		bytes += len(entries[i].Data)
 	}
-	ok := s.node.sendRaft(&raftPacket{message: core.Message{Head: x.Head, Body: core.Append{
-		Prev: x.Prev, Commit: x.Commit, Probe: x.Probe, Entries: entries}}})
+	ok := s.node.sendRaft(newRaftPacket(x.Head, core.Append{
+		Prev: x.Prev, Commit: x.Commit, Probe: x.Probe, Entries: entries}))
 	if !ok {
 		return core.SendFailed{To: x.Head.To}
 	}

@@ -14,28 +14,35 @@ const writablePause = 100 * time.Millisecond
 
 // step feeds one input to the core and carries out what follows, and what follows from that.
 func (s *server) step(in core.Input) {
+	if s.dead {
+		return
+	}
 	s.carry(s.core.Step(in))
 	s.drain()
 }
 
 // drain feeds what the last effects brought about.
 func (s *server) drain() {
-	for len(s.again) > 0 {
-		next := s.again[0]
-		s.again = s.again[1:]
+	for s.fed < len(s.again) && !s.dead {
+		next := s.again[s.fed]
+		s.again[s.fed] = nil
+		s.fed++
 		s.carry(s.core.Step(next))
 	}
-	s.again = nil
+	s.fed = 0
+	if s.again = s.again[:0]; cap(s.again) > keepSlots {
+		s.again = nil
+	}
 }
 
 // carry carries out effects, in the order of their fields.
 func (s *server) carry(e *core.Effects) {
 	if e.Fault != nil {
-		s.stop(fmt.Errorf("raft: server %v: %w", s.id, e.Fault))
+		s.fail(e.Fault)
 		return
 	}
 	if err := s.write(e); err != nil {
-		s.stop(fmt.Errorf("raft: server %v: %w", s.id, err))
+		s.fail(err)
 		return
 	}
 	if e.Install != nil {
@@ -73,8 +80,22 @@ func (s *server) carry(e *core.Effects) {
 		s.newLeader()
 	}
 	if e.Ended != 0 {
-		s.node.spawn(func() { s.node.serverEnded(s, e.Ended) })
+		s.endAs(e.Ended)
 	}
+}
+
+// endAs ends the server behind all that it has committed: callers wait for that.
+func (s *server) endAs(why core.Ending) {
+	s.applies.do(func() error {
+		s.node.spawn(func() { s.node.serverEnded(s, why) })
+		return nil
+	})
+}
+
+// fail stops the server for something that went wrong in a step.
+func (s *server) fail(err error) {
+	s.dead = true
+	s.stop(fmt.Errorf("raft: server %v: %w", s.id, err))
 }
 
 // write queues what the log is to hold. An error is one that ends the server.
@@ -111,16 +132,17 @@ func (s *server) durableState() core.HardState { return s.log.DurableHardState()
 
 // send hands a message to the network. What it does not take is lost, as the network may lose it.
 func (s *server) send(m *core.Message) {
-	p := &raftPacket{message: *m}
-	s.node.sendRaft(p)
+	s.node.sendRaft(newRaftPacket(m.Head, m.Body))
 }
 
 // marker tells the machine of a change of role, at its place among the entries.
 func (s *server) marker(m core.Marker) {
-	if m.Role != core.RoleLeader {
-		s.pending.drop()
-	} else {
+	switch m.Role {
+	case core.RoleLeader:
 		s.pending.begin(m.Term)
+	case core.RoleTerminating, core.RoleEnded: // what is appended is committed, and about to be applied
+	default:
+		s.pending.drop()
 	}
 	s.applies.marker(m)
 }
@@ -136,18 +158,19 @@ func (s *server) newLeader() {
 // reconfigured takes over the configuration in effect: whom to watch, and who votes where.
 func (s *server) reconfigured() {
 	c, _ := s.core.Configuration()
-	voters := make(map[NodeID]bool, len(c.Members))
+	p := &places{voters: make(map[NodeID]bool, len(c.Members)), members: make(map[NodeID]bool, len(c.Members))}
 	nodes := make(map[NodeID]bool, len(c.Members))
 	for i := range c.Members {
 		m := &c.Members[i]
+		p.members[m.ID.Node] = true
 		if m.Membership == core.Voter {
-			voters[m.ID.Node] = true
+			p.voters[m.ID.Node] = true
 		}
 		if m.ID.Node != s.id.Node {
 			nodes[m.ID.Node] = true
 		}
 	}
-	s.voters.Store(&voters)
+	s.places.Store(p)
 	old := *s.leader.Load()
 	old.members = c.Members
 	s.leader.Store(&old)

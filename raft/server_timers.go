@@ -44,7 +44,7 @@ func (t *timers) arm() {
 }
 
 // ring runs on the wheel's goroutine.
-func (t *timers) ring() { t.server.mail.do(t.due) }
+func (t *timers) ring() { t.server.mail.do(t.due, nil) }
 
 // due steps the server with the timers that are due.
 func (t *timers) due() {

@@ -28,8 +28,8 @@ type outgoing struct {
 	live    []Index
 	next    int // chunk
 	parts   int // sent, the header not counted
-	buf     []byte
 	closed  bool
+	stall   alarm // rings when the receiver has not answered for too long
 }
 
 // outgoingTable is the transfers of one server, by their number.
@@ -50,7 +50,7 @@ func (s *server) offer(h core.Head) {
 	o, meta, err := s.openOutgoing(h)
 	if err != nil {
 		s.node.opts.Logger.Warn("a snapshot for a peer cannot be read", "server", s.id.String(), "peer", h.To.String(), "err", err)
-		s.again = append(s.again, core.SnapshotOffered{To: h.To, Transfer: s.node.number()}, core.SnapshotSent{To: h.To})
+		s.again = append(s.again, core.SnapshotSent{To: h.To}) // of no transfer: the core asks again later
 		return
 	}
 	s.outgoing.mu.Lock()
@@ -60,6 +60,8 @@ func (s *server) offer(h core.Head) {
 	s.outgoing.list[o.transfer] = o
 	s.outgoing.mu.Unlock()
 	s.sending.Add(1)
+	o.stall.ring = func() { s.node.spawn(func() { o.end(false) }) }
+	o.rearm()
 	s.again = append(s.again, core.SnapshotOffered{To: h.To, Transfer: o.transfer, Snapshot: meta})
 }
 
@@ -81,12 +83,23 @@ func (s *server) openOutgoing(h core.Head) (*outgoing, core.SnapshotMeta, error)
 	return &outgoing{server: s, to: h.To, inc: h.ToInc, transfer: s.node.number(), from: r}, meta, nil
 }
 
-// endOutgoing gives up what is on its way to a peer.
+// rearm gives the receiver time for its next answer.
+func (o *outgoing) rearm() {
+	n := o.server.node
+	n.wheel.set(&o.stall, n.now()+int64(n.opts.SnapshotTimeout))
+}
+
+// endOutgoing gives up what is on its way to a peer, to all when it is zero.
 func (s *server) endOutgoing(to ServerID) {
+	s.endTransfers(func(id ServerID) bool { return to.IsZero() || id == to })
+}
+
+// endTransfers gives up what is on its way to some peers.
+func (s *server) endTransfers(of func(ServerID) bool) {
 	s.outgoing.mu.Lock()
 	var list []*outgoing
 	for _, o := range s.outgoing.list {
-		if to.IsZero() || o.to == to {
+		if of(o.to) {
 			list = append(list, o)
 		}
 	}
@@ -100,6 +113,9 @@ func (s *server) endOutgoing(to ServerID) {
 func (o *outgoing) reply(r *snapshotReply) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if !o.closed {
+		o.rearm()
+	}
 	switch {
 	case o.closed:
 	case r.failed || r.done:
@@ -190,6 +206,7 @@ func (o *outgoing) endLocked(ok bool) {
 		return
 	}
 	o.closed = true
+	o.server.node.wheel.stop(&o.stall)
 	_ = o.from.Close()
 	s := o.server
 	s.outgoing.mu.Lock()

@@ -1,6 +1,8 @@
 package raft
 
 import (
+	"cmp"
+	"slices"
 	"sync"
 
 	"github.com/rawl-db/rawl/engine"
@@ -43,9 +45,15 @@ func (c *ticket) fail(err error, o Outcome, retriable bool) {
 // of them are not applied. The mailbox's goroutine adds, that of the applies takes.
 type pendingCalls struct {
 	mu    sync.Mutex
-	calls map[Index]*ticket
+	calls []pendingCall // from taken on, ascending by index
+	taken int
 	term  Term // of the leadership that they belong to
 	bytes int
+}
+
+type pendingCall struct {
+	index Index
+	call  *ticket
 }
 
 // begin forgets what an earlier leadership had on its way.
@@ -62,40 +70,75 @@ func (p *pendingCalls) flight() int {
 	return p.bytes
 }
 
-func (p *pendingCalls) add(i Index, c *ticket) {
+// add takes over the commands that were appended as entries, one for each; a nil one was not.
+func (p *pendingCalls) add(calls []*ticket, entries []engine.Entry) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.bytes += len(c.data)
-	if c.done == nil {
-		return
+	k := 0
+	for _, c := range calls {
+		if c == nil {
+			continue
+		}
+		p.bytes += len(c.data)
+		if c.done != nil {
+			p.calls = append(p.calls, pendingCall{entries[k].Index, c})
+		}
+		k++
 	}
-	if p.calls == nil {
-		p.calls = make(map[Index]*ticket)
-	}
-	p.calls[i] = c
 }
 
 // take removes the call whose entry was applied, nil when nobody waits for it.
 func (p *pendingCalls) take(i Index) *ticket {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	c := p.calls[i]
-	if c != nil {
-		delete(p.calls, i)
-		if len(p.calls) == 0 {
-			p.calls = nil
+	return p.takeLocked(i)
+}
+
+func (p *pendingCalls) takeLocked(i Index) (c *ticket) {
+	rest := p.calls[p.taken:]
+	k, found := 0, len(rest) > 0 && rest[0].index == i // entries are applied in their order
+	if !found {
+		if k, found = p.findLocked(i); !found {
+			return nil
 		}
 	}
+	c = rest[k].call
+	copy(rest[1:k+1], rest[:k])
+	rest[0] = pendingCall{}
+	p.taken++
+	p.shrinkLocked()
 	return c
 }
 
-// landed counts an entry that was applied.
-func (p *pendingCalls) landed(e engine.Entry) {
+// findLocked returns where the first call at or above i is among those that are not taken.
+func (p *pendingCalls) findLocked(i Index) (int, bool) {
+	return slices.BinarySearchFunc(p.calls[p.taken:], i, func(c pendingCall, i Index) int { return cmp.Compare(c.index, i) })
+}
+
+// shrinkLocked makes room, and lets go of it when nothing waits.
+func (p *pendingCalls) shrinkLocked() {
+	switch {
+	case p.taken < len(p.calls):
+		if p.taken >= keepSlots && p.taken >= len(p.calls)/2 {
+			n := copy(p.calls, p.calls[p.taken:])
+			clear(p.calls[n:])
+			p.calls, p.taken = p.calls[:n], 0
+		}
+	case cap(p.calls) > keepSlots:
+		p.calls, p.taken = nil, 0
+	default:
+		p.calls, p.taken = p.calls[:0], 0
+	}
+}
+
+// landed counts an entry that was applied, and returns who still waits for it.
+func (p *pendingCalls) landed(e *engine.Entry) *ticket {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if e.Term == p.term {
 		p.bytes = max(0, p.bytes-len(e.Data))
 	}
+	return p.takeLocked(e.Index)
 }
 
 // lose answers the callers whose entries above i are not in the log any more, nor in any other.
@@ -110,23 +153,21 @@ func (p *pendingCalls) drop() {
 
 func (p *pendingCalls) end(above Index, f func(*ticket)) {
 	p.mu.Lock()
-	var gone []*ticket
-	for k, c := range p.calls {
-		if k > above {
-			delete(p.calls, k)
-			gone = append(gone, c)
-		}
-	}
+	k, _ := p.findLocked(above + 1)
+	k += p.taken
+	gone := slices.Clone(p.calls[k:])
+	clear(p.calls[k:])
+	p.calls = p.calls[:k]
+	p.shrinkLocked()
 	p.mu.Unlock()
 	for _, c := range gone {
-		f(c)
+		f(c.call)
 	}
 }
 
 // landed tells of an applied entry. A caller that another member answers hears nothing from here.
-func (s *server) landed(e engine.Entry) {
-	s.pending.landed(e)
-	if c := s.pending.take(e.Index); c != nil && !c.elsewhere {
+func (s *server) landed(e *engine.Entry) {
+	if c := s.pending.landed(e); c != nil && !c.elsewhere {
 		c.answer(answer{index: e.Index, leader: s.id}) // an entry without a reply
 	}
 }

@@ -13,6 +13,7 @@
 //	test ./wal ./engine      the packages, in the order in which they are tried
 //	run TestCrash            optional: only tests that match, as in go test -run
 //	skip Golden              optional: not those that match, as in go test -skip
+//	args -seeds=500          optional: arguments of the tests
 //	replace wal/commit.go    the file; once or more
 //	----
 //	the old text, which the file holds exactly once

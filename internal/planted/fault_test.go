@@ -15,6 +15,7 @@ type fault struct {
 	packages []string // whose tests must notice, as arguments of go test
 	run      string   // regular expression of the tests to run, "" for all
 	skip     string   // of those not to run, "" for none
+	args     []string // for the tests themselves
 	patches  []patch
 }
 
@@ -38,6 +39,8 @@ func parse(name, text string) (fault, error) {
 			f.run = arg
 		case "skip":
 			f.skip = arg
+		case "args":
+			f.args = strings.Fields(arg)
 		case "replace":
 			parts := strings.SplitN(text, fence, 4)
 			if len(parts) != 4 || parts[0] != "" {

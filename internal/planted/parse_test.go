@@ -8,6 +8,7 @@ import (
 const sound = `# what is wrong
 test ./wal ./engine
 skip Golden
+args -seeds=500 -v
 replace wal/a.go
 ----
 	one
@@ -27,7 +28,7 @@ func TestParse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if strings.Join(f.packages, " ") != "./wal ./engine" || f.skip != "Golden" || f.run != "" || len(f.patches) != 2 {
+	if strings.Join(f.packages, " ") != "./wal ./engine" || f.skip != "Golden" || len(f.args) != 2 || f.run != "" || len(f.patches) != 2 {
 		t.Fatalf("%+v", f)
 	}
 	got, err := f.apply(func(string) (string, error) { return "zero\n\tone\n\ttwo\nfour\nfive\n", nil })

@@ -95,7 +95,11 @@ func demandRed(t *testing.T, f *fault, root, overlay string) {
 		if f.skip != "" {
 			args = append(args, "-skip", f.skip)
 		}
-		out, err := command(root, append(args, pkg)).CombinedOutput()
+		args = append(args, pkg)
+		if len(f.args) > 0 {
+			args = append(append(args, "-args"), f.args...)
+		}
+		out, err := command(root, args).CombinedOutput()
 		if err == nil {
 			continue
 		}

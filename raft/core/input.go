@@ -6,7 +6,7 @@ type Input interface{ isInput() }
 type (
 	// Recovered ends RoleRecover: the machine has all entries up to the commit index of Restore.
 	Recovered struct{}
-	// Received is a message from another server.
+	// Received is a message from another server. It may be handed over by its address; it is neither changed nor kept.
 	Received struct{ Message Message }
 	// Timeout is the end of a timer that Effects.Timers set; Generation is that of the setting.
 	Timeout struct {
@@ -77,7 +77,8 @@ type (
 	Read struct{ Ref uint64 }
 	// CancelRead ends a Read without a Result.
 	CancelRead struct{ Ref uint64 }
-	// SnapshotTaken says that a snapshot is durable and the log released up to it.
+	// SnapshotTaken says that a snapshot is durable and the log released up to it. It is never taken at
+	// or behind a KindDelete entry, which the server has to find again when it starts.
 	SnapshotTaken struct{ ID EntryID }
 	// SnapshotOffered carries a leader's offer to a peer: the shell chose the snapshot that Effects.Snapshots asked for.
 	SnapshotOffered struct {

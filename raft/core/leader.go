@@ -26,6 +26,7 @@ func (s *Server) startLeading() {
 	s.stopTimer(TimerElection)
 	s.election.failed = 0
 	s.leader, s.leaderInc = s.opts.Self.ID, s.opts.Self.Incarnation
+	s.joining = Head{} // its own log says where it is, also once it removed itself
 	s.eff.NewLeader = true
 	s.lead = &leadership{evaluate: true}
 	if s.shrink.epoch != 0 {
@@ -183,6 +184,7 @@ func (s *Server) settleLeader() {
 	if s.lead.evaluate {
 		s.lead.evaluate = false
 		s.advance()
+		s.settleRound()
 	}
 	s.settleTransfer()
 	busy := false

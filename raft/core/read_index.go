@@ -151,7 +151,13 @@ func (s *Server) receiveRoundReply(m *Message, b RoundReply) {
 		}
 	}
 	r.acks = append(r.acks, m.From)
-	if s.confirmed() {
+	s.settleRound()
+}
+
+// settleRound ends the round that runs when a majority answered it: also one of the voters that a removal
+// leaves.
+func (s *Server) settleRound() {
+	if s.lead.rounds.running && s.confirmed() {
 		s.endRound()
 		s.startRound()
 	}

@@ -104,6 +104,7 @@ func (s *Server) follow(m *Message) bool {
 	default:
 		s.leader, s.leaderInc = m.From, m.FromInc
 		s.joining = m.Head
+		s.leaderOver = s.over.Term == m.Term && s.over.Leader == m.From
 		s.matched, s.leaderCommit = s.commit, 0
 		s.eff.NewLeader = true
 		if m.From == s.handover.to {
@@ -205,6 +206,9 @@ func (s *Server) linkReset(n NodeID) {
 
 // leaderLost ends the belief in a leader of this term.
 func (s *Server) leaderLost(in LeaderLost) {
+	if in.Over && in.Term > s.over.Term {
+		s.over = in
+	}
 	if s.lead != nil || in.Term != s.state.Term || in.Leader != s.leader || s.leader.IsZero() {
 		return
 	}

@@ -56,6 +56,8 @@ type Server struct {
 	leaderInc Incarnation
 	// lostLeader says that the belief in it ended, until it is heard again; leaderOver that it ended for good.
 	lostLeader, leaderOver bool
+	// over is the newest notice of a leadership's end: it may come before the leader's last messages do.
+	over LeaderLost
 	// matched is up to where the log is known to be that of this term's leader.
 	matched Index
 	// leaderCommit is the newest commit index that this term's leader told.
@@ -169,6 +171,8 @@ func (e *Effects) reset() {
 func (s *Server) dispatch(in Input) {
 	switch in := in.(type) {
 	case Received:
+		s.receive(&in.Message)
+	case *Received: // what comes often is not copied
 		s.receive(&in.Message)
 	case Timeout:
 		s.timeout(in)

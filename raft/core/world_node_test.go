@@ -25,6 +25,17 @@ type node struct {
 	timers   map[core.Timer]deadline
 	downs    map[int]bool
 	checked  core.Index
+	b        *branch
+	paused   int64 // it does nothing until then
+	started  int64
+	detect   int64     // when it finds out about its contacts, 0 for not at all
+	led      core.Term // 0 when it does not lead
+	refused  bool      // its log just refused entries
+	// What was true after the last step.
+	commit   core.Index
+	term     core.Term
+	config   core.Configuration
+	matches  map[peerKey]matched
 	transfer uint64
 	machine  uint64
 	lastRole core.Role
@@ -76,6 +87,7 @@ func (n *node) fresh() {
 	}
 	n.disk = disk{}
 	n.gone = false
+	n.b = n.w.main
 }
 
 func (n *node) start() {
@@ -85,6 +97,9 @@ func (n *node) start() {
 	n.timers = map[core.Timer]deadline{}
 	n.downs = map[int]bool{}
 	n.checked = d.snapshot.ID.Index
+	n.commit, n.term, n.paused, n.matches = 0, d.state.Term, 0, map[peerKey]matched{}
+	n.started = n.w.now
+	n.leading()
 	r := core.Restore{State: d.state, Snapshot: d.snapshot, Last: d.snapshot.ID, Commit: d.commit}
 	term := d.snapshot.ID.Term
 	for k, e := range d.log {
@@ -97,12 +112,16 @@ func (n *node) start() {
 		r.Last = e.ID()
 	}
 	srv, err := core.New(core.Options{
-		Self: n.self, Machine: n.machine, BatchEntries: 4, WindowEntries: 16, SnapshotMS: 2000, AwaitMS: 1000,
+		Self: n.self, Machine: n.machine, Strategy: n.w.strategy, BatchEntries: 4, WindowEntries: 16, SnapshotMS: 2000, AwaitMS: 1000,
 	}, r)
 	if err != nil {
 		n.w.fatalf("node %d: %v", n.k, err)
 	}
 	n.srv, n.up, n.lastRole = srv, true, core.RoleRecover
+	n.config, _ = srv.Configuration()
+	if p := n.b.parent; p != nil && n.b.by == n && n.config.Epoch == p.epoch {
+		n.b, n.w.main = p, p // the shrink was lost
+	}
 	n.w.note("node %d starts: %v last %v commit %d snapshot %v", n.k, d.state, r.Last, d.commit, d.snapshot.ID)
 	n.step(core.Recovered{})
 }
@@ -133,16 +152,15 @@ func (n *node) step(in core.Input) {
 		n.w.fatalf("node %d: %v", n.k, e.Fault)
 	}
 	var again []core.Input
-	defer func() {
-		for _, in := range again {
-			n.step(in)
-		}
-	}()
+	if e.Refused == core.RefusedEpoch {
+		n.w.hit["epoch refused"]++
+	}
 	if e.HardState != nil {
 		n.queue = append(n.queue, record{state: e.HardState})
 	}
 	if !n.appendLog(e) {
 		again = append(again, core.AppendFailed{Last: n.last()})
+		n.refused = true
 	}
 	if e.Install != nil {
 		meta := *e.Install
@@ -168,6 +186,7 @@ func (n *node) step(in core.Input) {
 			return i.transfer == e.Abort
 		})
 	}
+	n.fork()
 	n.w.commits(n, e.Commit)
 	for _, m := range e.Markers {
 		n.w.hit[m.Role.String()]++
@@ -181,9 +200,46 @@ func (n *node) step(in core.Input) {
 		n.w.result(n, r)
 	}
 	if e.Ended != 0 {
-		n.up, n.gone = false, true
 		n.w.hit[fmt.Sprintf("ended %d", e.Ended)]++
 	}
+	ended, moved := e.Ended != 0, e.Truncate || e.Reconfigured
+	n.check()
+	if moved {
+		n.checkConfiguration()
+	}
+	n.refused = false
+	if ended {
+		n.up, n.gone = false, true
+		n.w.forget(n)
+	}
+	n.leading()
+	for _, in := range again { // e is not valid any more
+		n.step(in)
+	}
+}
+
+// fork begins a history of its own when a forced shrink put the server into a new epoch.
+func (n *node) fork() {
+	c, _ := n.srv.Configuration()
+	if c.Epoch == n.b.epoch || !c.Has(n.self.ID, n.self.Incarnation) || n.srv.Role() != core.RoleLeader {
+		return
+	}
+	was := n.b
+	n.b = &branch{epoch: c.Epoch, parent: was, by: n, committed: slices.Clone(was.committed[:n.commit]),
+		terms: slices.Clone(was.terms[:n.commit]), leaders: map[core.Term]int{},
+		config: c}
+	for _, e := range n.b.committed {
+		if v, err := core.UnmarshalNoop(e.Data); err == nil && e.Type == core.KindNoop {
+			n.b.machine = v
+		}
+	}
+	n.w.main = n.b
+	for ref, p := range n.w.reads {
+		if p.node == n.k { // a shrink loses what only the others have
+			n.w.reads[ref] = pendingRead{n.k, 0}
+		}
+	}
+	n.w.hit["shrink"]++
 }
 
 // appendLog carries out truncation, and appending unless the log is full.
@@ -265,8 +321,12 @@ func (n *node) offer(h core.Head) core.Input {
 
 // tick lets the disk, the readers, the snapshots and the timers get on.
 func (n *node) tick() {
-	if !n.up {
+	if !n.up || n.paused > n.w.now {
 		return
+	}
+	n.watch()
+	if n.w.rng.IntN(100) == 0 { // lazily, as the applied index is kept
+		n.disk.commit = max(n.disk.commit, min(n.srv.Commit(), n.disk.last().Index))
 	}
 	if n.w.now >= n.stalled && n.w.rng.IntN(3) > 0 {
 		n.sync(1 + n.w.rng.IntN(4))
@@ -306,9 +366,31 @@ func (n *node) sync(k int) {
 			n.step(core.Installed{Snapshot: *m})
 		}
 	}
-	if m := len(n.disk.log); m > 0 {
-		n.step(core.Written{ID: n.disk.log[m-1].ID()})
+	n.announce()
+}
+
+// announce says what is durable. What a truncation on its way will cut counts for nothing, also where
+// the same entry follows it.
+func (n *node) announce() {
+	id := n.disk.last()
+	for i := range n.queue {
+		if t := n.queue[i].truncate; t != nil && t.Index < id.Index {
+			id = *t
+		}
+		if n.queue[i].install != nil {
+			return
+		}
 	}
+	if id.Index > 0 {
+		n.step(core.Written{ID: id})
+	}
+}
+
+func (d *disk) last() core.EntryID {
+	if m := len(d.log); m > 0 {
+		return d.log[m-1].ID()
+	}
+	return d.snapshot.ID
 }
 
 // settle writes one record to the disk.
@@ -399,6 +481,8 @@ func (n *node) crash() {
 		n.settle(&n.queue[i])
 	}
 	n.up = false
+	n.leading()
+	n.w.forget(n)
 	for _, i := range n.installs {
 		n.w.broken = append(n.w.broken, stream{n.self.ID, i})
 	}
@@ -424,6 +508,8 @@ func (n *node) capture() {
 	for i := n.snapshot.ID.Index + 1; i <= commit; i++ {
 		e, _ := n.entry(i)
 		switch e.Type {
+		case core.KindDelete:
+			return
 		case core.KindConfiguration:
 			m.Configuration, _ = core.UnmarshalConfiguration(e.Data)
 			m.ConfigurationIndex = i

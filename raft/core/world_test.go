@@ -18,20 +18,54 @@ type world struct {
 	net   []flying
 	cut   map[[2]int]bool // ordered pairs of nodes that hear nothing
 	loss  float64
-	trace []string
+	trace []string // the newest events
+	hash  uint64   // of all events
 
-	cluster   core.ClusterID
-	committed []core.Entry          // what any server has committed, by index-1
-	leaders   map[[2]uint64]int     // who leads an epoch's term
-	votes     map[voteKey]string    // what was durable
-	acked     map[uint64]core.Index // proposals that were answered, by their data
-	nextRef   uint64
-	reads     map[uint64]pendingRead
-	hit       map[string]int
-	incs      uint64
-	faults    bool
-	broken    []stream
-	served    int
+	cluster  core.ClusterID
+	main     *branch            // the history that is to go on in the end
+	votes    map[voteKey]string // what was durable
+	nextRef  uint64
+	reads    map[uint64]pendingRead
+	asked    map[uint64]int  // node that is to answer once
+	proposed map[uint64]bool // proposals that may be refused once
+	notices  []notice
+	flaps    []flap
+	hit      map[string]int
+	incs     uint64
+	faults   bool
+	broken   []stream
+	served   int
+	healed   int // committed when the trouble ended
+	strategy core.Strategy
+	newest   uint64 // version of the machine
+	deletes  bool   // the cluster may be deleted
+}
+
+// branch is a history that must be the same on all its members: one epoch's, which a forced shrink
+// forks off from another's.
+type branch struct {
+	epoch     uint64
+	parent    *branch
+	by        *node             // that shrank
+	committed []core.Entry      // what any server has committed, by index-1
+	terms     []core.Term       // in which each was committed
+	leaders   map[core.Term]int // who leads a term
+	config    core.Configuration
+	machine   uint64
+	deleted   bool
+}
+
+// notice tells a node that a leadership is over. Heartbeats carry it until it arrives.
+type notice struct {
+	to   int
+	from int
+	lost core.LeaderLost
+}
+
+// flap is a pair of nodes whose connection comes and goes.
+type flap struct {
+	a, b          int
+	period, until int64
 }
 
 type voteKey struct {
@@ -52,19 +86,22 @@ type flying struct {
 
 func newWorld(t testing.TB, seed uint64, members, spare int) *world {
 	w := &world{
-		t: t, rng: rand.New(rand.NewPCG(seed, 1)), cut: map[[2]int]bool{}, leaders: map[[2]uint64]int{},
-		votes: map[voteKey]string{}, acked: map[uint64]core.Index{}, reads: map[uint64]pendingRead{}, hit: map[string]int{},
-		cluster: core.ClusterID{1}, nextRef: 1,
+		t: t, rng: rand.New(rand.NewPCG(seed, 1)), cut: map[[2]int]bool{}, hash: 14695981039346656037,
+		votes: map[voteKey]string{}, asked: map[uint64]int{}, proposed: map[uint64]bool{}, reads: map[uint64]pendingRead{},
+		hit: map[string]int{}, cluster: core.ClusterID{1}, nextRef: 1,
+		strategy: core.Strategy(seed % 2), deletes: seed%11 == 5,
 	}
+	w.main = &branch{epoch: 1, leaders: map[core.Term]int{}}
 	c := core.Configuration{Cluster: w.cluster, Epoch: 1}
 	for i := range members + spare {
-		w.nodes = append(w.nodes, &node{w: w, k: i})
+		w.nodes = append(w.nodes, &node{w: w, k: i, b: w.main})
 		n := w.nodes[i]
 		n.fresh()
 		if i < members {
 			c.Members = append(c.Members, core.Member{Identity: n.self, Membership: core.Voter})
 		}
 	}
+	w.main.config = c
 	for i := range members {
 		w.nodes[i].disk.snapshot = core.SnapshotMeta{Configuration: c}
 	}
@@ -76,15 +113,21 @@ func newWorld(t testing.TB, seed uint64, members, spare int) *world {
 
 func (w *world) fatalf(format string, args ...any) {
 	w.t.Helper()
-	from := max(0, len(w.trace)-150)
-	for _, line := range w.trace[from:] {
+	for _, line := range w.trace[max(0, len(w.trace)-150):] {
 		w.t.Log(line)
 	}
 	w.t.Fatalf("at %d ms: %s", w.now, fmt.Sprintf(format, args...))
 }
 
 func (w *world) note(format string, args ...any) {
-	w.trace = append(w.trace, fmt.Sprintf("%6d ", w.now)+fmt.Sprintf(format, args...))
+	line := fmt.Sprintf("%6d ", w.now) + fmt.Sprintf(format, args...)
+	for i := range len(line) { // FNV-1a
+		w.hash = (w.hash ^ uint64(line[i])) * 1099511628211
+	}
+	if len(w.trace) == 1000 {
+		w.trace = append(w.trace[:0], w.trace[850:]...)
+	}
+	w.trace = append(w.trace, line)
 }
 
 // index of the node with that name.
@@ -112,7 +155,7 @@ func (w *world) tick() {
 	due := w.net[:0:0]
 	rest := w.net[:0]
 	for _, f := range w.net {
-		if f.at <= w.now {
+		if f.at <= w.now && w.nodes[index(f.msg.To.Node)].paused <= w.now {
 			due = append(due, f)
 		} else {
 			rest = append(rest, f)
@@ -136,6 +179,8 @@ func (w *world) tick() {
 	for _, n := range w.nodes {
 		n.tick()
 	}
+	w.tell()
+	w.flap()
 	broken := w.broken
 	w.broken = nil
 	for _, b := range broken {
@@ -157,58 +202,4 @@ func brief(b core.Body) any {
 		return fmt.Sprintf("{prev %v +%d commit %d probe %v}", a.Prev, len(a.Entries), a.Commit, a.Probe)
 	}
 	return b
-}
-
-// commits checks that what a server commits is what all others did (I6).
-func (w *world) commits(n *node, upTo core.Index) {
-	for i := n.checked + 1; i <= upTo; i++ {
-		e, ok := n.entry(i)
-		if !ok {
-			continue // below its snapshot
-		}
-		if int(i) <= len(w.committed) {
-			if o := w.committed[i-1]; o.Term != e.Term || string(o.Data) != string(e.Data) {
-				w.fatalf("node %d commits %v %q, another committed %v %q", n.k, e.ID(), e.Data, o.ID(), o.Data)
-			}
-			continue
-		}
-		if int(i) != len(w.committed)+1 {
-			w.fatalf("node %d commits %d, nobody committed %d", n.k, i, len(w.committed)+1)
-		}
-		w.committed = append(w.committed, e)
-	}
-	n.checked = max(n.checked, upTo)
-}
-
-// leads checks that a term has one leader (I5), which has all that is committed.
-func (w *world) leads(n *node, term core.Term) {
-	c, _ := n.srv.Configuration()
-	key := [2]uint64{c.Epoch, uint64(term)}
-	if k, ok := w.leaders[key]; ok && k != n.k {
-		w.fatalf("nodes %d and %d both lead term %d", k, n.k, term)
-	}
-	w.leaders[key] = n.k
-	w.hit["leader"]++
-	for i, e := range w.committed {
-		have, ok := n.entry(core.Index(i + 1))
-		if ok && have.Term != e.Term || !ok && core.Index(i+1) > n.snapshot.ID.Index {
-			w.fatalf("node %d leads term %d without entry %v", n.k, term, e.ID())
-		}
-	}
-}
-
-// results takes the ends of reads (I12).
-func (w *world) result(n *node, r core.Result) {
-	if p, ok := w.reads[r.Ref]; ok {
-		delete(w.reads, r.Ref)
-		if r.Err == nil {
-			w.served++
-			if r.Index < p.floor {
-				w.fatalf("node %d reads at %d, %d was committed before", n.k, r.Index, p.floor)
-			}
-		}
-	}
-	if r.Err == nil {
-		w.hit["result"]++
-	}
 }

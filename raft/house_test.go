@@ -1,0 +1,177 @@
+package raft_test
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/rawl-db/rawl/raft"
+	"github.com/rawl-db/rawl/raft/transport"
+)
+
+// houseOptions vary a house.
+type houseOptions struct {
+	machines map[string]func() raft.Machine
+	queries  map[string]raft.Query
+	change   func(*raft.NodeOptions)
+}
+
+// newHouseWith is newHouse with other machines, and a check that nothing of it is left running.
+func newHouseWith(t testing.TB, count int, o houseOptions) *house {
+	before := runtime.NumGoroutine()
+	t.Cleanup(func() { wantGoroutines(t, before) })
+	h := &house{t: t, options: o}
+	began := time.Now()
+	net, err := transport.New[raft.Packet](transport.Options{Now: func() int64 { return int64(time.Since(began)) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.net = net
+	for i := range count {
+		h.dirs = append(h.dirs, t.TempDir())
+		h.nodes = append(h.nodes, nil)
+		h.ends = append(h.ends, nil)
+		h.open(i)
+	}
+	t.Cleanup(func() {
+		for i := range h.nodes {
+			h.close(i)
+		}
+		_ = net.Close()
+	})
+	return h
+}
+
+// wantGoroutines waits until no more run than before.
+func wantGoroutines(t testing.TB, most int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	for runtime.NumGoroutine() > most {
+		if ctx.Err() != nil {
+			buf := make([]byte, 1<<20)
+			t.Errorf("%d goroutines, want at most %d:\n%s", runtime.NumGoroutine(), most, buf[:runtime.Stack(buf, true)])
+			return
+		}
+		pause(ctx)
+	}
+}
+
+// pause lets others run between two looks at a condition.
+func pause(ctx context.Context) {
+	select {
+	case <-time.After(2 * time.Millisecond):
+	case <-ctx.Done():
+	}
+}
+
+// until waits for a condition.
+func until(t testing.TB, ctx context.Context, what string, ok func() bool) {
+	t.Helper()
+	for !ok() {
+		if ctx.Err() != nil {
+			t.Fatalf("waiting for %s: %v", what, ctx.Err())
+		}
+		pause(ctx)
+	}
+}
+
+// joining is the in-process network that remembers what a test cuts off.
+type joining struct {
+	h *house
+	i int
+}
+
+// Join implements raft.Network.
+func (j joining) Join(id raft.NodeID, r transport.Receiver[raft.Packet]) (transport.Transport[raft.Packet], error) {
+	e, err := j.h.net.Join(id, r)
+	if err != nil {
+		return nil, err
+	}
+	j.h.ends[j.i] = e
+	return e, nil
+}
+
+// start starts a cluster with a member on each of some nodes.
+func (h *house) start(ctx context.Context, name, machine string, nodes ...int) []raft.ServerID {
+	h.t.Helper()
+	var list []raft.ServerID
+	for _, i := range nodes {
+		list = append(list, h.id(i, name))
+	}
+	started, err := h.nodes[nodes[0]].StartCluster(ctx, raft.ClusterConfig{Name: name, Machine: machine, Members: list})
+	if err != nil || len(started) != len(list) {
+		h.t.Fatal(started, err)
+	}
+	return list
+}
+
+func (h *house) id(i int, name string) raft.ServerID {
+	return raft.ServerID{Name: name, Node: fmt.Sprintf("n%d", i)}
+}
+
+// leader waits until a node knows a leader that is not one of some others.
+func (h *house) leader(ctx context.Context, i int, name string, not ...int) (at int) {
+	h.t.Helper()
+	until(h.t, ctx, "a leader", func() bool {
+		l, err := h.nodes[i].Leader(name)
+		if err != nil || l.IsZero() {
+			return false
+		}
+		at = int(l.Node[1] - '0')
+		for _, k := range not {
+			if at == k {
+				return false
+			}
+		}
+		return true
+	})
+	return at
+}
+
+// add has the counter of a cluster count, and returns what it came to.
+func (h *house) add(ctx context.Context, i int, name string) uint64 {
+	h.t.Helper()
+	r, err := h.nodes[i].Process(ctx, h.id(i, name), one(), raft.ProcessOptions{})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return binary.LittleEndian.Uint64(r.Data)
+}
+
+// total is the state of a counter's member, -1 when it cannot be had.
+func (h *house) total(ctx context.Context, i int, name string) int64 {
+	v, err := h.nodes[i].LocalQuery(ctx, name, stateOf, raft.QueryOptions{})
+	if err != nil {
+		return -1
+	}
+	return int64(v.(uint64))
+}
+
+// stateOf reads a counter.
+func stateOf(m raft.Machine) (any, error) {
+	if c, ok := m.(*tally); ok {
+		return c.n, nil
+	}
+	return nil, errors.New("not a tally")
+}
+
+// metrics are a member's.
+func (h *house) metrics(i int, name string) raft.Metrics {
+	m, err := h.nodes[i].KeyMetrics(name)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return m
+}
+
+func ids(nodes ...int) (list []transport.NodeID) {
+	for _, i := range nodes {
+		list = append(list, transport.NodeID(fmt.Sprintf("n%d", i)))
+	}
+	return list
+}

@@ -1,0 +1,100 @@
+package raft
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/rawl-db/rawl/raft/core"
+)
+
+// stop ends the server for a reason. It may be called by anybody, also by the server itself, and waits for nothing:
+// a turn of the mailbox that runs, and a machine that does, are not interrupted.
+func (s *server) stop(err error) {
+	s.end.Lock()
+	first := s.end.err == nil
+	if first {
+		s.end.err = err
+	}
+	s.end.Unlock()
+	if !first {
+		return
+	}
+	s.mail.close()
+	s.applies.close()
+	if !errors.Is(err, ErrClosed) && !errors.Is(err, errStopServer) {
+		s.node.opts.Logger.Error("a server has stopped", "server", s.id.String(), "err", err)
+	}
+	s.ended()
+}
+
+// stopError is why the server does not run, nil while it does.
+func (s *server) stopError() error {
+	s.end.Lock()
+	defer s.end.Unlock()
+	if s.end.err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrStopped, s.end.err)
+}
+
+// ended counts that the mailbox, the applies, or stop itself, run no more.
+func (s *server) ended() {
+	s.end.Lock()
+	defer s.end.Unlock()
+	if s.end.left--; s.end.left == 0 {
+		close(s.end.done)
+	}
+}
+
+// wait waits until nothing of a stopped server runs any more.
+func (s *server) wait(ctx context.Context) error {
+	select {
+	case <-s.end.done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// discard ends a server that was made but never ran.
+func (s *server) discard() {
+	s.node.forget(s)
+	s.log.SetHandler(nil)
+}
+
+// mailEnded ends what the server was to others, behind the last turn of the mailbox: whatever that turn has
+// begun, a leadership too, ends here. Who waits for the server is answered.
+func (s *server) mailEnded() {
+	n := s.node
+	n.forget(s)
+	s.endOutgoing(ServerID{})
+	if in := s.incoming.Swap(nil); in != nil {
+		in.close()
+	}
+	n.wheel.stop(&s.timers.alarm)
+	s.log.SetHandler(nil)
+	v := s.leader.Load()
+	s.leader.Store(&leaderView{members: v.members})
+	if v.leader == s.id {
+		n.resigned(s, v)
+	}
+	s.pending.drop()
+	for _, c := range s.low {
+		c.fail(s.stopError(), NotApplied, true)
+	}
+	s.low = nil
+	for _, ref := range slices.Sorted(maps.Keys(s.results)) {
+		s.finish(core.Result{Ref: ref, Err: s.stopError(), Maybe: true})
+	}
+	s.ended()
+}
+
+// appliesEnded ends what the machine asked for, behind the last that was applied.
+func (s *server) appliesEnded() {
+	s.applies.effects.end()
+	s.node.forget(s)
+	s.ended()
+}
