@@ -38,9 +38,6 @@ type SessionEvent struct {
 	Data []byte
 }
 
-// errNoAnswer ends an attempt whose answer is late: it may be lost.
-var errNoAnswer = errors.New("raft: no answer yet")
-
 // maxPatience is the longest wait for one attempt of a session's command.
 const maxPatience = 16 * time.Second
 
@@ -230,7 +227,7 @@ func (c *ClientSession) deliver(ctx context.Context, cmd *Command, before func(*
 			return a.leader, a.status == StatusOutOfOrder
 		}
 		maybe = maybe || a.err.Outcome == MaybeApplied
-		if errors.Is(a.err.Err, errNoAnswer) {
+		if errors.Is(a.err.Err, ErrNoAnswer) {
 			patience = min(2*patience, maxPatience)
 		}
 		return a.leader, a.err.Retriable
@@ -271,11 +268,11 @@ func (c *ClientSession) heard(a *answer, attempts int) {
 func (n *Node) attemptWithin(ctx context.Context, at ServerID, c *Command, patience time.Duration) answer {
 	limited, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	late := &alarm{ring: func() { cancel(errNoAnswer) }}
+	late := &alarm{ring: func() { cancel(ErrNoAnswer) }}
 	n.wheel.set(late, n.now()+int64(patience))
 	defer n.wheel.stop(late)
 	a := n.attempt(limited, at, c)
-	if a.err != nil && errors.Is(a.err.Err, errNoAnswer) {
+	if a.err != nil && errors.Is(a.err.Err, ErrNoAnswer) {
 		a.err.Retriable = true
 	}
 	return a
