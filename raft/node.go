@@ -29,6 +29,7 @@ type Node struct {
 	net      transport.Transport[Packet]
 	wheel    *wheel
 	contacts contacts
+	ticks    tickList
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -86,6 +87,7 @@ func OpenNode(o NodeOptions) (*Node, error) {
 	n := &Node{opts: o, id: o.ID, began: time.Now()}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.wheel = newWheel(n.now)
+	n.ticks.alarm.ring = n.tick
 	for name, m := range o.Machines {
 		if err := n.RegisterMachine(name, m); err != nil {
 			return nil, err
