@@ -118,9 +118,3 @@ func (r *route) leads(leader ServerID) {
 func (n *Node) refresh(r *route, at ServerID) {
 	n.ask(at, &opMembers{}, 0, r.learn)
 }
-
-// unknown reports whether an answer says that there is nobody to ask: to, the member that the caller knows,
-// is not there, and nothing is known here of others.
-func (n *Node) unknown(a *answer, at, to ServerID) bool {
-	return a.err != nil && errors.Is(a.err.Err, ErrUnknownServer) && at == to && n.view(to) == nil
-}
