@@ -98,12 +98,15 @@ func (n *Node) startMembers(ctx context.Context, c ClusterConfig, conf core.Conf
 			continue
 		}
 		if started = append(started, e.id); len(started) == len(conf.Members)/2+1 {
-			defer time.AfterFunc(n.opts.DetectionBound, cancel).Stop()
+			defer time.AfterFunc(startPatience*n.opts.DetectionBound, cancel).Stop()
 		}
 	}
 	slices.SortFunc(started, ServerID.Compare)
 	return started, failures
 }
+
+// startPatience is for how many detection bounds the start of a cluster waits for a minority of its members.
+const startPatience = 5
 
 // undo takes back that members were started, as far as their nodes can be reached.
 func (n *Node) undo(conf core.Configuration) {

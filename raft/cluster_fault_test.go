@@ -188,8 +188,11 @@ func TestClusterMany(t *testing.T) {
 	for k := range clusters {
 		wg.Go(func() {
 			name := fmt.Sprintf("c%d", k)
-			_, err := h.nodes[k%3].StartCluster(ctx, raft.ClusterConfig{Name: name, Machine: "tally",
+			started, err := h.nodes[k%3].StartCluster(ctx, raft.ClusterConfig{Name: name, Machine: "tally",
 				Members: []raft.ServerID{h.id(0, name), h.id(1, name), h.id(2, name)}})
+			if err == nil && len(started) < 3 {
+				t.Errorf("%s: only %v started", name, started)
+			}
 			if err == nil {
 				_, err = h.nodes[(k+1)%3].Process(ctx, h.id((k+1)%3, name), one(), raft.ProcessOptions{})
 			}
