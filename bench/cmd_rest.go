@@ -222,6 +222,9 @@ func (l *idleLife) run(ctx context.Context) (a idleAnswer, err error) {
 	if err := errors.Join(err, stop()); err != nil {
 		return a, err
 	}
+	if err := h.settle(ctx); err != nil {
+		return a, err
+	}
 	l.rest(h, r)
 	members := float64(houseNodes * l.Clusters)
 	r.HeapPerMember = (heapInUse() - heap) / members

@@ -160,6 +160,16 @@ func (h *raftHouse) roll(ctx context.Context) error {
 	return errors.Join(errs[:]...)
 }
 
+// settle waits until no engine has files to flush.
+func (h *raftHouse) settle(ctx context.Context) error {
+	for i := range h.nodes {
+		if err := settle(ctx, h.node(i).Engine()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // leader returns who leads a cluster, as the members see it, once they agree on one.
 func (h *raftHouse) leader(ctx context.Context, k int) (raft.ServerID, error) {
 	n, i := h.nearest(0)

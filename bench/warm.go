@@ -27,7 +27,7 @@ func (s *engineStore) warm() error {
 	if err := rollPool(ctx, s.e, s.row.WALFile); err != nil {
 		return fmt.Errorf("warm up: %w", err)
 	}
-	return s.settle(ctx)
+	return settle(ctx, s.e)
 }
 
 // rollPool rolls an engine's WAL through its whole pool; walFile is the size of its files, 0 the default.
@@ -81,11 +81,11 @@ func (s *engineStore) firstSegments(ctx context.Context) error {
 }
 
 // settle waits until no file waits to be flushed and the spares are ready.
-func (s *engineStore) settle(ctx context.Context) error {
+func settle(ctx context.Context, e *engine.Engine) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		st := s.e.Stats()
+		st := e.Stats()
 		if st.SealedFiles == 0 && st.SparesReady >= 2 {
 			return nil
 		}

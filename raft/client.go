@@ -53,7 +53,7 @@ func (a *answer) error() error {
 	}
 	if err := a.status.Err(); err != nil {
 		o := NotApplied
-		if a.status.Applied() || a.status == StatusSessionExpired || a.status == StatusStale { // an earlier attempt may have been
+		if a.status.Applied() {
 			o = MaybeApplied
 		}
 		return &ProposalError{Err: err, Outcome: o, Retriable: errors.Is(err, ErrOutOfOrder), Leader: a.leader}
@@ -61,17 +61,26 @@ func (a *answer) error() error {
 	return nil
 }
 
-// submit finds the leader and has it append the command.
+// submit finds the leader and has it append the command. What an earlier attempt may have done, the last one
+// does not take back.
 func (n *Node) submit(ctx context.Context, to ServerID, c *Command) answer {
 	var a answer
+	unsure := false
 	err := n.seek(ctx, to, func(at ServerID) (ServerID, bool) {
 		a = n.attempt(ctx, at, c)
 		again := a.err != nil && a.err.Retriable && (a.err.Outcome == NotApplied || c.Session.ID != 0) &&
 			!n.unknown(&a, at, to)
+		unsure = unsure || again && a.err.Outcome == MaybeApplied
 		return a.leader, again
 	})
 	if err != nil && (a.err == nil || a.err.Outcome == NotApplied) {
-		return failed(errors.Join(err, a.cause()), NotApplied, true, a.leader)
+		a = failed(errors.Join(err, a.cause()), NotApplied, true, a.leader)
+	}
+	var failure *ProposalError
+	if unsure && errors.As(a.error(), &failure) {
+		sure := *failure
+		sure.Outcome = MaybeApplied
+		a.err = &sure
 	}
 	return a
 }

@@ -72,6 +72,12 @@ func (n *Node) along(r *route) *leaderView {
 	return r.known.Load()
 }
 
+// unknown reports whether an answer says that there is nobody to ask: to, the member that the caller knows, is not there, and
+// nothing is known here of others.
+func (n *Node) unknown(a *answer, at, to ServerID) bool {
+	return a.err != nil && errors.Is(a.err.Err, ErrUnknownServer) && at == to && n.view(to) == nil
+}
+
 // view is what a server here knows of a member's cluster, nil when none runs.
 func (n *Node) view(to ServerID) *leaderView {
 	if s := n.server(to); s != nil && s.stopError() == nil {

@@ -38,9 +38,6 @@ type SessionEvent struct {
 	Data []byte
 }
 
-// errNoAnswer ends an attempt whose answer is late: it may be lost.
-var errNoAnswer = errors.New("raft: no answer yet")
-
 // maxPatience is the longest wait for one attempt of a session's command.
 const maxPatience = 16 * time.Second
 
@@ -143,8 +140,11 @@ func (c *ClientSession) Process(ctx context.Context, command []byte, o ProcessOp
 // of Process.
 func (c *ClientSession) KeepAlive(ctx context.Context) error {
 	c.mu.Lock()
-	acked := c.numbers.Acked()
+	acked, ended := c.numbers.Acked(), c.err
 	c.mu.Unlock()
+	if ended != nil {
+		return &ProposalError{Err: ended, Outcome: NotApplied}
+	}
 	a := c.deliver(ctx, &Command{Kind: KindSessionKeepAlive, Reply: ReplyFromLeader, Session: SessionHeader{ID: c.key.id},
 		Node: c.node.id, Incarnation: c.node.life, Acked: acked}, nil)
 	return a.error()
@@ -227,7 +227,7 @@ func (c *ClientSession) deliver(ctx context.Context, cmd *Command, before func(*
 			return a.leader, a.status == StatusOutOfOrder
 		}
 		maybe = maybe || a.err.Outcome == MaybeApplied
-		if errors.Is(a.err.Err, errNoAnswer) {
+		if errors.Is(a.err.Err, ErrNoAnswer) {
 			patience = min(2*patience, maxPatience)
 		}
 		return a.leader, a.err.Retriable
@@ -268,11 +268,11 @@ func (c *ClientSession) heard(a *answer, attempts int) {
 func (n *Node) attemptWithin(ctx context.Context, at ServerID, c *Command, patience time.Duration) answer {
 	limited, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	late := &alarm{ring: func() { cancel(errNoAnswer) }}
+	late := &alarm{ring: func() { cancel(ErrNoAnswer) }}
 	n.wheel.set(late, n.now()+int64(patience))
 	defer n.wheel.stop(late)
 	a := n.attempt(limited, at, c)
-	if a.err != nil && errors.Is(a.err.Err, errNoAnswer) {
+	if a.err != nil && errors.Is(a.err.Err, ErrNoAnswer) {
 		a.err.Retriable = true
 	}
 	return a

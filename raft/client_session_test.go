@@ -41,7 +41,7 @@ func total(t *testing.T, n *raft.Node, to raft.ServerID) uint64 {
 
 // What a session's client was told is applied, and nothing twice, while every leader's node is closed and opened
 // again in turn.
-func TestSessionExactlyOnce(t *testing.T) {
+func TestClientSessionExactlyOnce(t *testing.T) {
 	for _, o := range []raft.SessionOptions{{}, {Ordered: true}} {
 		h, members := sessionHouse(t, 3, nil, "counter")
 		client := h.nodes[3]
@@ -118,7 +118,7 @@ func newEcho(t *testing.T) func() raft.Machine {
 	return func() raft.Machine { return echo{inner()} }
 }
 
-func TestSessionEvents(t *testing.T) {
+func TestClientSessionEvents(t *testing.T) {
 	h, members := sessionHouse(t, 3, map[string]func() raft.Machine{"echo": newEcho(t)}, "echo")
 	ctx := ctxFor(t)
 	const count = 100
@@ -160,7 +160,7 @@ func TestSessionEvents(t *testing.T) {
 }
 
 // The errors of a session, and what of them is known of the command.
-func TestSessionErrors(t *testing.T) {
+func TestClientSessionErrors(t *testing.T) {
 	h, members := sessionHouse(t, 3, nil, "counter")
 	ctx := ctxFor(t)
 	client := h.nodes[3]
@@ -214,7 +214,7 @@ func TestSessionErrors(t *testing.T) {
 }
 
 // A window that is full refuses a command before anything is sent.
-func TestSessionWindow(t *testing.T) {
+func TestClientSessionWindow(t *testing.T) {
 	h, members := sessionHouse(t, 3, nil, "counter")
 	ctx := ctxFor(t)
 	c, err := h.nodes[3].OpenSession(ctx, members[0], raft.SessionOptions{Window: 1})
@@ -237,5 +237,16 @@ func TestSessionWindow(t *testing.T) {
 	cancel()
 	if err := <-ends; !errors.Is(err, context.Canceled) {
 		t.Error(err)
+	}
+}
+
+// A client on a node without a member is led on from a member that does not lead.
+func TestRedirection(t *testing.T) {
+	h, members := sessionHouse(t, 3, nil, "counter")
+	ctx := ctxFor(t)
+	for _, to := range members {
+		if _, err := h.nodes[3].Process(ctx, to, one(), raft.ProcessOptions{}); err != nil {
+			t.Errorf("by %v: %v", to, err)
+		}
 	}
 }

@@ -298,9 +298,9 @@ func (n *Node) receiveNotice(from NodeID, _ uint64, notice []byte) {
 }
 
 // roundTrip is that to the farthest of some nodes, 1 ms where it is not known.
-func (n *Node) roundTrip(nodes map[NodeID]bool) time.Duration {
+func (n *Node) roundTrip(nodes []NodeID) time.Duration {
 	most := time.Millisecond
-	for id := range nodes {
+	for _, id := range nodes {
 		if rtt, ok := n.detector.RTT(id); ok {
 			most = max(most, time.Duration(rtt))
 		}

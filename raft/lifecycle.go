@@ -194,7 +194,10 @@ func (n *Node) sweep() error {
 
 // restart runs the servers that were not stopped.
 func (n *Node) restart() {
-	for _, r := range n.dir.all() {
+	all := n.dir.all()
+	n.restarting.Store(int64(len(all)))
+	for _, r := range all {
+		n.restarting.Add(-1)
 		if r.Stopped {
 			continue
 		}

@@ -126,6 +126,13 @@ func (a *Applier) Tick(millis int64) ([]Effect, error) {
 	return a.call("Tick", 0, func(effects *Effects) { t.Tick(millis, effects) })
 }
 
+// Ticks reports whether the machine in force is a Ticker or an AuxHandler.
+func (a *Applier) Ticks() bool {
+	_, ticker := optional[Ticker](a.machine)
+	_, aux := optional[AuxHandler](a.machine)
+	return ticker || aux
+}
+
 // Aux has the machine's AuxHandler handle an event. The effects are as those of Apply. Errors: ErrNoAux,
 // the handler's own, and a MachineError, which ends the applying.
 func (a *Applier) Aux(event AuxEvent) (reply []byte, effects []Effect, err error) {

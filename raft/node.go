@@ -29,6 +29,7 @@ type Node struct {
 	net      transport.Transport[Packet]
 	wheel    *wheel
 	contacts contacts
+	ticks    tickList
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -44,6 +45,8 @@ type Node struct {
 	calls    sync.Map // request number → *outstanding
 	asked    sync.Map // askedQuery → func(), withdraws it
 	sessions sync.Map // sessionKey → *ClientSession, of clients on this node
+
+	restarting atomic.Int64 // servers that are still to be started again
 
 	changing sync.Mutex // between a server that is added and Close
 	names    sync.Map   // name → chan struct{}: a server that is being started, stopped or deleted
@@ -84,6 +87,7 @@ func OpenNode(o NodeOptions) (*Node, error) {
 	n := &Node{opts: o, id: o.ID, began: time.Now()}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.wheel = newWheel(n.now)
+	n.ticks.alarm.ring = n.tick
 	for name, m := range o.Machines {
 		if err := n.RegisterMachine(name, m); err != nil {
 			return nil, err

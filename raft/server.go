@@ -33,12 +33,11 @@ type server struct {
 	low      []*ticket // commands of low priority that wait for a turn
 	results  map[uint64]func(core.Result)
 	ref      uint64
-	dead     bool            // the log or the core has failed: nothing is fed to the core any more
-	watching map[NodeID]bool // nodes of the other members
+	dead     bool     // the log or the core has failed: nothing is fed to the core any more
+	watching []NodeID // nodes of the other members and of the leader, each once
 
 	// Read by anybody.
 	leader  atomic.Pointer[leaderView]
-	places  atomic.Pointer[places]
 	figures figures
 	sending atomic.Int32 // snapshots on their way to other members
 	// cursorWaits says that a released cursor waits for something to be durable.
@@ -55,14 +54,21 @@ type server struct {
 	}
 }
 
-// places are the nodes that have a voter, and those that have any member.
-type places struct{ voters, members map[NodeID]bool }
-
 // leaderView is what a server believes of its cluster.
 type leaderView struct {
 	leader  ServerID
 	term    Term
 	members []core.Member
+}
+
+// memberOn reports whether a node has a member, or a voter.
+func (v *leaderView) memberOn(n NodeID, voter bool) bool {
+	for i := range v.members {
+		if m := &v.members[i]; m.ID.Node == n && (!voter || m.Membership == core.Voter) {
+			return true
+		}
+	}
+	return false
 }
 
 // figures are counters of one server, all read without it.
@@ -75,11 +81,8 @@ type figures struct {
 // newServer makes the server of a record, with a log that is open, and begins its recovery.
 func (n *Node) newServer(r serverRecord, log *engine.Log) (*server, error) {
 	s := &server{
-		node: n, record: r, id: r.id(n.id), log: log,
-		results: make(map[uint64]func(core.Result)), watching: make(map[NodeID]bool),
-	}
+		node: n, record: r, id: r.id(n.id), log: log}
 	s.end.done, s.end.left = make(chan struct{}), 3
-	s.places.Store(&places{})
 	s.leader.Store(&leaderView{})
 	s.mail.running = true // until start: what comes in waits
 	s.mail.server, s.applies.server, s.timers.server = s, s, s
@@ -145,8 +148,8 @@ func (s *server) newApplier() (*Applier, error) {
 	}
 	return NewApplier(ApplierOptions{New: m, InitialVersion: s.record.Version, Place: Place{
 		Node:     s.id.Node,
-		VoterOn:  func(n NodeID) bool { return s.places.Load().voters[n] },
-		MemberOn: func(n NodeID) bool { return s.places.Load().members[n] },
+		VoterOn:  func(n NodeID) bool { return s.leader.Load().memberOn(n, true) },
+		MemberOn: func(n NodeID) bool { return s.leader.Load().memberOn(n, false) },
 	}})
 }
 

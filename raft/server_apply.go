@@ -33,6 +33,7 @@ type applyQueue struct {
 	blockedAt    error // the machine's code is too old for the next entry
 	appliedSaved Index
 	replayTo     Index // what was committed before the start
+	ticking      tickState
 }
 
 // applyItem is entries up to an index and then something to do.
@@ -212,6 +213,7 @@ func (q *applyQueue) run() {
 			continue // stopped
 		}
 		q.effects.retryCursor()
+		q.watchTicks()
 		q.save()
 	}
 }

@@ -109,5 +109,5 @@ func (s *server) refuse(c *ticket, err error) {
 	case errors.Is(err, core.ErrDeleting):
 		e.Retriable = false
 	}
-	c.answer(answer{err: e})
+	c.answer(answer{err: e, leader: e.Leader})
 }

@@ -3,6 +3,7 @@ package raft
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rawl-db/rawl/engine"
@@ -159,15 +160,6 @@ func (s *server) newLeader() {
 // reconfigured takes over the configuration in effect: whom to watch, and who votes where.
 func (s *server) reconfigured() {
 	c, _ := s.core.Configuration()
-	p := &places{voters: make(map[NodeID]bool, len(c.Members)), members: make(map[NodeID]bool, len(c.Members))}
-	for i := range c.Members {
-		m := &c.Members[i]
-		p.members[m.ID.Node] = true
-		if m.Membership == core.Voter {
-			p.voters[m.ID.Node] = true
-		}
-	}
-	s.places.Store(p)
 	old := *s.leader.Load()
 	old.members = c.Members
 	s.leader.Store(&old)
@@ -177,21 +169,23 @@ func (s *server) reconfigured() {
 // watch asks the detector for the nodes of the other members, and of the leader, and gives up those of former ones.
 func (s *server) watch() {
 	v := s.leader.Load()
-	nodes := make(map[NodeID]bool, len(v.members))
+	var nodes []NodeID
+	add := func(n NodeID) {
+		if n != "" && n != s.id.Node && !slices.Contains(nodes, n) {
+			nodes = append(nodes, n)
+		}
+	}
 	for i := range v.members {
-		nodes[v.members[i].ID.Node] = true
+		add(v.members[i].ID.Node)
 	}
-	if !v.leader.IsZero() {
-		nodes[v.leader.Node] = true
-	}
-	delete(nodes, s.id.Node)
-	for n := range nodes {
-		if !s.watching[n] {
+	add(v.leader.Node)
+	for _, n := range nodes {
+		if !slices.Contains(s.watching, n) {
 			s.node.watch(s, n)
 		}
 	}
-	for n := range s.watching {
-		if !nodes[n] {
+	for _, n := range s.watching {
+		if !slices.Contains(nodes, n) {
 			s.node.unwatch(s, n)
 		}
 	}
@@ -208,6 +202,9 @@ func (s *server) finish(r core.Result) {
 
 // expect names something that the core is asked for; f hears of its end.
 func (s *server) expect(f func(core.Result)) uint64 {
+	if s.results == nil {
+		s.results = make(map[uint64]func(core.Result))
+	}
 	s.ref++
 	s.results[s.ref] = f
 	return s.ref

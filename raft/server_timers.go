@@ -64,15 +64,22 @@ const (
 	maxRetransmit = time.Second
 )
 
-// span draws how long a timer runs.
+// span draws how long a timer runs, in nanoseconds.
 func (s *server) span(x *core.SetTimer) int64 {
 	if x.Timer == core.TimerRetransmit {
 		rtt := 2 * s.node.roundTrip(s.watching)
 		return int64(min(max(rtt, minRetransmit)<<min(x.Attempt, 8), maxRetransmit))
 	}
-	ms := int64(x.MinMS)
-	if x.MaxMS > x.MinMS {
-		ms += s.node.random(int64(x.MaxMS-x.MinMS) + 1)
+	least, spread := int64(x.MinMS)*int64(time.Millisecond), int64(x.MaxMS-x.MinMS)*int64(time.Millisecond)
+	if x.Timer == core.TimerElection {
+		spread = max(spread, s.node.crowd()*int64(electionShare))
 	}
-	return ms * int64(time.Millisecond)
+	return least + s.node.random(spread+1)
 }
+
+// electionShare is the time that a node with many elections at once gives each: drawn from a shorter span they would
+// overtake each other's messages, and be held again.
+const electionShare = 500 * time.Microsecond
+
+// crowd is how many servers of the node wait for a timer, or are about to. A server at rest waits for none.
+func (n *Node) crowd() int64 { return int64(n.wheel.waiting()) + n.restarting.Load() }

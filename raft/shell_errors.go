@@ -33,6 +33,8 @@ var (
 	ErrUnreachable = errors.New("raft: node cannot be reached")
 	// ErrLost means that leadership, or the connection, was lost while the command was on its way.
 	ErrLost = errors.New("raft: lost track of the command")
+	// ErrNoAnswer means that no answer came for so long that it may be lost.
+	ErrNoAnswer = errors.New("raft: no answer yet")
 	// ErrClusterNotFormed means that a new cluster found no leader; what was started was deleted.
 	ErrClusterNotFormed = errors.New("raft: cluster was not formed")
 	// ErrMustJoin means that other members know the cluster: this one must be added to it, not start it.

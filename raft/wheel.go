@@ -70,6 +70,13 @@ func (w *wheel) set(a *alarm, at int64) {
 	}
 }
 
+// waiting is how many alarms are set.
+func (w *wheel) waiting() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.due)
+}
+
 // stop ends a registration.
 func (w *wheel) stop(a *alarm) {
 	w.mu.Lock()

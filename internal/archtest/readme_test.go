@@ -13,17 +13,23 @@ func TestReadmeExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tested, err := os.ReadFile(filepath.Join(root, "engine", "example_test.go"))
-	if err != nil {
-		t.Fatal(err)
+	rest := unix(readme)
+	for _, example := range []string{"engine/example_test.go", "raft/example_cluster_test.go"} {
+		tested, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(example)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, behind, found := strings.Cut(rest, "```go\n")
+		code, behind, closed := strings.Cut(behind, "```\n")
+		if !found || !closed {
+			t.Fatalf("README.md holds no Go code of %s", example)
+		}
+		if rest = behind; !strings.Contains(unix(tested), "\n"+code) {
+			t.Errorf("%s does not hold this code of README.md:\n%s", example, code)
+		}
 	}
-	_, rest, found := strings.Cut(unix(readme), "```go\n")
-	code, _, closed := strings.Cut(rest, "```\n")
-	if !found || !closed {
-		t.Fatal("README.md holds no Go code")
-	}
-	if !strings.Contains(unix(tested), "\n"+code) {
-		t.Errorf("engine/example_test.go does not hold this code of README.md:\n%s", code)
+	if strings.Contains(rest, "```go\n") {
+		t.Error("README.md holds Go code that nobody compares with a tested example")
 	}
 }
 

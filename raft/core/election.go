@@ -6,6 +6,9 @@ type election struct {
 	token uint64
 	// failed counts the rounds since a leader was believed.
 	failed uint8
+	// engaged says that a candidacy is under way for which this server voted, its own or another's: until it had time to
+	// end, by its leader or by this server's timer, no other one is encouraged.
+	engaged bool
 	// votes are the voters that granted, by address.
 	votes []ServerID
 }
@@ -37,6 +40,7 @@ func (s *Server) mayCampaign() bool {
 
 // awaitElection sets the election timer of a voter anew.
 func (s *Server) awaitElection(lo, hi uint32) {
+	s.election.engaged = false
 	if !s.mayCampaign() || s.role == RoleTerminating || s.lead != nil {
 		s.stopTimer(TimerElection)
 		return
@@ -56,6 +60,7 @@ func (s *Server) settleElection() {
 }
 
 func (s *Server) electionTimeout() {
+	s.election.engaged = false
 	if s.lead != nil || s.believes() || !s.mayCampaign() || s.role == RoleTerminating || s.shrink.epoch != 0 {
 		return
 	}

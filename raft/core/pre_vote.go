@@ -15,13 +15,14 @@ func (s *Server) startPreVote() {
 	})
 }
 
-// receivePreVote answers in every state. A server that believes in a leader refuses.
+// receivePreVote answers in every state. A server that believes in a leader refuses, and one that has just voted: its
+// candidate may lead already, and a newer term would depose it.
 func (s *Server) receivePreVote(m *Message, b PreVote) {
 	if s.lead != nil {
 		s.probeSoon(m.From) // it does not hear us
 	}
 	s.confessed(m, s.state.Term)
-	granted := s.lead == nil && !s.believes() && s.role != RoleTerminating && b.Next > s.state.Term &&
+	granted := s.lead == nil && !s.believes() && !s.election.engaged && s.role != RoleTerminating && b.Next > s.state.Term &&
 		s.log.upToDate(b.Last) && b.Protocol <= protocol && s.canServe(b.Machine)
 	s.reply(m, PreVoteReply{Token: b.Token, Granted: granted})
 }

@@ -237,7 +237,7 @@ func (s *Server) believes() bool {
 // heardLeader stops the election that a believed leader makes superfluous.
 func (s *Server) heardLeader() {
 	if s.believes() {
-		s.election.failed = 0
+		s.election.failed, s.election.engaged = 0, false
 		s.stopTimer(TimerElection)
 	}
 }

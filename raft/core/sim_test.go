@@ -9,7 +9,7 @@ import (
 	"github.com/rawl-db/rawl/raft/core"
 )
 
-var seeds = flag.Int("seeds", 60, "histories to try")
+var seeds = flag.Int("seeds", 200, "histories to try")
 var fromSeed = flag.Uint64("from", 1, "first seed")
 
 // TestSimulationRepeats runs the same histories twice: equal seeds, equal events.
@@ -44,7 +44,7 @@ func TestSimulation(t *testing.T) {
 			return
 		}
 	}
-	if *seeds >= 60 {
+	if *seeds >= 200 {
 		for _, what := range []string{"leader", "candidate", "pre_vote", "await_condition", "receive_snapshot", "truncate", "install", "offer",
 			"abort", "snapshot", "refused", "read", "transfer", "add", "remove", "crash", "transfer failed", "one-way", "bridge",
 			"flap", "pause", "reset", "membership", "promoted", "upgrade", "shrink", "epoch refused", "delete", "terminating",
@@ -67,7 +67,7 @@ func (w *world) run() {
 			w.trouble()
 		}
 	}
-	if w.rng.IntN(8) == 0 {
+	if w.rng.IntN(5) == 0 {
 		w.disaster()
 	}
 	w.heal()

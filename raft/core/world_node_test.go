@@ -326,7 +326,8 @@ func (n *node) tick() {
 	}
 	n.watch()
 	if n.w.rng.IntN(100) == 0 { // lazily, as the applied index is kept
-		n.disk.commit = max(n.disk.commit, min(n.srv.Commit(), n.disk.last().Index))
+		_, written := n.srv.Last()
+		n.disk.commit = max(n.disk.commit, min(n.srv.Commit(), written.Index))
 	}
 	if n.w.now >= n.stalled && n.w.rng.IntN(3) > 0 {
 		n.sync(1 + n.w.rng.IntN(4))

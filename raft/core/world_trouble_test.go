@@ -11,9 +11,15 @@ func (w *world) trouble() {
 	n := w.nodes[w.rng.IntN(len(w.nodes))]
 	o := w.nodes[w.rng.IntN(len(w.nodes))]
 	switch w.rng.IntN(22) {
-	case 0, 1:
+	case 0:
 		w.hit["crash"]++
 		n.crash()
+	case 1:
+		if n.up {
+			n.crash()
+			n.start()
+			w.contact()
+		}
 	case 2, 3:
 		if !n.up && !n.gone {
 			n.start()
@@ -196,6 +202,7 @@ func (w *world) change(n, o *node) {
 			o.start()
 			w.contact()
 		}
+		o.b = n.b
 		in.Change = core.AddMember
 		in.Member = core.Member{Identity: o.self, Membership: core.Membership(1 + w.rng.IntN(3))}
 		w.hit["add"]++

@@ -1,0 +1,285 @@
+package raft
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// PipelineOptions say how a pipeline sends. Notify must be set.
+type PipelineOptions struct {
+	// Notify is called with what became of commands, one call at a time, in batches that it owns: those of one
+	// priority that were applied in the order in which they were. It may send again. It must not wait for Close.
+	Notify func([]Notice)
+	// Priority is that of Send. Default Normal; Low lets commands of others overtake.
+	Priority Priority
+	// Outstanding bounds the commands whose notice was not yet handed to Notify. Default 1,024; in a session its
+	// window bounds them too.
+	Outstanding int
+	// Patience is how long an answer may take before the command counts as lost: in a session it is sent again then,
+	// else Notify hears ErrNoAnswer. Default 10 s.
+	Patience time.Duration
+	// Session, if not nil, has every command applied exactly once: one that is lost or refused for a while is
+	// sent again, until it is answered. The session stays the caller's.
+	Session *ClientSession
+}
+
+// Notice says what became of a command of a pipeline.
+type Notice struct {
+	// Correlation is what Send was given.
+	Correlation uint64
+	// Reply is the answer, when Err is nil.
+	Reply Reply
+	// Err is a *ProposalError otherwise. Its causes are those of Node.Process, and ErrNoAnswer; with ErrNotLeader and
+	// ErrUnreachable the pipeline has turned to another member already. Without a session the command is the
+	// caller's to send again.
+	Err error
+}
+
+// Pipeline sends commands to a cluster without waiting for answers. Those of one priority are appended in the order in which
+// they were sent, but for those that are refused or lost, and sent again. Its methods may be called by any
+// goroutine.
+type Pipeline struct {
+	node    *Node
+	route   *route
+	opts    PipelineOptions
+	notices batcher[Notice]
+
+	order sync.Mutex // held while a command is handed to a server, so that the order is that of Send
+	mu    sync.Mutex
+	late  lateList
+	// flight is how many commands' notices were not handed to Notify.
+	flight  int
+	handing bool // Notify is being called
+	closed  bool
+	drained chan struct{} // closed when flight is 0 and nothing is sent any more
+}
+
+// piped is a command on its way. What changes is guarded by its pipeline's mu, but for command, which belongs to
+// whoever holds order.
+type piped struct {
+	correlation uint64
+	priority    Priority
+	sequence    uint64 // in its session
+	command     Command
+	attempt     int // numbers the sendings; the answer to an earlier one counts too
+	answered    bool
+	maybe       bool // an earlier attempt may have been applied
+}
+
+// OpenPipeline makes a pipeline to a cluster of which to is a member. It asks nobody. Error: ErrMalformed for the options.
+func (n *Node) OpenPipeline(to ServerID, o PipelineOptions) (*Pipeline, error) {
+	if o.Outstanding == 0 {
+		o.Outstanding = 1024
+	}
+	if o.Patience == 0 {
+		o.Patience = 10 * time.Second
+	}
+	if o.Notify == nil || o.Outstanding < 1 || o.Patience < 0 || o.Priority >= priorities {
+		return nil, malformed("pipeline of priority %d, %d outstanding, patience %v, or without Notify", o.Priority, o.Outstanding, o.Patience)
+	}
+	p := &Pipeline{node: n, route: &route{to: to}, opts: o, drained: make(chan struct{})}
+	if o.Session != nil {
+		p.route = &o.Session.route
+	}
+	p.notices.node, p.notices.handle = n, p.hand
+	p.late.alarm.ring = p.ring
+	return p, nil
+}
+
+// Send sends a command with the pipeline's priority. The command is not kept after Send returns. It does not block.
+// Errors, with which Notify hears nothing: ErrBusy when too many are outstanding, ErrTooLarge, ErrClosed, and in a session
+// ErrSessionExpired.
+func (p *Pipeline) Send(correlation uint64, command []byte) error {
+	return p.SendPriority(p.opts.Priority, correlation, command)
+}
+
+// SendPriority is Send with another priority. Error: also ErrMalformed for the priority.
+func (p *Pipeline) SendPriority(priority Priority, correlation uint64, command []byte) error {
+	switch {
+	case len(command) > p.node.opts.MaxCommandBytes:
+		return ErrTooLarge
+	case priority >= priorities:
+		return malformed("priority %d", priority)
+	}
+	p.order.Lock()
+	defer p.order.Unlock()
+	x := &piped{correlation: correlation, priority: priority, command: Command{Kind: KindUser, Priority: priority, Reply: ReplyFromLeader, Payload: command}}
+	if err := p.enter(x); err != nil {
+		return err
+	}
+	if p.opts.Session != nil { // it may be sent again
+		x.command.Payload = append([]byte(nil), command...)
+	}
+	p.send(x)
+	return nil
+}
+
+// enter counts a new command, and numbers it in its session.
+func (p *Pipeline) enter(x *piped) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.closed || p.node.closed.Load():
+		return ErrClosed
+	case p.flight >= p.opts.Outstanding:
+		return ErrBusy
+	}
+	if s := p.opts.Session; s != nil {
+		h, err := s.next(x.priority)
+		if err != nil {
+			return err
+		}
+		x.command.Session, x.sequence = h, h.Sequence
+	}
+	p.flight++
+	return nil
+}
+
+// send hands a command to whom the pipeline takes for the leader. It holds order.
+func (p *Pipeline) send(x *piped) {
+	n := p.node
+	if p.opts.Session != nil {
+		p.opts.Session.renumber(&x.command)
+	}
+	c := &x.command
+	data, err := AppendCommand(make([]byte, 0, len(c.Payload)+MaxCommandHeader), c)
+	if err != nil {
+		p.answered(x, ServerID{}, failed(err, NotApplied, false, ServerID{}))
+		return
+	}
+	at := n.begin(p.route)
+	p.sent(x)
+	op := &opCommand{ticket{kind: c.Kind, session: c.Session, priority: c.Priority, data: data}}
+	n.ask(at, op, len(data), func(a answer) { p.answered(x, at, a) })
+}
+
+// answered takes the answer to one attempt. It may be called by any goroutine, also amid send.
+func (p *Pipeline) answered(x *piped, at ServerID, a answer) {
+	if a.err != nil {
+		p.turn(at, &a)
+	}
+	p.mu.Lock()
+	if x.answered {
+		p.mu.Unlock()
+		return
+	}
+	if p.again(x, &a) {
+		x.maybe = x.maybe || a.err != nil && a.err.Outcome == MaybeApplied
+		attempt := x.attempt
+		p.mu.Unlock()
+		p.node.wheel.after(maxPause, func() { p.resend(x, attempt) })
+		return
+	}
+	x.answered = true
+	p.late.trim(p.node)
+	maybe := x.maybe
+	p.mu.Unlock()
+	a = a.afterAll(maybe)
+	err := a.error()
+	if s := p.opts.Session; s != nil {
+		s.settle(x.priority, x.sequence)
+		s.heard(&a, 0)
+	}
+	p.notices.put(Notice{Correlation: x.correlation, Err: err,
+		Reply: Reply{Data: a.reply, Index: a.index, Leader: a.leader}}, 0)
+}
+
+// again reports whether the command is to be sent once more. It holds mu.
+func (p *Pipeline) again(x *piped, a *answer) bool {
+	if p.opts.Session == nil || p.node.closed.Load() {
+		return false
+	}
+	return a.err != nil && a.err.Retriable || a.err == nil && a.status == StatusOutOfOrder
+}
+
+// resend sends a command once more, unless it was answered meanwhile or another attempt is on its way.
+func (p *Pipeline) resend(x *piped, attempt int) {
+	p.order.Lock()
+	defer p.order.Unlock()
+	p.mu.Lock()
+	stale := x.answered || x.attempt != attempt
+	p.mu.Unlock()
+	if !stale {
+		p.send(x)
+	}
+}
+
+// turn looks for another member, if a command failed for want of a leader where it was sent.
+func (p *Pipeline) turn(at ServerID, a *answer) {
+	known := p.route.known.Load()
+	switch {
+	case !a.err.Retriable || errors.Is(a.err.Err, ErrBusy) || errors.Is(a.err.Err, ErrNoAnswer):
+		return
+	case known == nil: // whoever knows more tells it
+		v := &leaderView{leader: a.leader}
+		if p.route.known.CompareAndSwap(nil, v) && !a.leader.IsZero() {
+			p.node.refresh(p.route, a.leader)
+		}
+		return
+	case known.leader != at && !known.leader.IsZero():
+		return // the pipeline has turned already
+	}
+	next := *known
+	if next.leader = a.leader; next.leader.IsZero() || next.leader == at {
+		next.leader = next.after(at)
+	}
+	if p.route.known.CompareAndSwap(known, &next) && !next.leader.IsZero() {
+		p.node.refresh(p.route, next.leader)
+	}
+}
+
+// after is the member behind that one, in a ring; zero when there is no other.
+func (v *leaderView) after(at ServerID) ServerID {
+	for k := range v.members {
+		if v.members[k].ID == at {
+			return v.members[(k+1)%len(v.members)].ID
+		}
+	}
+	if len(v.members) > 0 {
+		return v.members[0].ID
+	}
+	return ServerID{}
+}
+
+// hand gives a batch to Notify. What is in it is not outstanding any more.
+func (p *Pipeline) hand(list []Notice) {
+	p.mu.Lock()
+	p.flight -= len(list)
+	p.handing = true
+	p.mu.Unlock()
+	p.opts.Notify(list)
+	p.mu.Lock()
+	p.handing = false
+	p.drainedLocked()
+	p.mu.Unlock()
+}
+
+func (p *Pipeline) drainedLocked() {
+	if !p.closed || p.flight > 0 || p.handing {
+		return
+	}
+	select {
+	case <-p.drained:
+	default:
+		close(p.drained)
+	}
+}
+
+// Close refuses further commands and waits until Notify has heard of all that were sent, or ctx or the node ends: then
+// Notify may still hear of the rest. Errors: ctx's, ErrClosed.
+func (p *Pipeline) Close(ctx context.Context) error {
+	p.mu.Lock()
+	p.closed = true
+	p.drainedLocked()
+	p.mu.Unlock()
+	select {
+	case <-p.drained:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-p.node.ctx.Done():
+		return ErrClosed
+	}
+}
