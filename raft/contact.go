@@ -21,6 +21,7 @@ type contacts struct {
 type contact struct {
 	// down says that the watchers were told that there is no contact.
 	down     bool
+	asked    bool             // calls went there: it is watched for as long as this node lives
 	watchers map[*server]bool // members of clusters that it has members of
 	monitors map[*server]map[MonitorOwner]func(detector.View)
 }
@@ -159,12 +160,18 @@ func (n *Node) contactChanged(ch detector.Change) {
 	}
 }
 
-// cutOff reports whether a node is known to be out of contact. Of one whose contact nobody watches nothing is known.
+// cutOff reports whether a node is known to be out of contact. A node that is asked is watched from then on, so that calls
+// to it end when it is lost.
 func (n *Node) cutOff(id NodeID) bool {
 	n.contacts.mu.Lock()
 	defer n.contacts.mu.Unlock()
-	c := n.contacts.nodes[id]
-	return c != nil && c.down && len(c.watchers) > 0
+	c := n.contacts.getLocked(id)
+	if !c.asked {
+		c.asked = true
+		v := n.detector.Watch(n.now(), id)
+		c.down = c.down || lost(v.State)
+	}
+	return c.down
 }
 
 // endBeliefs tells a server that its leader's node has lost its connection, or, when it is over for good, that it has begun
