@@ -98,6 +98,7 @@
 //	H1   TestH1ReadBeforeTheNoop                   read before the term's first commit
 //	H2   TestH2OldContact                          stale read after a pause
 //	H4   TestH4ReadSeesACommit                     read of what no quorum has
+//	     TestH4ReadAcrossEpochs                    read through an older epoch
 //	H6   TestH6StalledFollower                     replication resumes after a stall
 //	H9   TestH9Bridge, TestH9BridgeLosesItsLeader  bridges
 package core
