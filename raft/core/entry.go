@@ -47,6 +47,18 @@ func UnmarshalNoop(b []byte) (machine uint64, err error) {
 	return machine, d.end("noop")
 }
 
+// MarshalDelete encodes the payload of a KindDelete entry:
+//
+//	byte     format version, 1
+func MarshalDelete() []byte { return []byte{entryVersion} }
+
+// UnmarshalDelete checks MarshalDelete's bytes. Errors wrap ErrBadEntry or ErrVersion.
+func UnmarshalDelete(b []byte) error {
+	d := decoder{b: b}
+	d.version(entryVersion)
+	return d.end("deletion")
+}
+
 // Marshal encodes the payload of a KindConfiguration entry:
 //
 //	byte     format version, 1

@@ -216,3 +216,25 @@ func TestShrinkOvertaken(t *testing.T) {
 	a.fire(core.TimerElection)
 	a.demandRole(core.RolePreVote)
 }
+
+// TestShrunkLeaderThatLeaves: a leader that removes itself hears the old epoch as little as before.
+func TestShrunkLeaderThatLeaves(t *testing.T) {
+	s := newScript(t, 3, 1)
+	a := s.elect(0, anyone)
+	s.settle(anyone)
+	a.step(core.ForceShrink{Ref: 4, Epoch: 55})
+	s.drop()
+	if err := a.change(core.AddMember, s.members[3], core.Voter); err != nil {
+		t.Fatal(err)
+	}
+	s.settle(among(0, 3))
+	s.drop()
+	if err := a.change(core.RemoveMember, a, 0); err != nil {
+		t.Fatal(err)
+	}
+	a.step(core.Received{Message: s.forge(1, 0, a.srv.State().Term, core.Append{})})
+	if a.effects.Refused != core.RefusedEpoch {
+		t.Fatalf("refused %d", a.effects.Refused)
+	}
+	a.demandRole(core.RoleLeader)
+}

@@ -126,3 +126,29 @@ func TestH9BridgeLosesItsLeader(t *testing.T) {
 	s.deliver(among(1, 2))
 	s.members[1].demandRole(core.RoleLeader)
 }
+
+// TestH4ReadAcrossEpochs: who joins a cluster that was shrunk by force, and starts again half way, asks no member of the
+// old epoch for a read; and a member of a group at rest, which knows no leader, asks them all.
+func TestH4ReadAcrossEpochs(t *testing.T) {
+	s := newScript(t, 3, 1)
+	s.elect(0, anyone)
+	s.settle(anyone)
+	f := s.members[2]
+	f.start()
+	s.drop()
+	f.step(core.Read{Ref: 3})
+	s.settle(anyone)
+	if _, ok := answered(f, 3); !ok {
+		t.Fatal("not answered")
+	}
+	j := s.members[3]
+	j.state = core.HardState{Term: 5}
+	j.snapshot = s.members[0].snapshot // its configuration is of epoch 1, without n3
+	j.snapshot.ID = core.EntryID{Term: 1, Index: 1}
+	j.start()
+	s.drop()
+	j.step(core.Read{Ref: 4})
+	if len(s.wire) != 0 {
+		t.Fatalf("asks %+v", s.wire)
+	}
+}

@@ -36,6 +36,7 @@ func factOf(e *Entry) (f fact, err error) {
 	case KindConfiguration:
 		f.config, err = UnmarshalConfiguration(e.Data)
 	case KindDelete:
+		err = UnmarshalDelete(e.Data)
 	default:
 		f.kind = 0
 	}

@@ -106,7 +106,7 @@ type (
 type Proposal struct {
 	// Kind is KindDelete or one of the shell's own.
 	Kind uint8
-	// Data is the payload. It must not be changed any more.
+	// Data is the payload. It must not be changed any more. The payload of KindDelete is the core's own.
 	Data []byte
 	// Ref is the shell's name for it.
 	Ref uint64

@@ -122,6 +122,9 @@ func (s *Server) propose(in Proposed) {
 			s.result(Result{Ref: p.Ref, Err: fmt.Errorf("%w: kind %d is the core's own", ErrBadEntry, p.Kind)})
 			continue
 		}
+		if p.Kind == KindDelete {
+			p.Data = MarshalDelete()
+		}
 		s.appendOwn(p.Kind, p.Data)
 		s.lead.evaluate = true
 	}

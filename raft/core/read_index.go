@@ -29,12 +29,15 @@ func (s *Server) read(ref uint64) {
 }
 
 // ask sends a read to the leader, or to each voter while none is known: a member of a group at rest may
-// have missed who leads. It comes back to it.
+// have missed who leads. It comes back to it. A configuration without this server may be that of an older
+// epoch, whose voters know nothing of what the newer one committed.
 func (s *Server) ask(ref uint64) {
-	if s.leader.IsZero() {
-		s.askVoters(ReadIndex{Ref: ref})
-	} else {
+	self := &s.opts.Self
+	switch {
+	case !s.leader.IsZero():
 		s.send(s.to(s.leader, s.leaderInc), ReadIndex{Ref: ref})
+	case s.history.config().configuration.Has(self.ID, self.Incarnation):
+		s.askVoters(ReadIndex{Ref: ref})
 	}
 	if !s.timers[TimerRead].armed {
 		s.setTimer(TimerRead, s.opts.ReadMS, s.opts.ReadMS, 0)

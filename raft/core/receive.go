@@ -67,11 +67,17 @@ func (s *Server) addressed(m *Message) Refusal {
 	case m.Epoch == epoch:
 		return 0
 	}
-	c := &s.history.config().configuration
-	if s.joining.Cluster == (ClusterID{}) && !c.Has(self.ID, self.Incarnation) {
+	if s.lead == nil && s.joining.Cluster == (ClusterID{}) && !s.named() {
 		return 0
 	}
 	return RefusedEpoch
+}
+
+// named reports whether the configuration in effect, or the committed one before it, has this life of this server.
+func (s *Server) named() bool {
+	self := &s.opts.Self
+	return s.history.config().configuration.Has(self.ID, self.Incarnation) ||
+		s.history.settled().configuration.Has(self.ID, self.Incarnation)
 }
 
 // receiveOld answers what a leader of an older term sends, so that it learns of the newer one.
