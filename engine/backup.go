@@ -109,7 +109,7 @@ func (b *backup) begin(dir, walDir string) error {
 	}
 	err := b.mkdir(b.to)
 	if err == nil {
-		err = b.writeFile(filepath.Join(b.to, formatFile), incompleteLine)
+		err = b.markIncomplete()
 	}
 	if err == nil {
 		err = errors.Join(b.fs.SyncDir(b.to), syncAbove(b.fs, b.to))
@@ -297,12 +297,21 @@ func (b *backup) finish(err error) error {
 	return fmt.Errorf("engine: backup: %w", err)
 }
 
+// markIncomplete makes FORMAT say so: a crash leaves the whole line, or no FORMAT.
+func (b *backup) markIncomplete() error {
+	format := filepath.Join(b.to, formatFile)
+	if err := b.writeFile(format+".new", incompleteLine); err != nil {
+		return err
+	}
+	return b.fs.Rename(format+".new", format)
+}
+
 // undo removes what was made. FORMAT says that the directory is incomplete before anything goes, and
 // goes last: it stays when something else does.
 func (b *backup) undo() {
 	format := filepath.Join(b.to, formatFile)
 	if err := b.fs.Remove(format + ".new"); err == nil || errors.Is(err, fs.ErrNotExist) {
-		if b.writeFile(format+".new", incompleteLine) == nil && b.fs.Rename(format+".new", format) == nil {
+		if b.markIncomplete() == nil {
 			_ = b.fs.SyncDir(b.to) // what matters if it fails is said by FORMAT all the same
 		}
 	}

@@ -32,8 +32,10 @@ type replay struct {
 	tail   []tailRecord
 	// healed are quarantined logs that an installed snapshot of the tail will bring back.
 	healed map[*Log]bool
-	lastID raftlog.LogID // of lastLog, which saves look-ups
-	last   *Log
+	// nameless are logs of which the manifest knows no more than that they are.
+	nameless map[raftlog.LogID]bool
+	lastID   raftlog.LogID // of lastLog, which saves look-ups
+	last     *Log
 }
 
 // tailRecord is a record from above the watermark, to be committed again.
@@ -50,7 +52,7 @@ type tailRecord struct {
 func (e *Engine) recover() (*replay, error) {
 	r := &replay{e: e, logs: make(map[raftlog.LogID]*Log), asOf: make(map[raftlog.LogID]raftlog.Batch),
 		slotsAsOf: make(map[raftlog.LogID]raftlog.Batch),
-		doubts:    make(map[*Log]*doubt), healed: make(map[*Log]bool), began: time.Now()}
+		doubts:    make(map[*Log]*doubt), healed: make(map[*Log]bool), nameless: make(map[raftlog.LogID]bool), began: time.Now()}
 	r.beginFile()
 	for m := range e.manifest.Logs() {
 		r.adopt(m)
@@ -68,6 +70,10 @@ func (e *Engine) recover() (*replay, error) {
 		return nil, fmt.Errorf("engine: recover: %w", err)
 	}
 	r.report = report
+	r.report.DamageCount += len(r.nameless)
+	for id := range r.nameless {
+		e.opts.Logger.Error("a log is lost with its place in the manifest", "id", uint64(id))
+	}
 	r.settleSnapshots()
 	r.undoPromotions()
 	if err := r.settleSlots(); err != nil {
@@ -133,12 +139,26 @@ func (r *replay) removeAgain(l *Log, tail bool) {
 // adoptDamaged keeps a log whose place in the manifest was damaged, without serving it.
 func (r *replay) adoptDamaged(d manifest.Damaged) {
 	if !d.Known || d.Last.UID == "" {
-		r.e.opts.Logger.Error("a log is lost with its place in the manifest", "id", uint64(d.ID))
-		r.asOf[d.ID] = ^raftlog.Batch(0)
+		r.nameless[d.ID] = true // a WAL file may name it
 		return
 	}
 	l := r.adopt(d.Last)
 	r.quarantine(l, Range{First: l.view.Load().released.Index + 1}, "its manifest record was damaged")
+}
+
+// name gives a log whose place in the manifest is lost the name that a record has of it, and keeps it,
+// without serving it.
+func (r *replay) name(rec *wal.Record) {
+	uid := rec.UID
+	if rec.Kind == wal.KindCreate {
+		uid = UID(rec.Payload)
+	}
+	if uid.Validate() != nil {
+		return
+	}
+	delete(r.nameless, rec.ID)
+	r.adoptDamaged(manifest.Damaged{ID: rec.ID, Known: true, Last: manifest.Log{ID: rec.ID, UID: uid}})
+	r.lastID = 0
 }
 
 // quarantine sets the log apart: nothing further is replayed into it.
@@ -163,6 +183,10 @@ func (r *replay) find(id raftlog.LogID) *Log {
 
 // Record implements wal.Visitor.
 func (r *replay) Record(rec *wal.Record) error {
+	if r.nameless[rec.ID] {
+		r.name(rec)
+		return nil
+	}
 	if rec.Kind == wal.KindCreate {
 		return r.create(rec)
 	}

@@ -84,7 +84,7 @@ func warm(t *testing.T, n *raft.Node, to raft.ServerID) error {
 }
 
 // noticed counts what notices say.
-type noticed struct{ sent, applied, maybe, never, twice int }
+type noticed struct{ applied, maybe, never, twice int }
 
 func (c *noticed) take(t *testing.T, seen map[uint64]bool, list []raft.Notice) {
 	for _, n := range list {

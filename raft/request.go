@@ -98,13 +98,17 @@ func (n *Node) receiveRequest(from NodeID, r *request) {
 		done(n.absent(r.to))
 		return
 	}
-	call := r.call
-	if c, ok := call.(*opCommand); ok { // the packet is not ours, and the command is stamped
+	switch c := r.call.(type) { // the packet is not ours
+	case *opCommand:
 		own := *c
-		own.data = append([]byte(nil), c.data...)
-		call = &own
+		own.data = append([]byte(nil), c.data...) // it is stamped
+		s.perform(&own, done)
+	case *opQuery:
+		own := *c
+		n.performQuery(from, r, s, &own, done)
+	default:
+		s.perform(r.call, done)
 	}
-	s.perform(call, done)
 }
 
 // askedQuery names a query that another node's client waits for.

@@ -21,7 +21,6 @@ var (
 	cmdRelease = []byte("release") // takes a snapshot
 	cmdCheck   = []byte("check")   // takes a checkpoint
 	cmdPromote = []byte("promote")
-	cmdPanic   = []byte("panic")
 	cmdBlock   = []byte("block")
 	cmdHuge    = []byte("huge")
 	cmdKeep    = []byte("keep") // stays in the log
