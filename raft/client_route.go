@@ -18,7 +18,7 @@ const (
 // route is the way of one client to the leader of a cluster.
 type route struct {
 	to ServerID // the member that the client named
-	// known is what was heard of a cluster that has no running member here; nil is nothing.
+	// known is what was heard of a cluster that has no member here; nil is nothing.
 	known atomic.Pointer[leaderView]
 }
 
@@ -78,9 +78,10 @@ func (n *Node) unknown(a *answer, at, to ServerID) bool {
 	return a.err != nil && errors.Is(a.err.Err, ErrUnknownServer) && at == to && n.view(to) == nil
 }
 
-// view is what a server here knows of a member's cluster, nil when none runs.
+// view is what a server here knows of a member's cluster, nil when there is none. One that has stopped
+// still knows where the others were.
 func (n *Node) view(to ServerID) *leaderView {
-	if s := n.server(to); s != nil && s.stopError() == nil {
+	if s := n.server(to); s != nil {
 		return s.leader.Load()
 	}
 	return nil

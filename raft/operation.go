@@ -35,7 +35,14 @@ type (
 	// opTrigger starts an election, unless a leader is known if that is asked for.
 	opTrigger struct{ unlessLed bool }
 	// opAux hands a command to the companion of the machine.
-	opAux struct{ command []byte }
+	opAux struct {
+		command []byte
+		cast    bool // nobody waits
+		// consistent has it wait for all that was committed before.
+		consistent bool
+	}
+	// opProgress asks the leader how far its peers are.
+	opProgress struct{}
 	// opOverview asks for everything there is to say.
 	opOverview struct{}
 	// opIdentity asks for a server's life, for whoever wants to add it.
@@ -99,9 +106,15 @@ func (s *server) performOwned(op any, done func(answer)) {
 		}
 		done(answer{leader: s.core.Leader()})
 	case *opAux:
-		s.aux(op.command, done)
+		if op.consistent {
+			s.consistentAux(op, done)
+			return
+		}
+		s.aux(op, done)
+	case *opProgress:
+		s.progress(done)
 	case *opOverview:
-		done(answer{any: s.overview(), leader: s.core.Leader()})
+		s.overviewOf(done)
 	case *opIdentity:
 		done(answer{any: s.record.identity(s.id.Node), leader: s.core.Leader()})
 	default:
@@ -206,10 +219,14 @@ func (s *server) runQuery(op *opQuery, done func(answer)) {
 }
 
 // aux asks the machine's companion.
-func (s *server) aux(command []byte, done func(answer)) {
+func (s *server) aux(op *opAux, done func(answer)) {
+	event := AuxEvent{Kind: AuxCall, Command: op.command}
+	if op.cast {
+		event.Kind = AuxCast
+	}
 	lost := func() { done(failed(s.stopError(), MaybeApplied, true, ServerID{})) }
 	ok := s.applies.ask(func() error {
-		reply, effects, err := s.applies.machine().Aux(AuxEvent{Kind: AuxCall, Command: command})
+		reply, effects, err := s.applies.machine().Aux(event)
 		if errors.Is(err, ErrMachine) {
 			done(failed(err, NotApplied, false, ServerID{}))
 			return err

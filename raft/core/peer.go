@@ -31,6 +31,9 @@ type peer struct {
 	accepted bool
 }
 
+// idleFlights is the room for flights that a peer at rest keeps.
+const idleFlights = 8
+
 type flight struct {
 	last  Index
 	bytes int
@@ -182,7 +185,8 @@ func (p *peer) land() {
 		p.bytes -= p.flights[n].bytes
 		n++
 	}
-	if p.flights = p.flights[n:]; len(p.flights) == 0 {
+	p.flights = append(p.flights[:0], p.flights[n:]...)
+	if len(p.flights) == 0 && cap(p.flights) > idleFlights {
 		p.flights = nil
 	}
 }
