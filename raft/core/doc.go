@@ -100,6 +100,7 @@
 //	H2   TestH2OldContact                          stale read after a pause
 //	H4   TestH4ReadSeesACommit                     read of what no quorum has
 //	     TestH4ReadAcrossEpochs                    read through an older epoch
+//	     TestH4ReadWhileRecovering                 read before the machine has its state
 //	H6   TestH6StalledFollower                     replication resumes after a stall
 //	H9   TestH9Bridge, TestH9BridgeLosesItsLeader  bridges
 package core

@@ -49,12 +49,15 @@ func TestF2CommitOfUncheckedLog(t *testing.T) {
 	s := newScript(t, 3, 0)
 	a := s.elect(0, anyone)
 	s.settle(anyone)
-	a.propose("never replicated further")
-	s.deliver(among(0, 1))
+	a.propose("on n1, and not acknowledged")
+	s.deliver(func(m core.Message) bool { return index(m.To.Node) == 1 })
 	s.drop()
 	f := s.members[1]
 	last, _ := f.srv.Last()
 	commit := f.srv.Commit()
+	if commit >= last.Index {
+		t.Fatalf("committed up to %d of %v", commit, last)
+	}
 	f.step(core.Received{Message: s.forge(2, 1, 9, core.Append{Prev: core.EntryID{}, Commit: last.Index})})
 	if f.srv.Commit() != commit {
 		t.Fatalf("commit went from %d to %d with a log that nobody checked", commit, f.srv.Commit())

@@ -152,3 +152,23 @@ func TestH4ReadAcrossEpochs(t *testing.T) {
 		t.Fatalf("asks %+v", s.wire)
 	}
 }
+
+// TestH4ReadWhileRecovering: a read that comes before the machine has its state is asked for when it has.
+func TestH4ReadWhileRecovering(t *testing.T) {
+	s := newScript(t, 3, 0)
+	s.elect(0, anyone)
+	s.settle(anyone)
+	f := s.members[2]
+	srv, err := core.New(f.opts, core.Restore{State: f.state, Snapshot: f.snapshot, Terms: []core.EntryID{f.log[0].ID()},
+		Entries: f.log[:1], Last: f.last()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.srv, f.timers = srv, map[core.Timer]uint64{}
+	f.step(core.Read{Ref: 6})
+	f.step(core.Recovered{})
+	s.settle(anyone)
+	if _, ok := answered(f, 6); !ok {
+		t.Fatal("not answered")
+	}
+}

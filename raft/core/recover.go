@@ -9,6 +9,9 @@ func (s *Server) stepRecover(in Input) {
 		if s.role == RoleFollower {
 			s.awaitElection(s.opts.SuspectMinMS, s.opts.SuspectMaxMS)
 		}
+		if s.role != RoleEnded {
+			s.readAgain()
+		}
 	case NodeDown, NodeUp:
 		if d, ok := in.(NodeDown); ok {
 			s.nodeDown(d.Node)
@@ -18,7 +21,7 @@ func (s *Server) stepRecover(in Input) {
 	case SnapshotTaken:
 		s.snapshotTaken(in.ID)
 	case Read:
-		s.reads = append(s.reads, in.Ref) // asked when a leader is known
+		s.reads = append(s.reads, in.Ref) // asked once it has recovered
 	case CancelRead:
 		s.cancelRead(in.Ref)
 	case ForceShrink:
