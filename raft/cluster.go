@@ -124,14 +124,27 @@ func (n *Node) undo(conf core.Configuration) {
 	all.Wait()
 }
 
-// startMember has a node carry out an opStart.
+// startMember has a node carry out an opStart. One with which there is no contact may be coming back: it is asked
+// again until that would have been found out.
 func (n *Node) startMember(ctx context.Context, node NodeID, op opStart) error {
 	if node == n.id {
 		a := n.startFor(ctx, &op)
 		return a.queryError()
 	}
-	a := n.await(ctx, ServerID{Name: op.config.Name, Node: node}, &op, 256)
-	return a.queryError()
+	patience := time.After(2 * n.opts.DetectionBound)
+	for pause := minPause; ; pause = min(2*pause, maxPause) {
+		a := n.await(ctx, ServerID{Name: op.config.Name, Node: node}, &op, 256)
+		if err := a.queryError(); !errors.Is(err, ErrUnreachable) {
+			return err
+		}
+		select {
+		case <-time.After(pause):
+		case <-patience:
+			return ErrUnreachable
+		case <-ctx.Done():
+			return ErrUnreachable
+		}
+	}
 }
 
 // startFor starts a member here, or takes back that it was started.
