@@ -265,17 +265,24 @@ func (n *Node) StopServer(ctx context.Context, name string) error {
 	if !ok {
 		return fmt.Errorf("%w: %q", ErrUnknownServer, name)
 	}
-	if s := n.server(r.id(n.id)); s != nil {
-		s.stop(errStopServer)
-		if err := s.wait(ctx); err != nil {
-			return err
-		}
+	if _, err := n.halt(ctx, r, errStopServer); err != nil {
+		return err
 	}
 	if r.Stopped {
 		return nil
 	}
 	r.Stopped = true
 	return n.dir.put(ctx, r)
+}
+
+// halt stops the server of a record and waits until nothing of it runs; nil when there is none.
+func (n *Node) halt(ctx context.Context, r serverRecord, why error) (*server, error) {
+	s := n.server(r.id(n.id))
+	if s == nil {
+		return nil, nil
+	}
+	s.stop(why)
+	return s, s.wait(ctx)
 }
 
 var errStopServer = errors.New("raft: stopped by request")
@@ -296,11 +303,11 @@ func (n *Node) delete(ctx context.Context, name string, why error) error {
 	if !ok {
 		return fmt.Errorf("%w: %q", ErrUnknownServer, name)
 	}
-	if s := n.server(r.id(n.id)); s != nil {
-		s.stop(why)
-		if err := s.wait(ctx); err != nil {
-			return err
-		}
+	s, err := n.halt(ctx, r, why)
+	if err != nil {
+		return err
+	}
+	if s != nil {
 		n.servers.CompareAndDelete(name, s)
 		n.clusters.CompareAndDelete(r.Cluster, s)
 	}

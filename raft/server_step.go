@@ -110,7 +110,7 @@ func (s *server) write(e *core.Effects) error {
 		if err := s.log.TruncateTo(e.TruncateTo.Index); err != nil {
 			return err
 		}
-		s.pending.lose(e.TruncateTo.Index, ErrLost)
+		s.pending.drop() // who still holds what is cut may commit it yet
 	}
 	if len(e.Append) == 0 {
 		return nil

@@ -141,7 +141,7 @@ func (p *pendingCalls) landed(e *engine.Entry) *ticket {
 	return p.takeLocked(e.Index)
 }
 
-// lose answers the callers whose entries above i are not in the log any more, nor in any other.
+// lose answers the callers whose entries above i the log refused: they are in no other log.
 func (p *pendingCalls) lose(i Index, err error) {
 	p.end(i, func(c *ticket) { c.fail(err, NotApplied, true) })
 }
