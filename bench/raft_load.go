@@ -22,7 +22,8 @@ type raftLoad struct {
 	measuring atomic.Bool
 }
 
-// raftClient sends one command after the other; so many as are to be under way are so many clients.
+// raftClient sends one command after the other; so many as are to be under way are so many clients, of which a pipeline
+// has some.
 type raftClient struct {
 	load    *raftLoad
 	id      uint32
@@ -61,15 +62,37 @@ func (l *raftLoad) slice(ctx context.Context, d time.Duration) error {
 	stop := time.AfterFunc(d, func() { l.running.Store(false) })
 	defer stop.Stop()
 	var wg sync.WaitGroup
-	for _, c := range l.clients {
+	for _, w := range l.workers() {
 		wg.Go(func() {
-			if err := c.work(ctx); err != nil {
+			if err := w.work(ctx); err != nil {
 				cancel(err)
 			}
 		})
 	}
 	wg.Wait()
 	return context.Cause(ctx)
+}
+
+// raftWorker sends one thing after the other until the load does not run any more.
+type raftWorker interface{ work(context.Context) error }
+
+// workers are the clients, or the pipelines that work for them.
+func (l *raftLoad) workers() (list []raftWorker) {
+	if l.row.Outstanding == 1 || l.row.Reads {
+		for _, c := range l.clients {
+			list = append(list, c)
+		}
+		return list
+	}
+	step := l.row.Clusters * l.row.Clients
+	for i := range step {
+		p := &raftPipe{load: l, began: make([]time.Time, l.row.Outstanding)}
+		for k := i; k < len(l.clients); k += step {
+			p.clients = append(p.clients, l.clients[k])
+		}
+		list = append(list, p)
+	}
+	return list
 }
 
 func (c *raftClient) work(ctx context.Context) error {
@@ -110,6 +133,12 @@ func (c *raftClient) send(ctx context.Context, n *raft.Node) (raft.Reply, error)
 	c.sent++
 	encodeCommand(c.command, c.id, c.sent)
 	r, err := n.Process(ctx, c.at, c.command, raft.ProcessOptions{})
+	c.settle(err)
+	return r, err
+}
+
+// settle takes note of what became of the last command.
+func (c *raftClient) settle(err error) {
 	var p *raft.ProposalError
 	switch {
 	case err == nil:
@@ -120,7 +149,6 @@ func (c *raftClient) send(ctx context.Context, n *raft.Node) (raft.Reply, error)
 	default:
 		c.sent-- // nobody has applied it, so its number is free
 	}
-	return r, err
 }
 
 // check compares what was acknowledged with what every member has applied.
