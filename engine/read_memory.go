@@ -1,5 +1,7 @@
 package engine
 
+import "slices"
+
 // ReadMemory appends to dst the entries from first to last that are in memory, up to the first that is not,
 // and as long as their payloads are at most maxBytes together; one is taken whatever its size. It reads no disk and takes
 // no lock. Data is as that of Read: it stays valid and must not be modified. Nothing says why an entry
@@ -8,6 +10,9 @@ func (l *Log) ReadMemory(dst []Entry, first, last Index, maxBytes int) []Entry {
 	v := l.view.Load()
 	if l.broken.Load() != nil || first <= v.released.Index {
 		return dst
+	}
+	if first <= last {
+		dst = slices.Grow(dst, int(min(last-first+1, readBatchEntries)))
 	}
 	bytes := 0
 	for i := first; i <= last; i++ {

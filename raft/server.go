@@ -25,10 +25,15 @@ type server struct {
 	applies applyQueue
 
 	// Owned by whoever runs the mailbox.
-	core     *core.Server
-	known    core.HardState // the durable one that the core was told last
-	again    []core.Input   // what the last step's effects brought about at once
-	fed      int            // how many of them the core was fed
+	core  *core.Server
+	known core.HardState // the durable one that the core was told last
+	again []core.Input   // what the last step's effects brought about at once
+	fed   int            // how many of them the core was fed
+	// dispatched is what the last effects sent from memory; it is among again while there is something in it.
+	dispatched core.Dispatched
+	// Inputs that are fed by their address.
+	durable  core.Written
+	proposed core.Proposed
 	timers   timers
 	low      []*ticket // commands of low priority that wait for a turn
 	results  map[uint64]func(core.Result)

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -264,21 +265,21 @@ func (q *applyQueue) work(i applyItem) error {
 
 // apply applies entries up to an index. A machine whose code is too old stops there and goes on replicating.
 func (q *applyQueue) apply(upTo Index) error {
-	for list, err := range q.server.log.ReadBatches(q.applied+1, upTo) {
-		if err != nil {
-			return fmt.Errorf("apply: %w", err)
-		}
-		for _, e := range list {
-			err := q.one(e)
-			if errors.Is(err, ErrMachineVersion) {
-				q.blockedAt = err
-				q.server.node.opts.Logger.Error("a machine is too old and applies nothing any more", "server", q.server.id.String(), "err", err)
-				return nil
-			}
-			if err != nil {
+	log := q.server.log
+	buffer := applyBuffers.Get().(*[applyBatch]engine.Entry)
+	defer applyBuffers.Put(buffer)
+	for q.applied < upTo && q.blockedAt == nil {
+		list := log.ReadMemory(buffer[:0], q.applied+1, min(upTo, q.applied+applyBatch), math.MaxInt)
+		if len(list) == 0 {
+			if err := q.applyOld(upTo); err != nil {
 				return err
 			}
-			q.server.landed(&e)
+			continue
+		}
+		err := q.applyAll(list)
+		clear(list)
+		if err != nil {
+			return err
 		}
 	}
 	effects, err := q.aux(AuxEvent{Kind: AuxEval})
@@ -286,6 +287,42 @@ func (q *applyQueue) apply(upTo Index) error {
 		q.effects.carry(effects)
 	}
 	return err
+}
+
+// applyBatch is how many entries are taken from memory at once.
+const applyBatch = 256
+
+// applyBuffers hold entries while they are applied.
+var applyBuffers = sync.Pool{New: func() any { return new([applyBatch]engine.Entry) }}
+
+// applyOld applies entries that are not in memory any more, and what follows.
+func (q *applyQueue) applyOld(upTo Index) error {
+	for list, err := range q.server.log.ReadBatches(q.applied+1, upTo) {
+		if err != nil {
+			return fmt.Errorf("apply: %w", err)
+		}
+		if err := q.applyAll(list); err != nil || q.blockedAt != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// applyAll applies entries, up to one for which the machine is too old.
+func (q *applyQueue) applyAll(list []engine.Entry) error {
+	for k := range list {
+		err := q.one(&list[k])
+		if errors.Is(err, ErrMachineVersion) {
+			q.blockedAt = err
+			q.server.node.opts.Logger.Error("a machine is too old and applies nothing any more", "server", q.server.id.String(), "err", err)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		q.server.landed(&list[k])
+	}
+	return nil
 }
 
 // aux has the machine's companion handle an event, if it has one.
@@ -297,8 +334,8 @@ func (q *applyQueue) aux(ev AuxEvent) ([]Effect, error) {
 	return effects, nil // what the handler itself refuses is nobody's to hear
 }
 
-func (q *applyQueue) one(e engine.Entry) error {
-	effects, err := q.machine().Apply(e)
+func (q *applyQueue) one(e *engine.Entry) error {
+	effects, err := q.machine().Apply(*e)
 	if err != nil {
 		return err
 	}

@@ -190,7 +190,8 @@ func (s *server) turn(b *batch) {
 			s.known = h
 			s.step(core.HardStateWritten{State: h})
 		}
-		s.step(core.Written{ID: s.log.LastWritten()})
+		s.durable.ID = s.log.LastWritten()
+		s.step(&s.durable)
 		if s.cursorWaits.Load() {
 			s.applies.do(nil)
 		}

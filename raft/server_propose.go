@@ -33,7 +33,7 @@ func (s *server) proposeAll(calls []*ticket) {
 func (s *server) propose(calls []*ticket) {
 	now := s.node.clock()
 	admitted := calls[:0] // what is done with makes room
-	proposals := make([]core.Proposal, 0, len(calls))
+	proposals := s.proposed.Proposals
 	flight := s.pending.flight()
 	for _, c := range calls {
 		if s.dead {
@@ -56,7 +56,13 @@ func (s *server) propose(calls []*ticket) {
 	if len(admitted) == 0 {
 		return
 	}
-	e := s.core.Step(core.Proposed{Proposals: proposals})
+	s.proposed.Proposals = proposals
+	e := s.core.Step(&s.proposed)
+	if clear(proposals); cap(proposals) > keepSlots {
+		s.proposed.Proposals = nil
+	} else {
+		s.proposed.Proposals = proposals[:0]
+	}
 	for _, r := range e.Results {
 		if r.Ref < uint64(len(admitted)) && admitted[r.Ref] != nil {
 			s.refuse(admitted[r.Ref], r.Err)

@@ -5,36 +5,59 @@ import (
 	"github.com/rawl-db/rawl/raft/core"
 )
 
-// fill sends entries to a follower: at once when they are in memory, else from another goroutine, so
-// that a follower that lags behind does not hold up the leader.
-func (s *server) fill(x core.Send) {
-	if t, err := s.log.Term(x.Prev.Index); err != nil || t != x.Prev.Term {
-		s.again = append(s.again, core.SendFailed{To: x.Head.To}) // released meanwhile
-		return
+// fillAll sends entries to followers: at once when they are in memory, else from another goroutine, so
+// that a follower that lags behind does not hold up the leader. Followers that lack the same share one slice.
+func (s *server) fillAll(list []core.Send) {
+	d := &s.dispatched
+	pending := len(d.Sent)+len(d.Failed) > 0
+	var entries []engine.Entry
+	for i := range list {
+		x := &list[i]
+		if t, err := s.log.Term(x.Prev.Index); err != nil || t != x.Prev.Term {
+			d.Failed = append(d.Failed, core.SendFailed{To: x.Head.To}) // released meanwhile
+			continue
+		}
+		if i == 0 || x.First != list[i-1].First || x.Last != list[i-1].Last || x.MaxBytes != list[i-1].MaxBytes {
+			entries = s.log.ReadMemory(nil, x.First, x.Last, x.MaxBytes)
+		}
+		if len(entries) == 0 {
+			s.fillLater(*x)
+			continue
+		}
+		if sent, ok := s.sendEntries(x, entries); ok {
+			d.Sent = append(d.Sent, sent)
+		} else {
+			d.Failed = append(d.Failed, core.SendFailed{To: x.Head.To})
+		}
 	}
-	entries := s.log.ReadMemory(nil, x.First, x.Last, x.MaxBytes)
-	if len(entries) > 0 {
-		s.again = append(s.again, s.sendEntries(&x, entries))
-		return
+	if !pending && len(d.Sent)+len(d.Failed) > 0 {
+		s.again = append(s.again, d)
 	}
-	s.node.spawn(func() { s.mail.put(s.sendEntries(&x, s.readDisk(&x))) })
 }
 
-// sendEntries sends entries, and says what became of it. It may be called by any goroutine.
-func (s *server) sendEntries(x *core.Send, entries []engine.Entry) core.Input {
+// fillLater sends entries that are not in memory.
+func (s *server) fillLater(x core.Send) {
+	s.node.spawn(func() {
+		if sent, ok := s.sendEntries(&x, s.readDisk(&x)); ok {
+			s.mail.put(sent)
+			return
+		}
+		s.mail.put(core.SendFailed{To: x.Head.To})
+	})
+}
+
+// sendEntries sends entries; false when they are not on their way. It may be called by any goroutine.
+func (s *server) sendEntries(x *core.Send, entries []engine.Entry) (sent core.Sent, ok bool) {
 	if len(entries) == 0 {
-		return core.SendFailed{To: x.Head.To}
+		return sent, false
 	}
 	bytes := 0
 	for i := range entries {
 		bytes += len(entries[i].Data)
 	}
-	ok := s.node.sendRaft(newRaftPacket(x.Head, core.Append{
+	ok = s.node.sendRaft(newRaftPacket(x.Head, core.Append{
 		Prev: x.Prev, Commit: x.Commit, Probe: x.Probe, Entries: entries}))
-	if !ok {
-		return core.SendFailed{To: x.Head.To}
-	}
-	return core.Sent{To: x.Head.To, Last: x.First + Index(len(entries)) - 1, Bytes: bytes}
+	return core.Sent{To: x.Head.To, Last: x.First + Index(len(entries)) - 1, Bytes: bytes}, ok
 }
 
 // readDisk reads what fits into one message.

@@ -28,7 +28,11 @@ func (s *server) drain() {
 		next := s.again[s.fed]
 		s.again[s.fed] = nil
 		s.fed++
-		s.carry(s.core.Step(next))
+		e := s.core.Step(next)
+		if next == core.Input(&s.dispatched) {
+			s.dispatched.Sent, s.dispatched.Failed = s.dispatched.Sent[:0], s.dispatched.Failed[:0]
+		}
+		s.carry(e)
 	}
 	s.fed = 0
 	if s.again = s.again[:0]; cap(s.again) > keepSlots {
@@ -52,8 +56,8 @@ func (s *server) carry(e *core.Effects) {
 	for i := range e.Messages {
 		s.send(&e.Messages[i])
 	}
-	for i := range e.Sends {
-		s.fill(e.Sends[i])
+	if len(e.Sends) > 0 {
+		s.fillAll(e.Sends)
 	}
 	for i := range e.Snapshots {
 		s.offer(e.Snapshots[i])

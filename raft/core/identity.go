@@ -131,23 +131,33 @@ type Configuration struct {
 
 // Member returns the member with that address.
 func (c Configuration) Member(id ServerID) (Member, bool) {
-	k, ok := slices.BinarySearchFunc(c.Members, id, func(m Member, id ServerID) int { return m.ID.Compare(id) })
-	if !ok {
-		return Member{}, false
+	if m := c.find(id); m != nil {
+		return *m, true
 	}
-	return c.Members[k], true
+	return Member{}, false
+}
+
+// find returns the member with that address, nil when there is none. Members are few: looking at each costs less than
+// comparing for an order, and it is done for every message.
+func (c *Configuration) find(id ServerID) *Member {
+	for i := range c.Members {
+		if m := &c.Members[i]; m.ID == id {
+			return m
+		}
+	}
+	return nil
 }
 
 // Has reports whether the life of a server is a member.
 func (c Configuration) Has(id ServerID, inc Incarnation) bool {
-	m, ok := c.Member(id)
-	return ok && m.Incarnation == inc
+	m := c.find(id)
+	return m != nil && m.Incarnation == inc
 }
 
 // votes reports whether the life of a server is a voter.
 func (c Configuration) votes(id ServerID, inc Incarnation) bool {
-	m, ok := c.Member(id)
-	return ok && m.Incarnation == inc && m.Membership == Voter
+	m := c.find(id)
+	return m != nil && m.Incarnation == inc && m.Membership == Voter
 }
 
 // Quorum is how many voters make a majority.

@@ -14,9 +14,10 @@ type (
 		Generation uint64
 	}
 	// Proposed are commands for the log, in their order. A server that does not lead, or must not
-	// accept them now, answers with one Result for each.
+	// accept them now, answers with one Result for each. It may be handed over by its address; it is not kept.
 	Proposed struct{ Proposals []Proposal }
-	// Written says that the log is durable up to that entry, as the log itself has it.
+	// Written says that the log is durable up to that entry, as the log itself has it. It may be handed over by its
+	// address; it is not kept.
 	Written struct{ ID EntryID }
 	// HardStateWritten says that this record of Effects.HardState is durable, and those before it.
 	HardStateWritten struct{ State HardState }
@@ -33,6 +34,11 @@ type (
 	}
 	// SendFailed answers an Effects.Sends whose entries could not be read or sent.
 	SendFailed struct{ To ServerID }
+	// Dispatched answers several Effects.Sends at once. It is handed over by its address, and not kept.
+	Dispatched struct {
+		Sent   []Sent
+		Failed []SendFailed
+	}
 	// NodeDown says that a node had no contact with ours in both directions for the detection bound.
 	NodeDown struct{ Node NodeID }
 	// NodeUp says that there is contact with a node again.
@@ -155,6 +161,7 @@ func (AppendFailed) isInput()       {}
 func (LogReady) isInput()           {}
 func (Sent) isInput()               {}
 func (SendFailed) isInput()         {}
+func (*Dispatched) isInput()        {}
 func (NodeDown) isInput()           {}
 func (NodeUp) isInput()             {}
 func (LinkReset) isInput()          {}

@@ -14,6 +14,9 @@ type leadership struct {
 	leaving bool
 	// attempt counts the retransmissions that nobody answered.
 	attempt uint8
+	// appended says that commands were appended since the retransmit timer ran out; steady that there were such
+	// also in the span before. Then more are to come, and the commit index travels with them.
+	appended, steady bool
 
 	change   change
 	transfer transfer
@@ -84,21 +87,26 @@ func (s *Server) appendOwn(kind uint8, data []byte) Index {
 func (s *Server) stepLeading(in Input) {
 	switch in := in.(type) {
 	case Proposed:
-		s.propose(in)
+		s.propose(in.Proposals)
+	case *Proposed:
+		s.propose(in.Proposals)
 	case ChangeMembership:
 		s.changeMembership(in)
 	case TransferLeadership:
 		s.transferLeadership(in)
 	case DiskStalled:
 		s.diskStalled()
+	case *Dispatched:
+		for i := range in.Sent {
+			s.takeSent(&in.Sent[i])
+		}
+		for i := range in.Failed {
+			s.sendFailed(in.Failed[i])
+		}
 	case Sent:
-		if p := s.peer(in.To); p != nil {
-			s.sent(p, in)
-		}
+		s.takeSent(&in)
 	case SendFailed:
-		if p := s.peer(in.To); p != nil {
-			p.sending, p.stale, p.waiting = false, false, true
-		}
+		s.sendFailed(in)
 	case SnapshotOffered:
 		if p := s.peer(in.To); p != nil {
 			s.snapshotOffered(p, in)
@@ -111,11 +119,11 @@ func (s *Server) stepLeading(in Input) {
 }
 
 // propose appends commands, or answers each with the reason why not: then it is not applied.
-func (s *Server) propose(in Proposed) {
-	for i := range in.Proposals {
-		p := &in.Proposals[i]
+func (s *Server) propose(list []Proposal) {
+	for i := range list {
+		p := &list[i]
 		if err := s.refusal(); err != nil {
-			s.refuse(Proposed{Proposals: in.Proposals[i:]}, err)
+			s.refuse(list[i:], err)
 			return
 		}
 		if p.Kind < FirstShellKind && p.Kind != KindDelete {
@@ -126,7 +134,7 @@ func (s *Server) propose(in Proposed) {
 			p.Data = MarshalDelete()
 		}
 		s.appendOwn(p.Kind, p.Data)
-		s.lead.evaluate = true
+		s.lead.evaluate, s.lead.appended = true, true
 	}
 }
 
@@ -145,9 +153,9 @@ func (s *Server) refusal() error {
 	return nil
 }
 
-func (s *Server) refuse(in Proposed, err error) {
-	for i := range in.Proposals {
-		s.result(Result{Ref: in.Proposals[i].Ref, Err: err})
+func (s *Server) refuse(list []Proposal, err error) {
+	for i := range list {
+		s.result(Result{Ref: list[i].Ref, Err: err})
 	}
 }
 
@@ -204,10 +212,13 @@ func (s *Server) settleLeader() {
 	}
 	switch {
 	case s.lead == nil:
-	case !busy:
+	case !busy && !s.lead.appended && !s.lead.steady:
 		s.lead.attempt = 0
 		s.stopTimer(TimerRetransmit)
 	case !s.timers[TimerRetransmit].armed:
+		if !busy {
+			s.lead.attempt = 0
+		}
 		s.setTimer(TimerRetransmit, 0, 1, s.lead.attempt)
 	}
 }

@@ -87,6 +87,11 @@ func (p *peer) quiet(s *Server) bool {
 	return p.gone || p.match == s.log.last.Index && p.commit == s.commit
 }
 
+// owed reports whether nothing is missing but word of the commit index, which was deferred.
+func (p *peer) owed(s *Server) bool {
+	return p.mode == modeStream && p.match == s.log.last.Index && p.commitSent < s.commit
+}
+
 // rewind sends again what is not known to be durable.
 func (p *peer) rewind() {
 	p.next = p.match + 1
@@ -120,16 +125,30 @@ func (s *Server) replicate(p *peer) {
 			MaxBytes: max(1, min(s.opts.BatchBytes, s.opts.WindowBytes-p.bytes)), Commit: s.commit, Probe: p.probe,
 		})
 		p.probe = false
-	case p.probe || p.commitSent < s.commit:
+	case p.probe || p.commitSent < s.commit && !s.defersCommit():
 		s.send(s.to(p.id, p.inc), Append{Prev: s.log.id(p.next - 1), Commit: s.commit, Probe: p.probe})
 		p.commitSent, p.probe = s.commit, false
 		p.waiting = p.mode == modeProbe
 	}
 }
 
-// sent takes note that entries are on their way.
-func (s *Server) sent(p *peer, in Sent) {
-	if !p.sending {
+// defersCommit reports whether a commit index may wait for the next entries, or for the retransmit timer: under a steady
+// load it costs no message of its own, at other times followers hear of it at once.
+func (s *Server) defersCommit() bool {
+	return s.lead.steady && !s.lead.leaving && s.history.deletion == 0 && !s.lead.transfer.active
+}
+
+// sendFailed waits with a peer to which entries could not be sent.
+func (s *Server) sendFailed(in SendFailed) {
+	if p := s.peer(in.To); p != nil {
+		p.sending, p.stale, p.waiting = false, false, true
+	}
+}
+
+// takeSent takes note that entries are on their way.
+func (s *Server) takeSent(in *Sent) {
+	p := s.peer(in.To)
+	if p == nil || !p.sending {
 		return
 	}
 	p.sending = false
@@ -209,13 +228,14 @@ func (s *Server) refit(p *peer, b AppendReply) {
 
 // retransmit sends again to the peers that did not get on since the last time.
 func (s *Server) retransmit() {
+	s.lead.steady, s.lead.appended = s.lead.appended, false
 	answered := false
 	for _, p := range s.lead.peers {
 		if s.down[p.id.Node] || p.quiet(s) {
 			continue
 		}
 		switch {
-		case p.progress:
+		case p.progress, p.owed(s):
 			answered = true
 			if p.mode != modeSnapshot {
 				p.waiting = false

@@ -101,6 +101,10 @@ func (s *Server) receiveReadIndexReply(m *Message, b ReadIndexReply) {
 		}
 		return // the timer asks again
 	}
+	if s.lead == nil && m.From == s.leader && m.FromInc == s.leaderInc { // word of the commit index, which may have been deferred
+		s.leaderCommit = max(s.leaderCommit, b.Index)
+		s.moveCommit(min(s.leaderCommit, s.matched))
+	}
 	for _, ref := range s.reads {
 		if ref == b.Ref {
 			s.reads = dropRef(s.reads, ref)

@@ -35,7 +35,9 @@ func (s *Server) stepRecover(in Input) {
 func (s *Server) refuseAll(in Input, err error) {
 	switch in := in.(type) {
 	case Proposed:
-		s.refuse(in, err)
+		s.refuse(in.Proposals, err)
+	case *Proposed:
+		s.refuse(in.Proposals, err)
 	case ChangeMembership:
 		s.result(Result{Ref: in.Ref, Err: err})
 	case TransferLeadership:

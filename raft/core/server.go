@@ -178,6 +178,8 @@ func (s *Server) dispatch(in Input) {
 		s.timeout(in)
 	case Written:
 		s.written(in.ID)
+	case *Written:
+		s.written(in.ID)
 	case HardStateWritten:
 		s.hardStateWritten(in.State)
 	case AppendFailed:
