@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/rawl-db/rawl/internal/sched"
 )
 
 // Flush moves everything that is durable now out of the write-ahead log into segments and the
@@ -17,15 +19,14 @@ func (e *Engine) Flush(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("engine: flush: %w", e.writeError(err))
 	}
-	select {
-	case err := <-e.flusher.await(sealed):
+	err, end := sched.Wait(e.world, e.flusher.await(sealed), ctx.Done(), nil)
+	if end != sched.Stopped {
 		return err
-	case <-ctx.Done():
-		if err := e.flusher.failing(); err != nil {
-			return fmt.Errorf("engine: flush: %w: %w", context.Cause(ctx), err)
-		}
-		return fmt.Errorf("engine: flush: %w", context.Cause(ctx))
 	}
+	if err := e.flusher.failing(); err != nil {
+		return fmt.Errorf("engine: flush: %w: %w", context.Cause(ctx), err)
+	}
+	return fmt.Errorf("engine: flush: %w", context.Cause(ctx))
 }
 
 // Close makes everything that was appended durable, stops the engine's goroutines and releases
@@ -40,7 +41,7 @@ func (e *Engine) Close(ctx context.Context) error {
 		return ErrClosed
 	}
 	e.state.Store(stateClosing)
-	if err := e.held.wait(ctx); err != nil {
+	if err := e.held.wait(ctx, e.world); err != nil {
 		return err
 	}
 	_ = e.snapshots.Close() // it never fails
@@ -61,25 +62,23 @@ func (e *Engine) stopLoops(ctx context.Context) error {
 	}
 	l := e.loops
 	for i := range l.snapshots {
-		if err := waitLoop(ctx, l.snapshots[i].end()); err != nil {
+		if err := e.waitLoop(ctx, l.snapshots[i].end()); err != nil {
 			return err
 		}
 	}
 	for _, each := range []*loop{&l.committer, &l.flusher, &l.pool, &l.monitor} {
-		if err := waitLoop(ctx, each.end()); err != nil {
+		if err := e.waitLoop(ctx, each.end()); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func waitLoop(ctx context.Context, ended <-chan struct{}) error {
-	select {
-	case <-ended:
-		return nil
-	case <-ctx.Done():
+func (e *Engine) waitLoop(ctx context.Context, ended <-chan struct{}) error {
+	if _, end := sched.Wait(e.world, ended, ctx.Done(), nil); end == sched.Stopped {
 		return fmt.Errorf("%w: close: %w", ErrStalled, context.Cause(ctx))
 	}
+	return nil
 }
 
 // release gives back what open took, as far as it came.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rawl-db/rawl/internal/manifest"
 	"github.com/rawl-db/rawl/internal/raftlog"
+	"github.com/rawl-db/rawl/internal/sched"
 	"github.com/rawl-db/rawl/readplan"
 	"github.com/rawl-db/rawl/segwriter"
 )
@@ -29,7 +30,7 @@ type compactor struct {
 	edit   *manifest.Edit           // publishes what run made
 	before []raftlog.Segment        // the list that edit replaces
 	made   segwriter.CompactResult  // of run
-	began  time.Time                // of run
+	began  int64                    // of run, by the engine's clock
 	wrote  int64                    // by run
 	pinned []uint64                 // segments of groups[0], while run reads them
 	next   map[raftlog.LogID]uint64 // numbers that unpublished files took
@@ -60,12 +61,11 @@ func (l *Log) Compact(ctx context.Context) error {
 	if !l.e.flusher.compact(l, done) {
 		return ErrClosed
 	}
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
+	err, end := sched.Wait(l.e.world, done, ctx.Done(), nil)
+	if end == sched.Stopped {
 		return l.canceled(ctx, "compaction")
 	}
+	return err
 }
 
 // compact asks for the major compaction of a log; done, nil when nobody waits, hears of its end.
@@ -228,7 +228,7 @@ func (c *compactor) start() {
 		c.end(err)
 		return
 	}
-	c.run, c.began, c.wrote = run, time.Now(), 0
+	c.run, c.began, c.wrote = run, c.f.e.now(), 0
 	c.next[l.id] = next + 1
 	for _, s := range c.groups[0] { // files that leave the list meanwhile are still there to be read
 		c.f.e.cache.Pin(l.id, s.Number)
@@ -277,7 +277,7 @@ func (c *compactor) ahead() time.Duration {
 		return 0
 	}
 	due := time.Duration(float64(c.wrote) / float64(rate) * float64(time.Second))
-	return min(max(due-time.Since(c.began), 0), maxCompactPause)
+	return min(max(due-c.f.e.since(c.began), 0), maxCompactPause)
 }
 
 // publish puts what was made into the manifest, while no flush is under way: its edit would
@@ -323,7 +323,7 @@ func (c *compactor) publish() (pause time.Duration) {
 	c.unpin()
 	f.removeSegments(l.id, c.before, after)
 	f.e.stats.compactions.Add(1)
-	f.e.event(Event{Kind: EventCompacted, UID: l.uid, File: c.made.Segment.Number, Took: time.Since(c.began)})
+	f.e.event(Event{Kind: EventCompacted, UID: l.uid, File: c.made.Segment.Number, Took: f.e.since(c.began)})
 	c.run, c.edit, c.before = nil, nil, nil
 	c.groups = c.groups[1:]
 	return 0

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rawl-db/rawl/internal/manifest"
 	"github.com/rawl-db/rawl/internal/raftlog"
+	"github.com/rawl-db/rawl/internal/sched"
 	"github.com/rawl-db/rawl/internal/segment"
 	"github.com/rawl-db/rawl/internal/vfs"
 	"github.com/rawl-db/rawl/memtable"
@@ -51,7 +52,8 @@ type Engine struct {
 	recovery  RecoveryReport
 	stats     engineStats
 
-	began  time.Time
+	world  *sched.World
+	began  int64        // on the world's clock
 	state  atomic.Int32 // one of the states below
 	opened bool         // set last by open, before any goroutine starts: events before are recovery's own
 	loops  *loops       // nil when somebody else drives the parts
@@ -275,7 +277,10 @@ func noSpace(err error) bool {
 }
 
 // now is the clock of the WAL, in nanoseconds from when the engine was opened.
-func (e *Engine) now() int64 { return int64(time.Since(e.began)) }
+func (e *Engine) now() int64 { return e.world.Now() - e.began }
+
+// since is how long ago a time of now is.
+func (e *Engine) since(at int64) time.Duration { return time.Duration(e.now() - at) }
 
 // commits counts group commits.
 func (e *Engine) commits() uint64 {

@@ -52,7 +52,7 @@ type flushWaiter struct {
 // flushJob is the flush of one sealed file.
 type flushJob struct {
 	file    wal.Sealed
-	began   time.Time
+	began   int64       // by the engine's clock
 	tasks   []flushTask // those that write segments first, in the order of the writer's tasks
 	results []segwriter.Result
 	writing bool
@@ -248,7 +248,7 @@ func (f *flusher) recovered() {
 
 // begin plans the flush of a sealed file.
 func (f *flusher) begin(s wal.Sealed) {
-	j := &flushJob{file: s, began: time.Now()}
+	j := &flushJob{file: s, began: f.e.now()}
 	j.tasks = make([]flushTask, 0, len(s.Logs)) // never grown: the writer's tasks point to them
 	spans := make([]segwriter.Span, 0, spansOf(s.Logs))
 	var tasks []segwriter.Task
@@ -321,7 +321,7 @@ func (f *flusher) stepJob() (more bool, pause time.Duration) {
 	j := f.job
 	if j.writing {
 		limit, pause := f.pace()
-		began := time.Now()
+		began := f.e.now()
 		done, wrote, err := f.writer.Step(limit)
 		if err != nil {
 			f.job = nil
@@ -329,7 +329,7 @@ func (f *flusher) stepJob() (more bool, pause time.Duration) {
 		}
 		f.e.stats.flushedBytes.Add(wrote)
 		if !done {
-			return true, pause * time.Since(began)
+			return true, pause * f.e.since(began)
 		}
 		j.writing = false
 		j.results = f.writer.Results()
@@ -455,7 +455,7 @@ func (f *flusher) done(j *flushJob) {
 	f.e.budget.relieve()
 	f.pooling(j.file.Number)
 	f.e.stats.flushes.Add(1)
-	took := time.Since(j.began)
+	took := f.e.since(j.began)
 	f.e.opts.Logger.Debug("flushed WAL file", "file", j.file.Number, "logs", len(j.file.Logs), "took", took)
 	f.e.event(Event{Kind: EventFlushed, File: j.file.Number, Took: took})
 }

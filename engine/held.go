@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"sync"
+
+	"github.com/rawl-db/rawl/internal/sched"
 )
 
 // heldBack keeps files as they are while a backup reads them: removals and the recycling of WAL files wait
@@ -55,17 +57,15 @@ func (h *heldBack) letGo() {
 }
 
 // wait waits until nothing is held. Error: ErrStalled when ctx ends first.
-func (h *heldBack) wait(ctx context.Context) error {
+func (h *heldBack) wait(ctx context.Context, w *sched.World) error {
 	h.mu.Lock()
 	ended := h.ended
 	h.mu.Unlock()
 	if ended == nil {
 		return nil
 	}
-	select {
-	case <-ended:
-		return nil
-	case <-ctx.Done():
+	if _, end := sched.Wait(w, ended, ctx.Done(), nil); end == sched.Stopped {
 		return fmt.Errorf("%w: close: a backup goes on: %w", ErrStalled, context.Cause(ctx))
 	}
+	return nil
 }

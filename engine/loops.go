@@ -2,7 +2,8 @@ package engine
 
 import (
 	"sync"
-	"time"
+
+	"github.com/rawl-db/rawl/internal/sched"
 )
 
 // loops are the goroutines that drive the engine's parts in production: the WAL's committer,
@@ -19,12 +20,12 @@ type loop struct {
 	once       sync.Once
 }
 
-func (l *loop) run(body func(stop <-chan struct{})) {
+func (l *loop) run(w *sched.World, body func(stop <-chan struct{})) {
 	l.stop, l.done = make(chan struct{}), make(chan struct{})
-	go func() {
+	w.Go(func() {
 		defer close(l.done)
 		body(l.stop)
-	}()
+	})
 }
 
 // end tells the loop to finish and returns a channel that is closed when it has.
@@ -35,61 +36,35 @@ func (l *loop) end() <-chan struct{} {
 
 func (e *Engine) start() {
 	e.loops = &loops{}
-	e.loops.committer.run(e.wal.Run)
-	e.loops.pool.run(e.pool.Run)
-	e.loops.flusher.run(e.flusher.run)
-	e.loops.monitor.run(e.monitor.run)
+	e.loops.committer.run(e.world, e.wal.Run)
+	e.loops.pool.run(e.world, e.pool.Run)
+	e.loops.flusher.run(e.world, e.flusher.run)
+	e.loops.monitor.run(e.world, e.monitor.run)
 	e.loops.snapshots = make([]loop, e.opts.SnapshotWorkers)
 	for i := range e.loops.snapshots {
-		e.loops.snapshots[i].run(e.snapshots.Run)
+		e.loops.snapshots[i].run(e.world, e.snapshots.Run)
 	}
 }
 
 // run is the flusher's loop.
 func (f *flusher) run(stop <-chan struct{}) {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
+	sleeper := f.e.world.Sleeper()
+	defer sleeper.Close()
+	for end := sched.Due; end != sched.Stopped; {
 		more, pause := f.Step()
-		switch {
-		case more && pause <= 0:
-			select {
-			case <-stop:
-				return
-			default:
-			}
-			continue
-		case more:
-			timer.Reset(pause)
-		default:
-			timer.Reset(time.Hour)
-		}
-		select {
-		case <-stop:
-			return
-		case <-f.wake:
-			if more { // a pause after a failure, or between paced writes, is kept
-				select {
-				case <-stop:
-					return
-				case <-timer.C:
-				}
-			}
-		case <-timer.C:
+		if more { // a pause after a failure, or between paced writes, is kept
+			end = sleeper.Until(f.e.world.Now()+int64(pause), nil, stop)
+		} else {
+			end = sleeper.Until(sched.Never, f.wake, stop)
 		}
 	}
 }
 
 // run is the monitor's loop.
 func (m *monitor) run(stop <-chan struct{}) {
-	ticker := time.NewTicker(monitorInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-stop:
-			return
-		case <-ticker.C:
-			m.Step()
-		}
+	sleeper := m.e.world.Sleeper()
+	defer sleeper.Close()
+	for sleeper.Until(m.e.world.Now()+int64(monitorInterval), nil, stop) != sched.Stopped {
+		m.Step()
 	}
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -131,7 +132,7 @@ func (e *Engine) walHealth(h wal.Health, cause error) {
 
 // failWaiters answers everybody who waits for durability.
 func (e *Engine) failWaiters(err error) {
-	for _, l := range append(e.logs.snapshot(), e.dying.snapshot()...) {
+	for _, l := range inOrder(slices.Values(append(e.logs.snapshot(), e.dying.snapshot()...))) {
 		l.failAll(err)
 	}
 }

@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,6 +10,7 @@ import (
 
 	"github.com/rawl-db/rawl/fallback"
 	"github.com/rawl-db/rawl/internal/manifest"
+	"github.com/rawl-db/rawl/internal/sched"
 	"github.com/rawl-db/rawl/internal/segment"
 	"github.com/rawl-db/rawl/internal/vfs"
 	"github.com/rawl-db/rawl/readplan"
@@ -32,7 +31,7 @@ func Open(dir string, opts Options) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("engine: open: %w", err)
 	}
-	e, err := open(meta, dir, opts, openDevice)
+	e, err := open(sched.Real(), meta, dir, opts, openDevice)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +42,21 @@ func Open(dir string, opts Options) (*Engine, error) {
 // OpenParts opens an engine on any file system without starting a goroutine: whoever opens it
 // drives its parts with Step. It is for tests and the simulator.
 func OpenParts(dev vfs.FS, dir string, opts Options) (*Engine, error) {
-	return open(dev, dir, opts, func(Options, string) (device, error) {
+	return openOn(sched.Real(), dev, dir, opts)
+}
+
+// OpenDriven opens an engine on any file system, with its loops as tasks of a world. It may be called by a task of it. It
+// is for the simulator.
+func OpenDriven(w *sched.World, dev vfs.FS, dir string, opts Options) (*Engine, error) {
+	e, err := openOn(w, dev, dir, opts)
+	if err == nil {
+		e.start()
+	}
+	return e, err
+}
+
+func openOn(w *sched.World, dev vfs.FS, dir string, opts Options) (*Engine, error) {
+	return open(w, dev, dir, opts, func(Options, string) (device, error) {
 		d := device{fs: dev, serial: true, choice: BackendChoice{Backend: opts.Backend, Deep: opts.Backend, Reason: "given"}}
 		return d.withQueues(dev, dev)
 	})
@@ -67,12 +80,12 @@ func (o Options) walDir(dir string) string {
 
 // open does what all ways of opening share. meta reaches the lock and the manifest; dev makes
 // the device for the rest once it is certain that the directory is ours.
-func open(meta vfs.FS, dir string, opts Options, dev func(Options, string) (device, error)) (_ *Engine, err error) {
+func open(w *sched.World, meta vfs.FS, dir string, opts Options, dev func(Options, string) (device, error)) (_ *Engine, err error) {
 	opts = opts.withDefaults()
 	if err := opts.validate(); err != nil {
 		return nil, err
 	}
-	e := &Engine{opts: opts, dir: dir, logs: newRegistry(), dying: newRegistry(), began: time.Now()}
+	e := &Engine{opts: opts, dir: dir, logs: newRegistry(), dying: newRegistry(), world: w, began: w.Now()}
 	e.budget.memory, e.budget.perLog, e.budget.backlog = opts.MemoryBytes, opts.LogMemoryBytes, opts.WALBacklogBytes
 	if err := meta.MkdirAll(dir); err != nil {
 		return nil, fmt.Errorf("engine: open: %w", err)
@@ -125,7 +138,7 @@ func (e *Engine) openManifest(meta vfs.FS) error {
 		if err := createFormat(meta, e.dir, walDir); err != nil {
 			return fmt.Errorf("engine: create: %w", err)
 		}
-		e.manifest, err = manifest.Create(meta, e.dir, randomStream())
+		e.manifest, err = manifest.Create(meta, e.dir, e.world.Uint64())
 		if err != nil {
 			return fmt.Errorf("engine: create: %w", err)
 		}
@@ -157,12 +170,6 @@ func (e *Engine) checkWAL(meta vfs.FS, walDir string) error {
 	return nil
 }
 
-func randomStream() uint64 {
-	var b [8]byte
-	rand.Read(b[:])
-	return binary.LittleEndian.Uint64(b[:])
-}
-
 func (e *Engine) openReaders() error {
 	var err error
 	e.cache, err = readplan.NewCache(readplan.CacheOptions{
@@ -186,12 +193,12 @@ func (e *Engine) openSnapshots() (err error) {
 	e.captures = newFileGuard(e.flusher.dropFile)
 	o := snapshotwriter.Options{
 		FS: e.device.fs, Dir: filepath.Join(e.dir, logsDir), DirName: segment.DirName, Workers: e.opts.SnapshotWorkers,
-		BytesPerSecond: max(e.opts.SnapshotBytesPerSecond, 0), Now: e.now,
+		BytesPerSecond: max(e.opts.SnapshotBytesPerSecond, 0), World: e.world, Now: e.now,
 	}
 	if len(e.opts.SnapshotCodecs) > 0 {
 		o.Codec = e.opts.SnapshotCodecs[0]
 	}
-	if e.device.serial {
+	if e.device.serial && e.world.Production() {
 		o.Sleep = func(time.Duration) {} // whoever drives the parts has the clock
 	}
 	e.snapshots, err = snapshotwriter.New(o)
@@ -219,7 +226,8 @@ func (e *Engine) openWAL(r *replay) error {
 		FileSize: o.WALFileBytes, MaxFileEntries: o.WALFileEntries, Spares: o.WALSpares,
 		MaxBatchBytes: o.MaxBatchBytes, MaxBatchEntries: o.MaxBatchEntries,
 		GatherMaxBytes: o.GatherMaxBytes, ReserveBytes: o.ReserveBytes,
-		NoGather: o.CommitImmediately, Strategy: o.Strategy, Prealloc: o.Prealloc, Direct: e.device.direct, Now: e.now,
+		NoGather: o.CommitImmediately, Strategy: o.Strategy, Prealloc: o.Prealloc, Direct: e.device.direct,
+		World: e.world, Now: e.now,
 		Register: e.register,
 		OnSealed: e.sealed, OnHealth: e.walHealth,
 	})

@@ -11,6 +11,7 @@ import (
 	"github.com/rawl-db/rawl/internal/frame"
 	"github.com/rawl-db/rawl/internal/manifest"
 	"github.com/rawl-db/rawl/internal/raftlog"
+	"github.com/rawl-db/rawl/internal/sched"
 	"github.com/rawl-db/rawl/wal"
 )
 
@@ -85,7 +86,7 @@ func (r *repairer) readWAL(old *manifest.Manifest) (*walTraces, error) {
 		w.flushed = raftlog.Batch(f.first) - 1
 	}
 	if w.stream == 0 {
-		w.stream = randomStream()
+		w.stream = sched.Real().Uint64()
 	}
 	if len(w.files) == 0 {
 		return w, nil

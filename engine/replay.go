@@ -3,7 +3,6 @@ package engine
 import (
 	"fmt"
 	"maps"
-	"time"
 
 	"github.com/rawl-db/rawl/internal/manifest"
 	"github.com/rawl-db/rawl/internal/raftlog"
@@ -20,7 +19,7 @@ type replay struct {
 	// slotsAsOf is up to which batch the manifest has the slots of a log.
 	slotsAsOf map[raftlog.LogID]raftlog.Batch
 	report    wal.Report
-	began     time.Time
+	began     int64 // by the engine's clock
 
 	// The file being read: what its flush will need.
 	order  []*Log
@@ -52,7 +51,7 @@ type tailRecord struct {
 func (e *Engine) recover() (*replay, error) {
 	r := &replay{e: e, logs: make(map[raftlog.LogID]*Log), asOf: make(map[raftlog.LogID]raftlog.Batch),
 		slotsAsOf: make(map[raftlog.LogID]raftlog.Batch),
-		doubts:    make(map[*Log]*doubt), healed: make(map[*Log]bool), nameless: make(map[raftlog.LogID]bool), began: time.Now()}
+		doubts:    make(map[*Log]*doubt), healed: make(map[*Log]bool), nameless: make(map[raftlog.LogID]bool), began: e.now()}
 	r.beginFile()
 	for m := range e.manifest.Logs() {
 		r.adopt(m)

@@ -182,7 +182,7 @@ func (e *Engine) report(r *replay) {
 			rep.Quarantined = append(rep.Quarantined, &QuarantineError{UID: l.uid, Lost: q.Lost, Reason: q.Reason})
 		}
 	}
-	rep.Took = time.Since(r.began)
+	rep.Took = e.since(r.began)
 	log := e.opts.Logger.Info
 	if rep.Damage > 0 || len(rep.Quarantined) > 0 {
 		log = e.opts.Logger.Error

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/rawl-db/rawl/internal/sched"
 	"github.com/rawl-db/rawl/memtable"
 	"github.com/rawl-db/rawl/wal"
 )
@@ -31,27 +32,17 @@ func (l *Log) addWaiterLocked(table *memtable.Table, index Index, seq uint64) *w
 
 // await blocks until the waiter is answered or ctx ends.
 func (l *Log) await(ctx context.Context, w *waiter) error {
-	var err error
-	if ctx.Done() == nil {
-		err = <-w.done
-	} else {
-		err = l.awaitOrEnd(ctx, w)
+	err, end := sched.Wait(l.e.world, w.done, ctx.Done(), nil)
+	if end == sched.Stopped {
+		if l.removeWaiter(w) {
+			err = l.canceled(ctx, "waiting for durability")
+		} else {
+			err = <-w.done // at hand
+		}
 	}
 	w.table = nil
 	l.e.waiters.Put(w)
 	return err
-}
-
-func (l *Log) awaitOrEnd(ctx context.Context, w *waiter) error {
-	select {
-	case err := <-w.done:
-		return err
-	case <-ctx.Done():
-		if l.removeWaiter(w) {
-			return l.canceled(ctx, "waiting for durability")
-		}
-		return <-w.done
-	}
 }
 
 func (l *Log) canceled(ctx context.Context, what string) error {

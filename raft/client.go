@@ -112,13 +112,7 @@ func (n *Node) attempt(ctx context.Context, at ServerID, c *Command) answer {
 		return failed(err, NotApplied, false, ServerID{})
 	}
 	forget := n.ask(at, &opCommand{t}, len(t.data), func(a answer) { ch <- a })
-	select {
-	case a := <-ch:
-		return a
-	case <-ctx.Done():
-		forget()
-		return failed(context.Cause(ctx), MaybeApplied, false, ServerID{})
-	}
+	return n.answerOf(ctx, ch, forget)
 }
 
 // Leader returns whom a server here takes for the leader of its cluster, zero when it knows nobody. It costs a look-up and an

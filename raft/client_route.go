@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rawl-db/rawl/internal/sched"
 	"github.com/rawl-db/rawl/raft/core"
 )
 
@@ -45,14 +46,36 @@ func (n *Node) follow(ctx context.Context, r *route, try func(ServerID) (leader 
 		} else {
 			at = n.another(r, at, k)
 		}
-		select {
-		case <-time.After(pause):
-			pause = min(2*pause, maxPause)
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-n.ctx.Done():
-			return ErrClosed
+		if err := n.sleep(ctx, pause); err != nil {
+			return err
 		}
+		pause = min(2*pause, maxPause)
+	}
+}
+
+// sleep waits that long. Errors: ctx's cause, ErrClosed.
+func (n *Node) sleep(ctx context.Context, d time.Duration) error {
+	over := make(chan struct{})
+	a := &alarm{ring: func() { close(over) }}
+	n.wheel.set(a, n.now()+int64(d))
+	switch _, end := sched.Wait(n.world, over, ctx.Done(), n.ctx.Done()); end {
+	case sched.Stopped:
+		n.wheel.stop(a)
+		return context.Cause(ctx)
+	case sched.StoppedToo:
+		return ErrClosed
+	}
+	return nil
+}
+
+// within is a context that ends with ctx, and by itself, for that cause, after a while. The function gives it up.
+func (n *Node) within(ctx context.Context, d time.Duration, cause error) (context.Context, func()) {
+	limited, cancel := context.WithCancelCause(ctx)
+	late := &alarm{ring: func() { cancel(cause) }}
+	n.wheel.set(late, n.now()+int64(d))
+	return limited, func() {
+		n.wheel.stop(late)
+		cancel(nil)
 	}
 }
 

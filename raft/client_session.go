@@ -1,10 +1,11 @@
 package raft
 
 import (
+	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -48,6 +49,7 @@ type ClientSession struct {
 	node     *Node
 	route    route
 	key      sessionKey
+	serial   uint64 // in this life of the node
 	events   batcher[SessionEvent]
 	messages batcher[SessionEvent]
 
@@ -66,7 +68,7 @@ func (n *Node) OpenSession(ctx context.Context, to ServerID, o SessionOptions) (
 	if o.Window == 0 {
 		o.Window = DefaultSessionWindow
 	}
-	c := &ClientSession{node: n, route: route{to: to}, done: make(chan struct{})}
+	c := &ClientSession{node: n, route: route{to: to}, serial: n.number(), done: make(chan struct{})}
 	c.events.node, c.events.handle = n, o.Events
 	c.messages.node, c.messages.handle = n, o.Messages
 	conf, _, leader, err := n.configuration(ctx, to)
@@ -76,7 +78,7 @@ func (n *Node) OpenSession(ctx context.Context, to ServerID, o SessionOptions) (
 	c.route.known.Store(&leaderView{leader: leader, members: conf.Members})
 	cmd := Command{Kind: KindSessionOpen, Reply: ReplyFromLeader, Window: o.Window, Ordered: o.Ordered,
 		Node: n.id, Incarnation: n.life}
-	rand.Read(cmd.Open[:])
+	n.world.Read(cmd.Open[:])
 	if err := cmd.validate(); err != nil {
 		return nil, &ProposalError{Err: err, Outcome: NotApplied}
 	}
@@ -96,11 +98,8 @@ func (n *Node) OpenSession(ctx context.Context, to ServerID, o SessionOptions) (
 // abandon closes a session of which it is not known whether it was opened: opening it again tells its id. When it takes
 // too long the session stays until the node ends.
 func (c *ClientSession) abandon(open Command) {
-	ctx, cancel := context.WithCancel(c.node.ctx)
+	ctx, cancel := c.node.within(c.node.ctx, c.node.opts.SessionGrace, context.Canceled)
 	defer cancel()
-	late := &alarm{ring: cancel}
-	c.node.wheel.set(late, c.node.now()+int64(c.node.opts.SessionGrace))
-	defer c.node.wheel.stop(late)
 	a := c.deliver(ctx, &open, nil)
 	if a.err == nil && a.session != 0 {
 		c.deliver(ctx, &Command{Kind: KindSessionClose, Reply: ReplyFromLeader, Session: SessionHeader{ID: a.session}}, nil)
@@ -161,6 +160,19 @@ func (c *ClientSession) Close(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// endSessions ends all sessions of clients on this node.
+func (n *Node) endSessions(why error) {
+	var list []*ClientSession
+	n.sessions.Range(func(_, x any) bool {
+		list = append(list, x.(*ClientSession))
+		return true
+	})
+	slices.SortFunc(list, func(a, b *ClientSession) int { return cmp.Compare(a.serial, b.serial) })
+	for _, c := range list {
+		c.end(why)
+	}
 }
 
 // end takes note that there is nothing to come.
@@ -266,11 +278,8 @@ func (c *ClientSession) heard(a *answer, attempts int) {
 
 // attemptWithin is attempt that is given up after a while, and may be made again then.
 func (n *Node) attemptWithin(ctx context.Context, at ServerID, c *Command, patience time.Duration) answer {
-	limited, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	late := &alarm{ring: func() { cancel(ErrNoAnswer) }}
-	n.wheel.set(late, n.now()+int64(patience))
-	defer n.wheel.stop(late)
+	limited, cancel := n.within(ctx, patience, ErrNoAnswer)
+	defer cancel()
 	a := n.attempt(limited, at, c)
 	if a.err != nil && errors.Is(a.err.Err, ErrNoAnswer) {
 		a.err.Retriable = true

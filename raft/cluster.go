@@ -2,14 +2,11 @@ package raft
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
-	"time"
 
+	"github.com/rawl-db/rawl/internal/sched"
 	"github.com/rawl-db/rawl/raft/core"
 )
 
@@ -36,7 +33,7 @@ type opStart struct {
 // not, but are members, can be started by their nodes later only as new ones. Errors: ErrClusterNotFormed, wrapping why,
 // when no majority could be started, or there is no leader before ctx ends: what was started was deleted, as far as its nodes could be reached; and those of bad configurations.
 func (n *Node) StartCluster(ctx context.Context, c ClusterConfig) (started []ServerID, err error) {
-	conf, err := c.configuration()
+	conf, err := c.configuration(n.world)
 	if err != nil {
 		return nil, err
 	}
@@ -54,9 +51,9 @@ func (n *Node) StartCluster(ctx context.Context, c ClusterConfig) (started []Ser
 }
 
 // configuration draws the identity of the cluster and of its members.
-func (c *ClusterConfig) configuration() (core.Configuration, error) {
+func (c *ClusterConfig) configuration(w *sched.World) (core.Configuration, error) {
 	conf := core.Configuration{Epoch: 1}
-	rand.Read(conf.Cluster[:])
+	w.Read(conf.Cluster[:])
 	if c.Name == "" && len(c.Members) > 0 {
 		c.Name = c.Members[0].Name
 	}
@@ -65,7 +62,7 @@ func (c *ClusterConfig) configuration() (core.Configuration, error) {
 	}
 	for _, id := range c.Members {
 		conf.Members = append(conf.Members, core.Member{
-			Identity:   core.Identity{ID: id, UID: newUID(id.Name), Incarnation: newIncarnation()},
+			Identity:   core.Identity{ID: id, UID: newUID(w, id.Name), Incarnation: newIncarnation(w)},
 			Membership: core.Voter,
 		})
 	}
@@ -89,16 +86,18 @@ func (n *Node) startMembers(ctx context.Context, c ClusterConfig, conf core.Conf
 	for _, m := range conf.Members {
 		op := opStart{config: ServerConfig{Name: m.ID.Name, Cluster: c.Name, UID: m.UID, Machine: c.Machine,
 			InitialVersion: c.InitialVersion, initial: conf, inc: m.Incarnation}}
-		go func() { ends <- end{m.ID, n.startMember(ctx, m.ID.Node, op)} }() // ends with the call's context
+		n.world.Go(func() { ends <- end{m.ID, n.startMember(ctx, m.ID.Node, op)} }) // ends with the call's context
 	}
 	for range conf.Members {
-		e := <-ends
+		e, _ := sched.Wait(n.world, ends, nil, nil)
 		if e.err != nil {
 			failures = append(failures, fmt.Errorf("%v: %w", e.id, e.err))
 			continue
 		}
 		if started = append(started, e.id); len(started) == len(conf.Members)/2+1 {
-			defer time.AfterFunc(startPatience*n.opts.DetectionBound, cancel).Stop()
+			late := &alarm{ring: cancel}
+			n.wheel.set(late, n.now()+int64(startPatience*n.opts.DetectionBound))
+			defer n.wheel.stop(late)
 		}
 	}
 	slices.SortFunc(started, ServerID.Compare)
@@ -110,9 +109,9 @@ const startPatience = 5
 
 // undo takes back that members were started, as far as their nodes can be reached.
 func (n *Node) undo(conf core.Configuration) {
-	ctx, cancel := context.WithTimeout(n.ctx, n.opts.DetectionBound)
+	ctx, cancel := n.within(n.ctx, n.opts.DetectionBound, context.DeadlineExceeded)
 	defer cancel()
-	var all sync.WaitGroup
+	all := n.world.Group()
 	for _, m := range conf.Members {
 		all.Go(func() {
 			op := opStart{config: ServerConfig{Name: m.ID.Name, inc: m.Incarnation}, undo: true}
@@ -121,7 +120,7 @@ func (n *Node) undo(conf core.Configuration) {
 			}
 		})
 	}
-	all.Wait()
+	all.Wait(nil)
 }
 
 // startMember has a node carry out an opStart. One with which there is no contact may be coming back: it is asked
@@ -131,17 +130,14 @@ func (n *Node) startMember(ctx context.Context, node NodeID, op opStart) error {
 		a := n.startFor(ctx, &op)
 		return a.queryError()
 	}
-	patience := time.After(2 * n.opts.DetectionBound)
+	ctx, cancel := n.within(ctx, 2*n.opts.DetectionBound, ErrUnreachable)
+	defer cancel()
 	for pause := minPause; ; pause = min(2*pause, maxPause) {
 		a := n.await(ctx, ServerID{Name: op.config.Name, Node: node}, &op, 256)
 		if err := a.queryError(); !errors.Is(err, ErrUnreachable) {
 			return err
 		}
-		select {
-		case <-time.After(pause):
-		case <-patience:
-			return ErrUnreachable
-		case <-ctx.Done():
+		if n.sleep(ctx, pause) != nil {
 			return ErrUnreachable
 		}
 	}
@@ -309,9 +305,7 @@ func (n *Node) submitDelete(ctx context.Context, to ServerID) answer {
 // are strangers from then on. It is for the loss of a majority. It returns when that is durable. Errors: as causes of a *ProposalError,
 // core.ErrRefused, ErrUnknownServer, ctx's.
 func (n *Node) ForceShrink(ctx context.Context, at ServerID) error {
-	var b [8]byte
-	rand.Read(b[:])
-	a := n.await(ctx, at, &opShrink{epoch: binary.LittleEndian.Uint64(b[:]) | 1}, 0)
+	a := n.await(ctx, at, &opShrink{epoch: n.world.Uint64() | 1}, 0)
 	if a.err != nil {
 		return a.err
 	}

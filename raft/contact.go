@@ -3,6 +3,9 @@ package raft
 import (
 	"encoding/binary"
 	"errors"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -51,6 +54,21 @@ func (c *contacts) getLocked(id NodeID) *contact {
 	}
 	return x
 }
+
+// those returns the watchers of which that holds, in the order of their names. It holds contacts.mu.
+func (c *contact) those(of func(*server) bool) (list []*server) {
+	for s := range c.watchers {
+		if of(s) {
+			list = append(list, s)
+		}
+	}
+	slices.SortFunc(list, byName)
+	return list
+}
+
+func everyServer(*server) bool { return true }
+
+func byName(a, b *server) int { return strings.Compare(a.id.Name, b.id.Name) }
 
 // watch lets a server hear of a node's contact. What is known already it hears at once.
 func (n *Node) watch(s *server, id NodeID) {
@@ -102,7 +120,8 @@ func (n *Node) demonitor(s *server, id NodeID, owner MonitorOwner) {
 func (n *Node) forget(s *server) {
 	n.contacts.mu.Lock()
 	defer n.contacts.mu.Unlock()
-	for id, c := range n.contacts.nodes {
+	for _, id := range slices.Sorted(maps.Keys(n.contacts.nodes)) {
+		c := n.contacts.nodes[id]
 		if c.watchers[s] {
 			delete(c.watchers, s)
 			n.detector.Unwatch(n.now(), id)
@@ -128,7 +147,7 @@ func (n *Node) contactChanged(ch detector.Change) {
 	case ch.State == detector.Up:
 		c.down = false
 	}
-	for s := range c.watchers {
+	for _, s := range c.those(everyServer) {
 		if c.down || ch.Restarted {
 			s.transfersLost(ch.Peer)
 		}
@@ -142,9 +161,9 @@ func (n *Node) contactChanged(ch detector.Change) {
 		}
 	}
 	var tells []func(detector.View)
-	for _, m := range c.monitors {
-		for _, tell := range m {
-			tells = append(tells, tell)
+	for _, s := range slices.SortedFunc(maps.Keys(c.monitors), byName) {
+		for _, owner := range slices.Sorted(maps.Keys(c.monitors[s])) {
+			tells = append(tells, c.monitors[s][owner])
 		}
 	}
 	cut := c.down && !was
@@ -186,7 +205,7 @@ func (n *Node) endBeliefs(s *server, peer NodeID, over bool) {
 func (n *Node) linkReset(peer NodeID) {
 	n.contacts.mu.Lock()
 	if c := n.contacts.nodes[peer]; c != nil {
-		for s := range c.watchers {
+		for _, s := range c.those(everyServer) {
 			s.mail.put(core.LinkReset{Node: peer})
 		}
 	}
@@ -201,7 +220,7 @@ func (n *Node) linkLost(peer NodeID) {
 	n.contacts.mu.Lock()
 	defer n.contacts.mu.Unlock()
 	if c := n.contacts.nodes[peer]; c != nil {
-		for s := range c.watchers {
+		for _, s := range c.those(everyServer) {
 			n.endBeliefs(s, peer, false)
 			s.transfersLost(peer)
 		}
@@ -220,10 +239,9 @@ func (n *Node) exchangeBeliefs(peer NodeID) {
 	var list []belief
 	n.contacts.mu.Lock()
 	if c := n.contacts.nodes[peer]; c != nil {
-		for s := range c.watchers {
-			if v := s.leader.Load(); v.leader.Node == peer {
-				list = append(list, belief{leader: v.leader, term: v.term})
-			}
+		for _, s := range c.those(func(s *server) bool { return s.leader.Load().leader.Node == peer }) {
+			v := s.leader.Load()
+			list = append(list, belief{leader: v.leader, term: v.term})
 		}
 	}
 	n.contacts.mu.Unlock()
@@ -289,10 +307,12 @@ func (n *Node) receiveNotice(from NodeID, _ uint64, notice []byte) {
 	n.contacts.mu.Lock()
 	defer n.contacts.mu.Unlock()
 	if c := n.contacts.nodes[from]; c != nil {
-		for s := range c.watchers {
-			if v := s.leader.Load(); v.leader == leader && v.term == term {
-				s.mail.put(core.LeaderLost{Leader: leader, Term: term, Over: true})
-			}
+		believes := func(s *server) bool {
+			v := s.leader.Load()
+			return v.leader == leader && v.term == term
+		}
+		for _, s := range c.those(believes) {
+			s.mail.put(core.LeaderLost{Leader: leader, Term: term, Over: true})
 		}
 	}
 }

@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/rawl-db/rawl/engine"
+	"github.com/rawl-db/rawl/internal/sched"
 	"github.com/rawl-db/rawl/raft/core"
 )
 
@@ -26,6 +29,7 @@ const (
 // a new server costs a record in the shared stream, and no file and no sync of its own.
 type directory struct {
 	log    *engine.Log
+	world  *sched.World
 	closed <-chan struct{} // the node's
 
 	mu      sync.Mutex // held over appends, never over waiting
@@ -49,7 +53,7 @@ func (d *directory) Written(w engine.Written) {
 func (d *directory) Ready(*engine.Log) {}
 
 // openDirectory reads the list; ctx is the node's life. The hard state's term counts the lives of the node on this engine.
-func openDirectory(ctx context.Context, e *engine.Engine) (*directory, error) {
+func openDirectory(ctx context.Context, w *sched.World, e *engine.Engine) (*directory, error) {
 	l, err := e.Log(directoryUID)
 	if errors.Is(err, engine.ErrNotFound) {
 		l, err = e.Create(directoryUID)
@@ -57,7 +61,7 @@ func openDirectory(ctx context.Context, e *engine.Engine) (*directory, error) {
 	if err != nil {
 		return nil, fmt.Errorf("raft: directory: %w", err)
 	}
-	d := &directory{log: l, closed: ctx.Done(), records: make(map[string]serverRecord), moved: make(chan struct{})}
+	d := &directory{log: l, world: w, closed: ctx.Done(), records: make(map[string]serverRecord), moved: make(chan struct{})}
 	from := Index(1)
 	snap, err := l.Restore(ctx)
 	switch {
@@ -123,11 +127,10 @@ func (d *directory) wait(ctx context.Context, last Index) error {
 		if done {
 			return nil
 		}
-		select {
-		case <-moved:
-		case <-ctx.Done():
+		switch _, end := sched.Wait(d.world, moved, ctx.Done(), d.closed); end {
+		case sched.Stopped:
 			return fmt.Errorf("raft: directory: %w", context.Cause(ctx))
-		case <-d.closed:
+		case sched.StoppedToo:
 			return ErrClosed
 		}
 	}
@@ -160,13 +163,13 @@ func (d *directory) get(name string) (serverRecord, bool) {
 	return r, ok
 }
 
-// all returns the records.
+// all returns the records, in the order of their names.
 func (d *directory) all() []serverRecord {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	list := make([]serverRecord, 0, len(d.records))
-	for _, r := range d.records {
-		list = append(list, r)
+	for _, name := range slices.Sorted(maps.Keys(d.records)) {
+		list = append(list, d.records[name])
 	}
 	return list
 }
@@ -178,7 +181,8 @@ func (d *directory) capture() {
 		return // what is not durable cannot be captured: a later put will
 	}
 	var state []byte
-	for _, r := range d.records {
+	for _, name := range slices.Sorted(maps.Keys(d.records)) {
+		r := d.records[name]
 		b := r.marshal()
 		state = append(binary.AppendUvarint(state, uint64(len(b))), b...)
 	}

@@ -2,14 +2,14 @@ package raft
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/base32"
-	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/rawl-db/rawl/engine"
+	"github.com/rawl-db/rawl/internal/sched"
 	"github.com/rawl-db/rawl/raft/core"
 )
 
@@ -49,10 +49,10 @@ func (n *Node) recordOf(c ServerConfig) (serverRecord, error) {
 		c.Cluster = c.Name
 	}
 	if c.UID == "" {
-		c.UID = newUID(c.Name)
+		c.UID = newUID(n.world, c.Name)
 	}
 	if c.inc == 0 {
-		c.inc = newIncarnation()
+		c.inc = newIncarnation(n.world)
 	}
 	r := serverRecord{Name: c.Name, UID: c.UID, Cluster: c.Cluster, Machine: c.Machine, Incarnation: c.inc,
 		Version: c.InitialVersion, Initial: c.initial}
@@ -73,9 +73,9 @@ func (n *Node) recordOf(c ServerConfig) (serverRecord, error) {
 }
 
 // newUID draws a uid that begins with what of a name may stand in one.
-func newUID(name string) core.UID {
+func newUID(w *sched.World, name string) core.UID {
 	var b [10]byte
-	rand.Read(b[:])
+	w.Read(b[:])
 	readable := strings.Map(func(c rune) rune {
 		if c == '-' || c == '_' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' {
 			return c
@@ -88,11 +88,7 @@ func newUID(name string) core.UID {
 	return core.UID(readable + "-" + base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(b[:]))
 }
 
-func newIncarnation() core.Incarnation {
-	var b [8]byte
-	rand.Read(b[:])
-	return core.Incarnation(binary.LittleEndian.Uint64(b[:]) | 1)
-}
+func newIncarnation(w *sched.World) core.Incarnation { return core.Incarnation(w.Uint64() | 1) }
 
 // create makes log and record, durably, and runs the server. When ctx ends before they are durable it is deleted again.
 func (n *Node) create(ctx context.Context, r serverRecord) error {
@@ -162,11 +158,10 @@ func (n *Node) lockName(ctx context.Context, name string) (unlock func(), err er
 				close(mine)
 			}, nil
 		}
-		select {
-		case <-x.(chan struct{}):
-		case <-ctx.Done():
+		switch _, end := sched.Wait(n.world, x.(chan struct{}), ctx.Done(), n.ctx.Done()); end {
+		case sched.Stopped:
 			return nil, context.Cause(ctx)
-		case <-n.ctx.Done():
+		case sched.StoppedToo:
 			return nil, ErrClosed
 		}
 	}
@@ -184,6 +179,7 @@ func (n *Node) sweep() error {
 			orphans = append(orphans, uid)
 		}
 	}
+	slices.Sort(orphans)
 	for _, uid := range orphans {
 		if err := n.engine.Delete(n.ctx, uid); err != nil {
 			return fmt.Errorf("raft: log %s of no server: %w", uid, err)

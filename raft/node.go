@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/rawl-db/rawl/engine"
+	"github.com/rawl-db/rawl/internal/sched"
 	"github.com/rawl-db/rawl/raft/core"
 	"github.com/rawl-db/rawl/raft/detector"
 	"github.com/rawl-db/rawl/raft/transport"
@@ -21,7 +21,7 @@ type Node struct {
 	opts  NodeOptions
 	id    NodeID
 	life  uint64 // numbers this life of the node
-	began time.Time
+	world *sched.World
 
 	engine   *engine.Engine
 	dir      *directory
@@ -33,8 +33,8 @@ type Node struct {
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
-	work   sync.WaitGroup // goroutines of servers and loops
-	serial atomic.Uint64  // of requests and transfers
+	work   *sched.Group  // tasks of servers and loops
+	serial atomic.Uint64 // of requests and transfers
 
 	machines  registryOf[func() Machine]
 	queries   registryOf[Query]
@@ -79,14 +79,17 @@ func (r *registryOf[T]) add(name string, v T) error {
 // OpenNode opens a node's storage, joins the network, and starts again the servers that were not stopped. A server
 // that cannot be started does not keep the others from it: Servers says why. Errors: those of the options, of the
 // engine, of the network.
-func OpenNode(o NodeOptions) (*Node, error) {
+func OpenNode(o NodeOptions) (*Node, error) { return OpenNodeIn(sched.Real(), engine.Open, o) }
+
+// OpenNodeIn is OpenNode in a world, with what opens the engine in it. It is for the simulator: users call OpenNode.
+func OpenNodeIn(w *sched.World, open func(dir string, o engine.Options) (*engine.Engine, error), o NodeOptions) (*Node, error) {
 	o = o.withDefaults()
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	n := &Node{opts: o, id: o.ID, began: time.Now()}
+	n := &Node{opts: o, id: o.ID, world: w, work: w.Group()}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
-	n.wheel = newWheel(n.now)
+	n.wheel = newWheel(w)
 	n.ticks.alarm.ring = n.tick
 	for name, m := range o.Machines {
 		if err := n.RegisterMachine(name, m); err != nil {
@@ -98,18 +101,18 @@ func OpenNode(o NodeOptions) (*Node, error) {
 			return nil, err
 		}
 	}
-	if err := n.open(); err != nil {
+	if err := n.open(open); err != nil {
 		return nil, errors.Join(err, n.Close(context.Background()))
 	}
 	n.restart()
 	return n, nil
 }
 
-func (n *Node) open() (err error) {
-	if n.engine, err = engine.Open(n.opts.Dir, n.opts.Engine); err != nil {
+func (n *Node) open(engineOf func(string, engine.Options) (*engine.Engine, error)) (err error) {
+	if n.engine, err = engineOf(n.opts.Dir, n.opts.Engine); err != nil {
 		return err
 	}
-	if n.dir, err = openDirectory(n.ctx, n.engine); err != nil {
+	if n.dir, err = openDirectory(n.ctx, n.world, n.engine); err != nil {
 		return err
 	}
 	if err := n.sweep(); err != nil { // before anybody can ask for new ones
@@ -125,7 +128,7 @@ func (n *Node) open() (err error) {
 		return err
 	}
 	n.spawn(func() { n.wheel.run(n.ctx.Done()) })
-	n.spawn(func() { n.detector.Run(n.ctx.Done(), n.now) })
+	n.spawn(func() { n.detector.Run(n.world, n.ctx.Done()) })
 	return nil
 }
 
@@ -157,10 +160,7 @@ func (n *Node) end() error {
 	for _, s := range n.all() {
 		s.stop(ErrClosed)
 	}
-	n.sessions.Range(func(_, x any) bool {
-		x.(*ClientSession).end(ErrClosed)
-		return true
-	})
+	n.endSessions(ErrClosed)
 	n.failCalls("", ErrClosed)
 	n.cancel()
 	if n.net != nil {
@@ -171,17 +171,10 @@ func (n *Node) end() error {
 
 // idle waits until no goroutine of the node runs, or ctx ends: a machine may hold one for ever.
 func (n *Node) idle(ctx context.Context) error {
-	done := make(chan struct{})
-	go func() { // ends with the last of the node's goroutines
-		n.work.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
+	if !n.work.Wait(ctx.Done()) {
 		return fmt.Errorf("raft: a machine does not return: %w", context.Cause(ctx))
 	}
+	return nil
 }
 
 // ID returns the node's name.
@@ -206,7 +199,7 @@ func (n *Node) HandleMessages(name string, f func(from ServerID, msg []byte)) er
 func (n *Node) machine(name string) (func() Machine, bool) { return n.machines.get(name) }
 
 // now is a monotonic clock, in nanoseconds.
-func (n *Node) now() int64 { return int64(time.Since(n.began)) }
+func (n *Node) now() int64 { return n.world.Now() }
 
 // clock is the time that commands are stamped with.
 func (n *Node) clock() int64 { return n.opts.Clock() }
@@ -215,15 +208,11 @@ func (n *Node) clock() int64 { return n.opts.Clock() }
 func (n *Node) number() uint64 { return n.life<<40 | n.serial.Add(1) }
 
 // random draws from 0 to below n.
-func (n *Node) random(below int64) int64 { return rand.Int64N(below) }
+func (n *Node) random(below int64) int64 { return n.world.Int64N(below) }
 
 // spawn runs f beside the caller; Close waits for it.
 func (n *Node) spawn(f func()) {
-	n.work.Add(1)
-	go func() {
-		defer n.work.Done()
-		f()
-	}()
+	n.work.Go(f)
 }
 
 // background is spawn for goroutines of callers. A node that is closed, or about to be, runs nothing more.
@@ -243,11 +232,13 @@ func (n *Node) server(id ServerID) *server {
 	return nil
 }
 
+// all returns the servers, in the order of their names.
 func (n *Node) all() (list []*server) {
 	n.servers.Range(func(_, x any) bool {
 		list = append(list, x.(*server))
 		return true
 	})
+	slices.SortFunc(list, byName)
 	return list
 }
 

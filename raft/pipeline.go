@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/rawl-db/rawl/internal/sched"
 )
 
 // PipelineOptions say how a pipeline sends. Notify must be set.
@@ -274,12 +276,11 @@ func (p *Pipeline) Close(ctx context.Context) error {
 	p.closed = true
 	p.drainedLocked()
 	p.mu.Unlock()
-	select {
-	case <-p.drained:
-		return nil
-	case <-ctx.Done():
+	switch _, end := sched.Wait(p.node.world, p.drained, ctx.Done(), p.node.ctx.Done()); end {
+	case sched.Stopped:
 		return context.Cause(ctx)
-	case <-p.node.ctx.Done():
+	case sched.StoppedToo:
 		return ErrClosed
 	}
+	return nil
 }

@@ -1,8 +1,11 @@
 package raft
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/rawl-db/rawl/engine"
@@ -24,6 +27,10 @@ type monitorKey struct {
 	owner MonitorOwner
 }
 
+func (k monitorKey) compare(l monitorKey) int {
+	return cmp.Or(cmp.Compare(k.node, l.node), cmp.Compare(k.owner, l.owner))
+}
+
 // machineTimer is a timer of the machine, of one leadership.
 type machineTimer struct {
 	alarm alarm
@@ -39,10 +46,8 @@ func (r *realiser) entered(state ServerState, _ Term) {
 	if !was || r.leading {
 		return
 	}
-	for name := range r.timers {
-		r.stopTimer(name)
-	}
-	for k := range r.monitors {
+	r.stopTimers()
+	for _, k := range slices.SortedFunc(maps.Keys(r.monitors), monitorKey.compare) {
 		if k.owner != ForAux {
 			r.demonitor(k)
 		}
@@ -181,11 +186,15 @@ func (r *realiser) stopTimer(name string) {
 	}
 }
 
-// end stops all timers: nobody is left to ring for.
-func (r *realiser) end() {
-	for name := range r.timers {
+func (r *realiser) stopTimers() {
+	for _, name := range slices.Sorted(maps.Keys(r.timers)) {
 		r.stopTimer(name)
 	}
+}
+
+// end stops all timers: nobody is left to ring for.
+func (r *realiser) end() {
+	r.stopTimers()
 	r.cursor = nil
 }
 

@@ -2,7 +2,9 @@ package raft
 
 import (
 	"context"
+	"slices"
 
+	"github.com/rawl-db/rawl/internal/sched"
 	"github.com/rawl-db/rawl/raft/transport"
 )
 
@@ -60,13 +62,17 @@ func (n *Node) absent(id ServerID) answer {
 func (n *Node) await(ctx context.Context, to ServerID, op any, size int) answer {
 	ch := make(chan answer, 1)
 	forget := n.ask(to, op, size, func(a answer) { ch <- a })
-	select {
-	case a := <-ch:
-		return a
-	case <-ctx.Done():
+	return n.answerOf(ctx, ch, forget)
+}
+
+// answerOf waits for the answer.
+func (n *Node) answerOf(ctx context.Context, ch <-chan answer, forget func()) answer {
+	a, end := sched.Wait(n.world, ch, ctx.Done(), nil)
+	if end == sched.Stopped {
 		forget()
 		return failed(context.Cause(ctx), MaybeApplied, false, ServerID{})
 	}
+	return a
 }
 
 // complete answers a request of this node.
@@ -78,12 +84,17 @@ func (n *Node) complete(id uint64, a answer) {
 
 // failCalls ends the requests to a node, "" for all: it may or may not have performed them.
 func (n *Node) failCalls(node NodeID, err error) {
+	var list []uint64
 	n.calls.Range(func(k, x any) bool {
 		if node == "" || x.(*outstanding).node == node {
-			n.complete(k.(uint64), failed(err, MaybeApplied, node != "", ServerID{}))
+			list = append(list, k.(uint64))
 		}
 		return true
 	})
+	slices.Sort(list)
+	for _, id := range list {
+		n.complete(id, failed(err, MaybeApplied, node != "", ServerID{}))
+	}
 }
 
 // receiveRequest performs what another node's client asks for.

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/rawl-db/rawl/internal/sched"
 	"github.com/rawl-db/rawl/raft/core"
 )
 
@@ -51,12 +52,10 @@ func (s *server) ended() {
 
 // wait waits until nothing of a stopped server runs any more.
 func (s *server) wait(ctx context.Context) error {
-	select {
-	case <-s.end.done:
-		return nil
-	case <-ctx.Done():
+	if _, end := sched.Wait(s.node.world, s.end.done, ctx.Done(), nil); end == sched.Stopped {
 		return context.Cause(ctx)
 	}
+	return nil
 }
 
 // discard ends a server that was made but never ran.

@@ -1,6 +1,8 @@
 package raft
 
 import (
+	"cmp"
+	"slices"
 	"sync"
 
 	"github.com/rawl-db/rawl/engine"
@@ -104,6 +106,7 @@ func (s *server) endTransfers(of func(ServerID) bool) {
 		}
 	}
 	s.outgoing.mu.Unlock()
+	slices.SortFunc(list, func(a, b *outgoing) int { return cmp.Compare(a.transfer, b.transfer) })
 	for _, o := range list {
 		o.end(false)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/rawl-db/rawl/internal/sched"
 	"github.com/rawl-db/rawl/raft/core"
 )
 
@@ -16,7 +17,7 @@ import (
 // StartServer and added again; ErrUnreachable, joined with those of the nodes that did not answer; ErrMalformed when no
 // member, or more than one, is of this node; those of RestartServer and StartCluster.
 func (n *Node) StartOrRestart(ctx context.Context, c ClusterConfig) error {
-	conf, err := c.configuration()
+	conf, err := c.configuration(n.world)
 	if err != nil {
 		return err
 	}
@@ -59,12 +60,11 @@ func (n *Node) allUnknown(ctx context.Context, conf core.Configuration) error {
 	}
 	var errs []error
 	for range conf.Members {
-		select {
-		case err := <-answers:
-			errs = append(errs, err)
-		case <-ctx.Done():
+		err, end := sched.Wait(n.world, answers, ctx.Done(), nil)
+		if end == sched.Stopped {
 			return errors.Join(append(errs, fmt.Errorf("%w: %w", ErrUnreachable, context.Cause(ctx)))...)
 		}
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }

@@ -4,12 +4,14 @@ import (
 	"container/heap"
 	"sync"
 	"time"
+
+	"github.com/rawl-db/rawl/internal/sched"
 )
 
 // wheel is the one source of timers of a node: a thing with deadlines registers the earliest of them and is
 // called when it is due.
 type wheel struct {
-	now func() int64 // nanoseconds, monotonic
+	world *sched.World
 
 	mu   sync.Mutex
 	due  dueHeap
@@ -49,7 +51,7 @@ func (h *dueHeap) Pop() any {
 	return a
 }
 
-func newWheel(now func() int64) *wheel { return &wheel{now: now, wake: make(chan struct{}, 1)} }
+func newWheel(w *sched.World) *wheel { return &wheel{world: w, wake: make(chan struct{}, 1)} }
 
 // set registers a for that time, in the place of an earlier registration.
 func (w *wheel) set(a *alarm, at int64) {
@@ -86,18 +88,18 @@ func (w *wheel) stop(a *alarm) {
 	}
 }
 
-// step rings what is due and returns when the next alarm is, false when there is none.
-func (w *wheel) step() (next int64, ok bool) {
+// step rings what is due and returns when the next alarm is.
+func (w *wheel) step() (next int64) {
 	for {
 		w.mu.Lock()
 		if len(w.due) == 0 {
 			w.mu.Unlock()
-			return 0, false
+			return sched.Never
 		}
 		a := w.due[0]
-		if at := a.at; at > w.now() {
+		if at := a.at; at > w.world.Now() {
 			w.mu.Unlock()
-			return at, true
+			return at
 		}
 		heap.Pop(&w.due)
 		w.mu.Unlock()
@@ -105,22 +107,13 @@ func (w *wheel) step() (next int64, ok bool) {
 	}
 }
 
-// run is the loop of production, until stop is closed.
+// run rings what is due, until stop is closed.
 func (w *wheel) run(stop <-chan struct{}) {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-stop:
-			return
-		case <-w.wake:
-		case <-timer.C:
-		}
-		if next, ok := w.step(); ok {
-			timer.Reset(time.Duration(next - w.now()))
-		}
+	sleeper := w.world.Sleeper()
+	defer sleeper.Close()
+	for sleeper.Until(w.step(), w.wake, stop) != sched.Stopped {
 	}
 }
 
 // after runs f once, later.
-func (w *wheel) after(d time.Duration, f func()) { w.set(&alarm{ring: f}, w.now()+int64(d)) }
+func (w *wheel) after(d time.Duration, f func()) { w.set(&alarm{ring: f}, w.world.Now()+int64(d)) }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rawl-db/rawl/internal/raftlog"
+	"github.com/rawl-db/rawl/internal/sched"
 	"github.com/rawl-db/rawl/internal/snapshot"
 	"github.com/rawl-db/rawl/internal/vfs"
 )
@@ -33,7 +34,9 @@ type Options struct {
 	Workers int
 	// Codec encodes new states, nil for none.
 	Codec Codec
-	// Sleep waits. Default time.Sleep. It is called for at most 50 ms at a time.
+	// World is what Run waits in. Default that of production.
+	World *sched.World
+	// Sleep waits. Default the world's. It is called for at most 50 ms at a time.
 	Sleep func(time.Duration)
 	// Now is a clock in nanoseconds that never goes back; it paces jobs and salts files. Default the
 	// system's.
@@ -53,8 +56,11 @@ func (o Options) withDefaults() Options {
 	if o.Workers == 0 {
 		o.Workers = 2
 	}
+	if o.World == nil {
+		o.World = sched.Real()
+	}
 	if o.Sleep == nil {
-		o.Sleep = time.Sleep
+		o.Sleep = o.World.Sleep
 	}
 	if o.Now == nil {
 		began := time.Now()

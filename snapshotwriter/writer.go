@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/rawl-db/rawl/internal/sched"
 	"github.com/rawl-db/rawl/internal/snapshot"
 )
 
@@ -108,14 +109,11 @@ func (w *Writer) Run(stop <-chan struct{}) {
 			return
 		default:
 		}
-		select {
-		case <-stop:
+		j, end := sched.Wait(w.o.World, w.queue, stop, w.closed)
+		if end != sched.Received {
 			return
-		case <-w.closed:
-			return
-		case j := <-w.queue:
-			w.run(&j)
 		}
+		w.run(&j)
 	}
 }
 

@@ -3,11 +3,10 @@ package wal
 import (
 	"errors"
 	"fmt"
-	"runtime"
-	"time"
 
 	"github.com/rawl-db/rawl/internal/frame"
 	"github.com/rawl-db/rawl/internal/raftlog"
+	"github.com/rawl-db/rawl/internal/sched"
 	"github.com/rawl-db/rawl/internal/vfs"
 )
 
@@ -68,10 +67,12 @@ type Options struct {
 	// Direct opens files past the page cache where FS can; else they are buffered.
 	Direct bool
 
+	// World is what Run and the pool rest in, and who asked for a roll. Default that of production.
+	World *sched.World
 	// Now returns the time in nanoseconds from an arbitrary origin; it never falls. Default:
-	// the monotonic clock.
+	// the world's.
 	Now func() int64
-	// Yield lets other goroutines run. Default runtime.Gosched.
+	// Yield lets other goroutines run. Default the world's.
 	Yield func()
 
 	// Register is called on the pool's goroutine before a spare may be used. When it returns
@@ -101,12 +102,14 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.Spares, 2)
 	o.MaxBatchBytes = min(o.MaxBatchBytes, int(o.FileSize/4))
 	o.ReserveBytes = min(o.ReserveBytes, o.FileSize/8) &^ (frame.BlockSize - 1)
+	if o.World == nil {
+		o.World = sched.Real()
+	}
 	if o.Now == nil {
-		start := time.Now()
-		o.Now = func() int64 { return int64(time.Since(start)) }
+		o.Now = o.World.Now
 	}
 	if o.Yield == nil {
-		o.Yield = runtime.Gosched
+		o.Yield = o.World.Yield
 	}
 	if o.Register == nil {
 		o.Register = func(uint64) error { return nil }

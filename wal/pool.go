@@ -3,8 +3,8 @@ package wal
 import (
 	"sync"
 	"sync/atomic"
-	"time"
 
+	"github.com/rawl-db/rawl/internal/sched"
 	"github.com/rawl-db/rawl/internal/vfs"
 )
 
@@ -76,23 +76,15 @@ func (p *Pool) Wake() {
 
 // Run steps until stop is closed; it is the pool's goroutine.
 func (p *Pool) Run(stop <-chan struct{}) {
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
-	for !isClosed(stop) {
+	sleeper := p.o.World.Sleeper()
+	defer sleeper.Close()
+	for end := sched.Due; end != sched.Stopped; {
 		pause, more := p.Step()
-		if more && pause == 0 {
-			continue
-		}
-		var due <-chan time.Time
+		due := sched.Never
 		if more {
-			timer.Reset(pause)
-			due = timer.C
+			due = p.o.World.Now() + int64(pause)
 		}
-		select {
-		case <-due:
-		case <-p.wake:
-		case <-stop:
-		}
+		end = sleeper.Until(due, p.wake, stop)
 	}
 }
 

@@ -3,6 +3,8 @@ package wal
 import (
 	"context"
 	"fmt"
+
+	"github.com/rawl-db/rawl/internal/sched"
 )
 
 // Roll asks for the current file to be sealed although it is not full, so that its entries
@@ -16,15 +18,14 @@ func (w *WAL) RollSync(ctx context.Context) (upTo uint64, err error) {
 	if err := w.askRoll(done); err != nil {
 		return 0, err
 	}
-	select {
-	case upTo, ok := <-done:
-		if !ok {
-			return 0, w.refusal()
-		}
-		return upTo, nil
-	case <-ctx.Done():
+	upTo, end := sched.Wait(w.o.World, done, ctx.Done(), nil)
+	switch end {
+	case sched.Closed:
+		return 0, w.refusal()
+	case sched.Stopped:
 		return 0, fmt.Errorf("wal: waiting for a file to be sealed: %w", context.Cause(ctx))
 	}
+	return upTo, nil
 }
 
 // askRoll looks at the state under the lock under which refuseRolls answers, so that nobody is

@@ -1,6 +1,10 @@
 package wal
 
-import "time"
+import (
+	"time"
+
+	"github.com/rawl-db/rawl/internal/sched"
+)
 
 // idleAfter is how long the queue has run dry when the idle frame is written.
 const idleAfter = 50 * time.Millisecond
@@ -18,13 +22,13 @@ const (
 // pool must be driven until then. A WAL that is read only or has failed leaves the rest
 // unwritten.
 func (w *WAL) Run(stop <-chan struct{}) {
-	timer := time.NewTimer(idleAfter)
-	defer timer.Stop()
+	sleeper := w.o.World.Sleeper()
+	defer sleeper.Close()
 	for !isClosed(stop) {
 		if w.Step() || w.ZeroAhead() {
 			continue
 		}
-		if !w.doze(timer, stop) {
+		if !w.doze(sleeper, stop) {
 			_ = w.Idle() // its failure is in Err and was reported by OnHealth
 		}
 	}
@@ -45,28 +49,21 @@ func isClosed(c <-chan struct{}) bool {
 
 // doze sleeps until there may be work. It returns false when the queue stayed dry for so
 // long that the idle frame is due.
-func (w *WAL) doze(timer *time.Timer, stop <-chan struct{}) bool {
+func (w *WAL) doze(sleeper *sched.Sleeper, stop <-chan struct{}) bool {
 	defer w.sleep.Store(awake)
-	var due <-chan time.Time
+	due := sched.Never
 	if w.idle() && w.Health() == OK {
-		timer.Reset(idleAfter)
-		due = timer.C
+		due = w.o.World.Now() + int64(idleAfter)
 		w.sleep.Store(dozing)
 	} else {
 		w.sleep.Store(asleep)
 	}
 	// A log that was listed before the store above woke nobody; it is seen here. Step takes
 	// it over, so that it is not seen twice.
-	if active, lazy := w.listed(); !w.staged && !w.ended() && (active || lazy && due == nil) {
+	if active, lazy := w.listed(); !w.staged && !w.ended() && (active || lazy && due == sched.Never) {
 		return true
 	}
-	select {
-	case <-due:
-		return false
-	case <-w.wake:
-	case <-stop:
-	}
-	return true
+	return sleeper.Until(due, w.wake, stop) != sched.Due
 }
 
 // awaitFile waits, in the course of stopping, for the file that work waits for. It returns
@@ -75,6 +72,6 @@ func (w *WAL) awaitFile() bool {
 	if !w.starving || w.Health() != OK || !w.staged && w.run.len() == 0 {
 		return false
 	}
-	<-w.wake
+	sched.Wait(w.o.World, w.wake, nil, nil)
 	return true
 }

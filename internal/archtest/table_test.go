@@ -21,14 +21,14 @@ var (
 		"raft", "raft/machinetest", "raft/core", "raft/transport", "raft/detector"}
 
 	// beneath are the packages that the engine is made of.
-	beneath = []string{"internal/raftlog", "internal/vfs", "internal/invariants", "internal/frame",
+	beneath = []string{"internal/raftlog", "internal/sched", "internal/vfs", "internal/invariants", "internal/frame",
 		"internal/segment", "internal/snapshot", "internal/manifest", "ring", "fallback",
 		"wal", "memtable", "segwriter", "readplan", "snapshotwriter"}
 
 	// forTests may be imported by the tests of any package, beside what the package itself may:
 	// the vocabulary, the test doubles, and the file systems to run on.
 	forTests = []string{"internal/raftlog", "internal/vfs", "internal/frame", "internal/invariants",
-		"internal/vfs/memfs", "internal/vfs/errorfs", "internal/vfs/vfstest", "internal/vfs/osfs",
+		"internal/sched", "internal/vfs/memfs", "internal/vfs/errorfs", "internal/vfs/vfstest", "internal/vfs/osfs",
 		"ring", "fallback", "internal/sim"}
 )
 
@@ -36,6 +36,7 @@ var (
 // to be given a place first.
 var table = []arrows{
 	{from: "internal/raftlog"},
+	{from: "internal/sched"},
 	{from: "internal/vfs"},
 	{from: "internal/invariants"},
 	{from: "internal/archtest"},
@@ -53,18 +54,18 @@ var table = []arrows{
 	{from: "ring", to: []string{"internal/vfs", "internal/vfs/osfs", "internal/invariants"}},
 	{from: "fallback", to: []string{"internal/vfs", "internal/vfs/osfs", "internal/invariants"}},
 
-	{from: "wal", to: []string{"internal/frame", "internal/vfs", "internal/raftlog", "internal/invariants"}},
+	{from: "wal", to: []string{"internal/sched", "internal/frame", "internal/vfs", "internal/raftlog", "internal/invariants"}},
 	{from: "memtable", to: []string{"internal/raftlog", "internal/invariants"}},
 	{from: "segwriter", to: []string{"internal/segment", "internal/vfs", "internal/raftlog", "internal/invariants"}},
 	{from: "readplan", to: []string{"internal/segment", "internal/vfs", "internal/raftlog", "internal/invariants"}},
-	{from: "snapshotwriter", to: []string{"internal/snapshot", "internal/vfs", "internal/raftlog", "internal/invariants"}},
+	{from: "snapshotwriter", to: []string{"internal/sched", "internal/snapshot", "internal/vfs", "internal/raftlog", "internal/invariants"}},
 	{from: "engine", to: beneath},
 
 	{from: "raft/core", to: []string{"internal/raftlog"},
 		denied: []string{"os", "net", "time", "sync", "log", "math/rand", "crypto/rand"}},
 	{from: "raft/transport", to: []string{"raft/core", "internal/raftlog"}},
-	{from: "raft/detector", to: []string{"raft/core", "internal/raftlog"}},
-	{from: "raft", to: []string{"engine", "readplan", "raft/core", "raft/transport", "raft/detector", "internal/raftlog"}},
+	{from: "raft/detector", to: []string{"internal/sched", "raft/core", "internal/raftlog"}},
+	{from: "raft", to: []string{"internal/sched", "engine", "readplan", "raft/core", "raft/transport", "raft/detector", "internal/raftlog"}},
 	{from: "raft/machinetest", to: []string{"raft", "internal/raftlog"}},
 
 	{from: "fio"},

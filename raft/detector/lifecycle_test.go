@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/rawl-db/rawl/internal/sched"
 )
 
 func TestLateLoopForgives(t *testing.T) {
@@ -154,8 +156,8 @@ func TestSeedsRepeat(t *testing.T) {
 // TestRun has two loops in real goroutines on a fake clock.
 func TestRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		start := time.Now()
-		now := func() int64 { return int64(time.Since(start)) + 1 }
+		world := sched.Real()
+		now := world.Now
 		ends := map[NodeID]*Detector{}
 		ups := make(chan Change, 10)
 		for _, id := range []NodeID{"a", "b"} {
@@ -167,8 +169,8 @@ func TestRun(t *testing.T) {
 			ends[id] = d
 		}
 		stopA, stopB := make(chan struct{}), make(chan struct{})
-		go ends["a"].Run(stopA, now)
-		go ends["b"].Run(stopB, now)
+		go ends["a"].Run(world, stopA)
+		go ends["b"].Run(world, stopB)
 		ends["a"].Watch(now(), "b")
 		if c := <-ups; c.Peer != "b" || c.State != Up {
 			t.Fatalf("reported %+v", c)

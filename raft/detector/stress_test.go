@@ -5,13 +5,15 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/rawl-db/rawl/internal/sched"
 )
 
 // TestManyGoroutines has two running detectors that are used by many goroutines at once, for the race detector and for
 // the order of notices.
 func TestManyGoroutines(t *testing.T) {
-	start := time.Now()
-	now := func() int64 { return int64(time.Since(start)) + 1 }
+	world := sched.Real()
+	now := world.Now
 	const users, rounds = 4, 500
 	ends := map[NodeID]*Detector{}
 	handed := map[NodeID][]uint64{"a": nil, "b": nil} // owned by the loops, one each
@@ -37,7 +39,7 @@ func TestManyGoroutines(t *testing.T) {
 	stop := make(chan struct{})
 	var loops, work sync.WaitGroup
 	for _, d := range ends {
-		loops.Go(func() { d.Run(stop, now) })
+		loops.Go(func() { d.Run(world, stop) })
 	}
 	for id, d := range ends {
 		peer := NodeID("a")
