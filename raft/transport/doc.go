@@ -28,9 +28,9 @@
 //
 // All that is random is drawn from the seed.
 //
-// In production mode a message is handed to its receiver by a goroutine of its ordered pair of nodes, which
-// lives while messages wait. Different pairs run at the same time. A message leaves its outbox when the goroutine takes
-// it, with up to seven others, shortly before its call.
+// In production mode a message is handed to its receiver by a goroutine of its ordered pair of nodes, which begins with the
+// first message, rests while none waits and ends with the network. Different pairs run at the same time. A message leaves
+// its outbox when the goroutine takes it, with up to seven others, shortly before its call.
 //
 // In stepped mode there is no goroutine: Step hands over one item, drawn by the seed from those that are due, and Next says
 // when the first one is due. Everything is called by one goroutine at a time then. Equal calls make equal histories.

@@ -31,6 +31,11 @@ func (l *link[M]) kick(now int64) {
 		return
 	}
 	l.running = true
+	if l.started {
+		l.wake.Signal()
+		return
+	}
+	l.started = true
 	l.pair.net.drains.Add(1)
 	go l.drain()
 }
@@ -78,9 +83,8 @@ func (l *link[M]) fire() {
 // batch is how many items are delivered between two looks at the queues.
 const batch = 8
 
-// drain delivers what is due on a link. It is a goroutine of production mode; link.running says that there is
-// one. It ends when nothing is due, when the receiving node is paused, or when the network is closed, which waits
-// for it.
+// drain delivers what is due on a link. It is a goroutine of production mode, one for each link from its first delivery
+// on; link.running says that it does not rest. It ends when the network is closed, which waits for it.
 func (l *link[M]) drain() {
 	defer l.pair.net.drains.Done()
 	var buffer [batch]delivery[M]
@@ -96,11 +100,25 @@ func (l *link[M]) drain() {
 	}
 }
 
-// next takes what is due, a batch at most, and ends the drain if that is nothing.
+// next takes what is due, a batch at most, and rests while that is nothing. It returns 0 when the network is closed.
 func (l *link[M]) next(buffer *[batch]delivery[M]) (n int) {
 	p := l.pair
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	for {
+		if n = l.takeDue(buffer); n > 0 || p.closed {
+			return n
+		}
+		l.running = false
+		for l.kick(0); !l.running && !p.closed; {
+			l.wake.Wait()
+		}
+	}
+}
+
+// takeDue takes what is due, a batch at most. The caller holds pair.mu.
+func (l *link[M]) takeDue(buffer *[batch]delivery[M]) (n int) {
+	p := l.pair
 	now := int64(0)
 	if l.cut.down > 0 {
 		now = p.net.opts.Now()
@@ -117,10 +135,6 @@ func (l *link[M]) next(buffer *[batch]delivery[M]) (n int) {
 		}
 		buffer[n] = p.take(a, now)
 		n++
-	}
-	if n == 0 {
-		l.running = false
-		l.kick(now)
 	}
 	return n
 }

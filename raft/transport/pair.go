@@ -35,8 +35,10 @@ type link[M Message] struct {
 	told  uint64
 	up    bool
 	since uint64 // items up to this order are for an earlier life of the receiver
-	// Production mode: a goroutine delivers; otherwise a timer may be set for timerAt.
+	// Production mode: a goroutine delivers once there is something; while it rests a timer may be set for timerAt.
+	started bool
 	running bool
+	wake    sync.Cond // of pair.mu: running was set, or the network is closed
 	timer   *time.Timer
 	timerAt int64
 }
@@ -58,6 +60,7 @@ func newPair[M Message](n *Network[M], a, b *node[M]) *pair[M] {
 	p := &pair[M]{net: n}
 	there, back := &link[M]{pair: p, from: a, to: b}, &link[M]{pair: p, from: b, to: a}
 	there.back, back.back = back, there
+	there.wake.L, back.wake.L = &p.mu, &p.mu
 	p.ends = [2]*link[M]{there, back}
 	for _, l := range p.ends {
 		h := fnv.New64a()
@@ -239,6 +242,7 @@ func (p *pair[M]) close() {
 		if l.timer != nil {
 			l.timer.Stop()
 		}
+		l.wake.Signal()
 		for c := range l.lanes {
 			l.lanes[c].queue, l.lanes[c].bytes = queue[M]{}, 0
 			p.schedule(&l.lanes[c], 0)
