@@ -105,6 +105,9 @@ func (s *idSource) reserve(m *manifest.Manifest) error {
 // Dir returns the engine's directory.
 func (e *Engine) Dir() string { return e.dir }
 
+// MaxEntryBytes is the largest payload of an entry that logs of this engine take.
+func (e *Engine) MaxEntryBytes() int { return e.opts.MaxEntryBytes }
+
 // Create makes an empty log and returns before it is durable; any later acknowledgement on
 // the log implies that it is. Errors: ErrBadUID, ErrExists, ErrReadOnly, ErrFailed, ErrClosed.
 func (e *Engine) Create(uid UID) (*Log, error) {

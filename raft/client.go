@@ -3,6 +3,7 @@ package raft
 import (
 	"context"
 	"errors"
+	"fmt"
 )
 
 // ProcessOptions say how a command is processed. The zero value is that of an ordinary command.
@@ -73,8 +74,8 @@ func (n *Node) submit(ctx context.Context, to ServerID, c *Command) answer {
 		unsure = unsure || again && a.err.Outcome == MaybeApplied
 		return a.leader, again
 	})
-	if err != nil && (a.err == nil || a.err.Outcome == NotApplied) {
-		a = failed(errors.Join(err, a.cause()), NotApplied, true, a.leader)
+	if err != nil {
+		a = a.outOfTime(err)
 	}
 	var failure *ProposalError
 	if unsure && errors.As(a.error(), &failure) {
@@ -85,14 +86,17 @@ func (n *Node) submit(ctx context.Context, to ServerID, c *Command) answer {
 	return a
 }
 
-func (a *answer) cause() error {
+// outOfTime is the answer to a call that was not tried again because its context, or the node, ended: a is that to
+// the last attempt, zero when there was none.
+func (a *answer) outOfTime(why error) answer {
+	last := a.status.Err()
 	if a.err != nil {
-		return a.err.Err
+		last = a.err.Err
 	}
-	if err := a.status.Err(); err != nil {
-		return err
+	if errors.Is(last, ErrNotLeader) || errors.Is(last, ErrUnreachable) || errors.Is(last, ErrStopped) {
+		last = fmt.Errorf("%w: %w", ErrNoLeader, last)
 	}
-	return ErrNoLeader
+	return failed(errors.Join(why, last), NotApplied, !errors.Is(why, ErrClosed), a.leader)
 }
 
 // attempt proposes a command to one server. When another member is to answer, the request is known by its

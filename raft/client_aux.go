@@ -23,15 +23,10 @@ func (n *Node) AuxCast(at ServerID, command []byte) {
 // another when to cannot serve it: the leader confirms that it leads, as for ConsistentQuery. Errors: those of
 // AuxCommand; a command whose answer was lost is not repeated.
 func (n *Node) ConsistentAux(ctx context.Context, to ServerID, command []byte) ([]byte, error) {
-	var a answer
-	op := &opAux{command: clone(command), consistent: true}
-	err := n.seekMember(ctx, to, func(at ServerID) bool {
-		a = n.await(ctx, at, op, len(command))
-		return a.err != nil && a.err.Retriable && a.err.Outcome == NotApplied && !n.unknown(&a, at, to)
-	})
-	if err != nil {
-		return nil, err
-	}
+	own := clone(command)
+	a := n.insistAnywhere(ctx, to, func(at ServerID) answer {
+		return n.await(ctx, at, &opAux{command: own, consistent: true}, len(own))
+	}, ifNotApplied)
 	return a.reply, a.queryError()
 }
 
@@ -39,12 +34,13 @@ func clone(b []byte) []byte { return append([]byte(nil), b...) }
 
 // consistentAux asks the machine's companion behind a round of the leader's.
 func (s *server) consistentAux(op *opAux, done func(answer)) {
-	ref := s.expect(func(r core.Result) {
+	op.ref = s.expect(func(r core.Result) {
+		op.ref = 0
 		if r.Err != nil {
 			done(failed(r.Err, NotApplied, true, s.core.Leader()))
 			return
 		}
 		s.applies.when(r.Index, nil, &ticket{done: done}, func() { s.aux(op, done) })
 	})
-	s.step(core.Read{Ref: ref})
+	s.step(core.Read{Ref: op.ref})
 }

@@ -26,14 +26,9 @@ func (n *Node) QueryMember(ctx context.Context, at ServerID, query string, arg [
 // LeaderQuery runs a registered query on the machine of the leader: what it sees may be old only while a partition leaves
 // two servers that believe to lead. Errors: those of QueryMember, ErrNoLeader.
 func (n *Node) LeaderQuery(ctx context.Context, to ServerID, query string, arg []byte) ([]byte, error) {
-	var a answer
-	err := n.seek(ctx, to, func(at ServerID) (ServerID, bool) {
-		a = n.await(ctx, at, &opQuery{name: query, arg: arg, level: queryLeader}, len(arg))
-		return a.leader, a.err != nil && a.err.Retriable && !n.unknown(&a, at, to)
-	})
-	if err != nil {
-		return nil, err
-	}
+	a := n.insist(ctx, to, func(at ServerID) answer {
+		return n.await(ctx, at, &opQuery{name: query, arg: arg, level: queryLeader}, len(arg))
+	}, ifRetriable)
 	return a.reply, a.queryError()
 }
 
@@ -41,14 +36,9 @@ func (n *Node) LeaderQuery(ctx context.Context, to ServerID, query string, arg [
 // call: a linearizable read, without a write (Raft thesis §6.4). The member asks the leader for the index; when
 // to is on this node it runs here. Errors: those of QueryMember.
 func (n *Node) ConsistentQuery(ctx context.Context, to ServerID, query string, arg []byte) ([]byte, error) {
-	var a answer
-	err := n.seekMember(ctx, to, func(at ServerID) bool {
-		a = n.await(ctx, at, &opQuery{name: query, arg: arg, level: queryConsistent}, len(arg))
-		return a.err != nil && a.err.Retriable && !n.unknown(&a, at, to)
-	})
-	if err != nil {
-		return nil, err
-	}
+	a := n.insistAnywhere(ctx, to, func(at ServerID) answer {
+		return n.await(ctx, at, &opQuery{name: query, arg: arg, level: queryConsistent}, len(arg))
+	}, ifRetriable)
 	return a.reply, a.queryError()
 }
 
@@ -56,17 +46,6 @@ func (n *Node) ConsistentQuery(ctx context.Context, to ServerID, query string, a
 func (n *Node) ConsistentRead(ctx context.Context, name string, f func(Machine) (any, error)) (any, error) {
 	a := n.await(ctx, ServerID{Name: name, Node: n.id}, &opQuery{f: f, level: queryConsistent}, 0)
 	return a.any, a.queryError()
-}
-
-// seekMember tries one member after the other, to first.
-func (n *Node) seekMember(ctx context.Context, to ServerID, try func(ServerID) bool) error {
-	first := true
-	return n.seek(ctx, to, func(at ServerID) (ServerID, bool) {
-		if first {
-			first, at = false, to
-		}
-		return ServerID{}, try(at)
-	})
 }
 
 // queryError is the cause alone: a query changes nothing.

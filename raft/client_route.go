@@ -24,9 +24,45 @@ type route struct {
 }
 
 // seek calls try with one server after the other, beginning with the leader that is known here, until try says
-// that it need not go on, or ctx ends. try returns whom the server took for the leader.
+// that it need not go on, or ctx ends: then try is not called any more, and not at all when it had ended before. try
+// returns whom the server took for the leader.
 func (n *Node) seek(ctx context.Context, to ServerID, try func(ServerID) (leader ServerID, again bool)) error {
 	return n.follow(ctx, &route{to: to}, try)
+}
+
+// insist asks one server after the other, as seek does, as long as again holds for the answer and there is anybody to
+// ask.
+func (n *Node) insist(ctx context.Context, to ServerID, once func(at ServerID) answer, again func(a *answer, at ServerID) bool) answer {
+	var a answer
+	err := n.seek(ctx, to, func(at ServerID) (ServerID, bool) {
+		a = once(at)
+		return a.leader, again(&a, at) && !n.unknown(&a, at, to)
+	})
+	if err != nil {
+		return a.outOfTime(err)
+	}
+	return a
+}
+
+// insistAnywhere is insist for what any member can do: to is asked first, then one after the other.
+func (n *Node) insistAnywhere(ctx context.Context, to ServerID, once func(at ServerID) answer, again func(a *answer, at ServerID) bool) answer {
+	first := true
+	return n.insist(ctx, to, func(at ServerID) answer {
+		if first {
+			first, at = false, to
+		}
+		a := once(at)
+		a.leader = ServerID{}
+		return a
+	}, again)
+}
+
+// ifRetriable has a call made again that failed, but may go well later: for calls that change nothing.
+func ifRetriable(a *answer, _ ServerID) bool { return a.err != nil && a.err.Retriable }
+
+// ifNotApplied has a call made again only if it is known that nothing came of it.
+func ifNotApplied(a *answer, at ServerID) bool {
+	return ifRetriable(a, at) && a.err.Outcome == NotApplied
 }
 
 // follow is seek for a client that stays.
@@ -34,17 +70,21 @@ func (n *Node) follow(ctx context.Context, r *route, try func(ServerID) (leader 
 	at := n.begin(r)
 	pause := minPause
 	for k := 0; ; k++ {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		leader, again := try(at)
 		if !again {
 			return nil
 		}
-		if !leader.IsZero() && leader != at {
+		switch {
+		case leader.IsZero():
+			at = n.another(r, at, k)
+		case leader != at:
 			at = leader
 			if k < 3 {
 				continue // a redirection costs no pause, unless they lead round in a circle
 			}
-		} else {
-			at = n.another(r, at, k)
 		}
 		if err := n.sleep(ctx, pause); err != nil {
 			return err

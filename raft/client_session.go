@@ -73,7 +73,7 @@ func (n *Node) OpenSession(ctx context.Context, to ServerID, o SessionOptions) (
 	c.messages.node, c.messages.handle = n, o.Messages
 	conf, _, leader, err := n.configuration(ctx, to)
 	if err != nil {
-		return nil, &ProposalError{Err: err, Outcome: NotApplied}
+		return nil, &ProposalError{Err: err, Outcome: NotApplied, Retriable: !errors.Is(err, ErrClosed)}
 	}
 	c.route.known.Store(&leaderView{leader: leader, members: conf.Members})
 	cmd := Command{Kind: KindSessionOpen, Reply: ReplyFromLeader, Window: o.Window, Ordered: o.Ordered,
@@ -245,7 +245,7 @@ func (c *ClientSession) deliver(ctx context.Context, cmd *Command, before func(*
 		return a.leader, a.err.Retriable
 	})
 	if err != nil {
-		a = failed(errors.Join(err, a.cause()), NotApplied, !errors.Is(err, ErrClosed), a.leader)
+		a = a.outOfTime(err)
 	}
 	c.heard(&a, attempts)
 	return a.afterAll(maybe)

@@ -29,8 +29,8 @@ type opStart struct {
 }
 
 // StartCluster starts a new cluster: a member on each node, with one configuration and a random identity, and an
-// election on one of them. It returns when there is a leader, with the members that could be started; those that could
-// not, but are members, can be started by their nodes later only as new ones. Errors: ErrClusterNotFormed, wrapping why,
+// election on one of them. It returns when there is a leader, with the members that have started. One whose node answers
+// late may come up afterwards; one whose node was away does not, and is to be removed, and added as a new one. Errors: ErrClusterNotFormed, wrapping why,
 // when no majority could be started, or there is no leader before ctx ends: what was started was deleted, as far as its nodes could be reached; and those of bad configurations.
 func (n *Node) StartCluster(ctx context.Context, c ClusterConfig) (started []ServerID, err error) {
 	conf, err := c.configuration(n.world)
@@ -143,14 +143,17 @@ func (n *Node) startMember(ctx context.Context, node NodeID, op opStart) error {
 	}
 }
 
+// unwantedFor is for how long a node remembers that a member is not to be started any more: a request to start it may
+// still be on its way.
+const unwantedFor = time.Minute
+
 // startFor starts a member here, or takes back that it was started.
 func (n *Node) startFor(ctx context.Context, op *opStart) answer {
 	if op.undo {
-		r, ok := n.dir.get(op.config.Name)
-		if !ok || r.Incarnation != op.config.inc {
-			return answer{}
-		}
-		if err := n.DeleteServer(ctx, op.config.Name); err != nil {
+		n.unwanted.Store(op.config.inc, nil) // a start that comes later finds that
+		n.wheel.after(unwantedFor, func() { n.unwanted.Delete(op.config.inc) })
+		err := n.delete(ctx, op.config.Name, op.config.inc, errStopServer) // behind a start that is under way
+		if err != nil && !errors.Is(err, ErrUnknownServer) {
 			return failed(err, MaybeApplied, true, ServerID{})
 		}
 		return answer{}
@@ -193,15 +196,9 @@ func (n *Node) Members(ctx context.Context, to ServerID) ([]core.Member, ServerI
 }
 
 func (n *Node) configuration(ctx context.Context, to ServerID) (c core.Configuration, at Index, leader ServerID, err error) {
-	var a answer
-	err = n.seek(ctx, to, func(at ServerID) (ServerID, bool) {
-		a = n.await(ctx, at, &opMembers{}, 0)
-		return a.leader, a.err != nil && a.err.Retriable && !n.unknown(&a, at, to) || a.err == nil && a.leader != at
-	})
-	if err == nil {
-		err = a.queryError()
-	}
-	if err != nil {
+	a := n.insist(ctx, to, func(at ServerID) answer { return n.await(ctx, at, &opMembers{}, 0) },
+		func(a *answer, at ServerID) bool { return ifRetriable(a, at) || a.err == nil && a.leader != at })
+	if err := a.queryError(); err != nil {
 		return c, 0, ServerID{}, err
 	}
 	return a.any.(core.Configuration), a.index, a.leader, nil
@@ -258,18 +255,8 @@ func (n *Node) TransferLeadership(ctx context.Context, to, target ServerID) erro
 
 // atLeader has the leader perform an operation; what is known not to have happened is tried again until ctx ends.
 func (n *Node) atLeader(ctx context.Context, to ServerID, op any) error {
-	var a answer
-	err := n.seek(ctx, to, func(at ServerID) (ServerID, bool) {
-		a = n.await(ctx, at, op, 128)
-		return a.leader, a.err != nil && a.err.Retriable && a.err.Outcome == NotApplied && !n.unknown(&a, at, to)
-	})
-	if a.err != nil {
-		return a.err
-	}
-	if err != nil {
-		return &ProposalError{Err: err, Outcome: NotApplied, Retriable: true}
-	}
-	return nil
+	a := n.insist(ctx, to, func(at ServerID) answer { return n.await(ctx, at, op, 128) }, ifNotApplied)
+	return a.error()
 }
 
 // TriggerElection has a voter start an election, whatever it believes of its leader. Errors: ErrUnknownServer, ErrStopped,
@@ -282,23 +269,10 @@ func (n *Node) TriggerElection(ctx context.Context, at ServerID) error {
 // DeleteCluster deletes a cluster: its members delete themselves, with their logs, when they have applied that; one that is down
 // does so when it comes back and finds the leader. It returns when that is committed. Errors: those of Process.
 func (n *Node) DeleteCluster(ctx context.Context, to ServerID) error {
-	a := n.submitDelete(ctx, to)
-	if a.err != nil {
-		return a.err
-	}
-	return nil
-}
-
-func (n *Node) submitDelete(ctx context.Context, to ServerID) answer {
-	var a answer
-	err := n.seek(ctx, to, func(at ServerID) (ServerID, bool) {
-		a = n.await(ctx, at, &opCommand{ticket{kind: CommandKind(core.KindDelete)}}, 0)
-		return a.leader, a.err != nil && a.err.Retriable && a.err.Outcome == NotApplied && !n.unknown(&a, at, to)
-	})
-	if err != nil && a.err == nil {
-		return failed(err, NotApplied, true, ServerID{})
-	}
-	return a
+	a := n.insist(ctx, to, func(at ServerID) answer {
+		return n.await(ctx, at, &opCommand{ticket{kind: CommandKind(core.KindDelete)}}, 0)
+	}, ifNotApplied)
+	return a.error()
 }
 
 // ForceShrink makes a server the only voter of its cluster, without asking anybody: what only the others had is lost, and they

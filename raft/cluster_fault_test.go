@@ -190,7 +190,7 @@ func TestClusterMany(t *testing.T) {
 			name := fmt.Sprintf("c%d", k)
 			started, err := h.nodes[k%3].StartCluster(ctx, raft.ClusterConfig{Name: name, Machine: "tally",
 				Members: []raft.ServerID{h.id(0, name), h.id(1, name), h.id(2, name)}})
-			if err == nil && len(started) < 3 {
+			if err == nil && len(started) < 2 {
 				t.Errorf("%s: only %v started", name, started)
 			}
 			if err == nil {
@@ -205,6 +205,9 @@ func TestClusterMany(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	for i, n := range h.nodes { // a minority may come up after the call
+		until(t, ctx, fmt.Sprintf("all members on node %d", i), func() bool { return len(n.Servers()) == clusters })
+	}
 	wantGoroutines(t, idle+20)
 	for i := range h.nodes {
 		h.close(i)

@@ -2,7 +2,6 @@ package raft_test
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"testing"
 	"time"
@@ -83,96 +82,4 @@ func TestClusterMachineBlocks(t *testing.T) {
 	h.close(0)
 	h.open(0)
 	until(t, ctx, "the state", func() bool { return h.total(ctx, 0, "d") == 1 })
-}
-
-// Commands and replies have their bounds.
-func TestClusterLimits(t *testing.T) {
-	o := tallies(nil)
-	o.change = func(o *raft.NodeOptions) { o.MaxCommandBytes = 1000 }
-	h := newHouseWith(t, 3, o)
-	ctx := ctxFor(t)
-	h.start(ctx, "c", "tally", 0, 1, 2)
-	var p *raft.ProposalError
-	for i := range 3 {
-		_, err := h.nodes[i].Process(ctx, h.id(i, "c"), make([]byte, 1001), raft.ProcessOptions{})
-		if !errors.Is(err, raft.ErrTooLarge) || !errors.As(err, &p) || p.Outcome != raft.NotApplied || p.Retriable {
-			t.Fatal(err)
-		}
-		_, err = h.nodes[i].Process(ctx, h.id(i, "c"), cmdHuge, raft.ProcessOptions{})
-		if !errors.Is(err, raft.ErrReplyTooLarge) || !errors.As(err, &p) || p.Outcome != raft.MaybeApplied || p.Retriable {
-			t.Fatal(err)
-		}
-		h.tell(ctx, i, "c", append(make([]byte, 0, 1000), make([]byte, 1000)...))
-	}
-	if got := h.add(ctx, 0, "c"); got != 1 {
-		t.Fatal(got)
-	}
-}
-
-// A call whose context has ended, or ends while it waits, ends with that, and nothing of it stays behind.
-func TestClusterContexts(t *testing.T) {
-	h := newHouseWith(t, 3, tallies(nil))
-	ctx := ctxFor(t)
-	h.start(ctx, "c", "tally", 0, 1, 2)
-	h.add(ctx, 0, "c")
-	leader := h.leader(ctx, 0, "c")
-	a, b := (leader+1)%3, (leader+2)%3
-	h.close(a)
-	h.close(b)
-	n, to := h.nodes[leader], h.id(leader, "c")
-	calls := map[string]func(context.Context) error{
-		"process": func(ctx context.Context) error {
-			_, err := n.Process(ctx, to, one(), raft.ProcessOptions{})
-			return err
-		},
-		"consistent query": func(ctx context.Context) error {
-			_, err := n.ConsistentQuery(ctx, to, "n", nil)
-			return err
-		},
-		"leader query": func(ctx context.Context) error {
-			_, err := n.LeaderQuery(ctx, h.id(a, "c"), "n", nil)
-			return err
-		},
-		"waiting query": func(ctx context.Context) error {
-			_, err := n.LocalQuery(ctx, "c", stateOf, raft.QueryOptions{Applied: raft.EntryID{Index: 1 << 40, Term: 1}})
-			return err
-		},
-		"members": func(ctx context.Context) error {
-			_, _, err := n.Members(ctx, h.id(a, "c"))
-			return err
-		},
-		"remove": func(ctx context.Context) error {
-			return n.RemoveMember(ctx, to, h.id(b, "c"), raft.MemberOptions{})
-		},
-		"transfer": func(ctx context.Context) error { return n.TransferLeadership(ctx, to, h.id(b, "c")) },
-		"start": func(ctx context.Context) error {
-			_, err := n.StartCluster(ctx, raft.ClusterConfig{Name: "x", Machine: "tally",
-				Members: []raft.ServerID{h.id(leader, "x"), h.id(a, "x")}})
-			return err
-		},
-	}
-	for name, call := range calls {
-		t.Run(name, func(t *testing.T) {
-			done, cancel := context.WithCancel(ctx)
-			cancel()
-			if err := call(done); err == nil {
-				t.Fatal("a call whose context had ended went well")
-			}
-			short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
-			defer cancel()
-			if err := call(short); err == nil || ctx.Err() != nil {
-				t.Fatal(err)
-			}
-		})
-	}
-	if got := n.Outstanding(); got != 0 {
-		t.Errorf("%d calls outstanding", got)
-	}
-	until(t, ctx, "no reads left", func() bool { return n.Waiting("c") == 0 })
-	h.open(a)
-	h.open(b)
-	v, err := h.nodes[a].ConsistentQuery(ctx, h.id(a, "c"), "n", nil)
-	if err != nil || binary.LittleEndian.Uint64(v) < 1 {
-		t.Fatal(v, err)
-	}
 }

@@ -225,7 +225,8 @@ func (e *Effects) Call(f func()) {
 	e.add(Effect{Kind: EffectCall, Call: f})
 }
 
-// Append appends a command for this machine, on the leader.
+// Append appends a command for this machine, on the leader. It is dropped when the leader finds no room for it, or when it
+// is above NodeOptions.MaxCommandBytes: then whoever waits for its reply is told.
 func (e *Effects) Append(command []byte, o AppendOptions) { e.append(EffectAppend, command, o) }
 
 // TryAppend appends a command for this machine whatever the member's role: one that does not lead
@@ -326,7 +327,8 @@ func (e *Effects) LogRead(indexes Seq, node NodeID, read func(commands []LoggedC
 }
 
 // LogPlan is LogRead for a machine that reads elsewhere: use is given a plan, which it owns and
-// has to close. It must not block. DecodeCommand opens the entries that the plan yields.
+// has to close. It must not block. DecodeCommand opens the entries that the plan yields: all that the log
+// has at the given indexes, also those that are no users' commands. At most engine.MaxPlanIndexes.
 func (e *Effects) LogPlan(indexes Seq, node NodeID, use func(plan *Plan)) {
 	if use == nil || len(node) > MaxName {
 		e.refuse("log plan for node %q", node)

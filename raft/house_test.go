@@ -98,6 +98,23 @@ func (j joining) Join(id raft.NodeID, r transport.Receiver[raft.Packet]) (transp
 	return e, nil
 }
 
+// lose loses what one node sends another in some classes.
+func (h *house) lose(from, to int, classes ...transport.Class) {
+	h.t.Helper()
+	if err := h.net.SetRule(ids(from)[0], ids(to)[0], transport.Rule{Loss: 1}, classes...); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// heal makes the network perfect.
+func (h *house) heal() {
+	h.t.Helper()
+	h.net.HealAll()
+	if err := h.net.SetRules(transport.Rule{}); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
 // start starts a cluster with a member on each of some nodes.
 func (h *house) start(ctx context.Context, name, machine string, nodes ...int) []raft.ServerID {
 	h.t.Helper()

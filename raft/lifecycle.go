@@ -60,7 +60,7 @@ func (n *Node) recordOf(c ServerConfig) (serverRecord, error) {
 	case r.id(n.id).Validate() != nil:
 		return r, r.id(n.id).Validate()
 	case r.UID.Validate() != nil:
-		return r, r.UID.Validate()
+		return r, fmt.Errorf("%w: %w", core.ErrBadID, r.UID.Validate())
 	case r.UID == directoryUID:
 		return r, fmt.Errorf("%w: uid %s", ErrExists, r.UID)
 	case !validName(r.Cluster):
@@ -100,6 +100,9 @@ func (n *Node) create(ctx context.Context, r serverRecord) error {
 	if _, known := n.dir.get(r.Name); known {
 		return fmt.Errorf("%w: server %q", ErrExists, r.Name)
 	}
+	if _, unwanted := n.unwanted.Load(r.Incarnation); unwanted {
+		return ErrClusterNotFormed
+	}
 	log, err := n.engine.Create(r.UID)
 	if errors.Is(err, engine.ErrExists) {
 		err = fmt.Errorf("%w: uid %s: %w", ErrExists, r.UID, err)
@@ -121,7 +124,7 @@ func (n *Node) create(ctx context.Context, r serverRecord) error {
 	}
 	if err := n.dir.wait(ctx, at); err != nil {
 		n.background(func() {
-			if err := n.delete(n.ctx, r.Name, errStopServer); err != nil && n.ctx.Err() == nil {
+			if err := n.delete(n.ctx, r.Name, r.Incarnation, errStopServer); err != nil && n.ctx.Err() == nil {
 				n.opts.Logger.Error("a server that was not wanted any more cannot be deleted", "server", r.Name, "err", err)
 			}
 		})
@@ -148,6 +151,9 @@ func (n *Node) add(s *server) error {
 func (n *Node) lockName(ctx context.Context, name string) (unlock func(), err error) {
 	mine := make(chan struct{})
 	for {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		if n.closed.Load() {
 			return nil, ErrClosed
 		}
@@ -203,8 +209,18 @@ func (n *Node) restart() {
 	}
 }
 
-// run starts the server of a record.
+// run starts the server of a record. Why it could not be started is kept.
 func (n *Node) run(r serverRecord) error {
+	err := n.launch(r)
+	if err != nil {
+		n.failures.Store(r.Name, err)
+	} else {
+		n.failures.Delete(r.Name)
+	}
+	return err
+}
+
+func (n *Node) launch(r serverRecord) error {
 	log, err := n.engine.Log(r.UID)
 	if err != nil {
 		return fmt.Errorf("raft: server %q: %w", r.Name, err)
@@ -283,20 +299,22 @@ func (n *Node) halt(ctx context.Context, r serverRecord, why error) (*server, er
 
 var errStopServer = errors.New("raft: stopped by request")
 
-// DeleteServer deletes a server with its log, whatever its cluster thinks of it: remove it from there first. Errors:
-// ErrUnknownServer, ctx's, those of the engine.
+// DeleteServer deletes a server with its log, whatever its cluster thinks of it: remove it from there first. When ctx ends
+// while the server is about something, it is stopped and still there; when it ends later, the rest is done all the
+// same. Errors: ErrUnknownServer, ErrClosed, ctx's, those of the engine.
 func (n *Node) DeleteServer(ctx context.Context, name string) error {
-	return n.delete(ctx, name, errStopServer)
+	return n.delete(ctx, name, 0, errStopServer)
 }
 
-func (n *Node) delete(ctx context.Context, name string, why error) error {
+// delete deletes the server of that name and incarnation, 0 for any.
+func (n *Node) delete(ctx context.Context, name string, life core.Incarnation, why error) error {
 	unlock, err := n.lockName(ctx, name)
 	if err != nil {
 		return err
 	}
 	defer unlock()
 	r, ok := n.dir.get(name)
-	if !ok {
+	if !ok || life != 0 && life != r.Incarnation {
 		return fmt.Errorf("%w: %q", ErrUnknownServer, name)
 	}
 	s, err := n.halt(ctx, r, why)
@@ -307,15 +325,33 @@ func (n *Node) delete(ctx context.Context, name string, why error) error {
 		n.servers.CompareAndDelete(name, s)
 		n.clusters.CompareAndDelete(r.Cluster, s)
 	}
+	n.failures.Delete(name)
 	r.Deleted = true
 	at, err := n.dir.append(r)
 	if err != nil {
 		return err
 	}
-	if err := n.engine.Delete(ctx, r.UID); err != nil && !errors.Is(err, engine.ErrNotFound) {
+	if err := n.deleteLog(ctx, r); err != nil {
 		return err
 	}
 	return n.dir.wait(ctx, at)
+}
+
+// deleteLog deletes the log of a server that is none any more. When ctx ends first it goes on without the caller.
+func (n *Node) deleteLog(ctx context.Context, r serverRecord) error {
+	err := n.engine.Delete(ctx, r.UID)
+	if err == nil || errors.Is(err, engine.ErrNotFound) {
+		return nil
+	}
+	if ctx.Err() != nil {
+		n.background(func() {
+			err := n.engine.Delete(n.ctx, r.UID)
+			if err != nil && !errors.Is(err, engine.ErrNotFound) && n.ctx.Err() == nil {
+				n.opts.Logger.Error("the log of a deleted server is left", "server", r.Name, "err", err)
+			}
+		})
+	}
+	return err
 }
 
 // serverEnded takes note that a cluster needs a server no longer: it was deleted, or the server removed from
@@ -325,7 +361,7 @@ func (n *Node) serverEnded(s *server, why core.Ending) {
 		s.stop(ErrRemoved)
 		return
 	}
-	if err := n.delete(n.ctx, s.record.Name, ErrDeleted); err != nil && n.ctx.Err() == nil {
+	if err := n.delete(n.ctx, s.record.Name, s.record.Incarnation, ErrDeleted); err != nil && n.ctx.Err() == nil {
 		n.opts.Logger.Error("a server of a deleted cluster cannot be deleted", "server", s.id.String(), "err", err)
 	}
 }

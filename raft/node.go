@@ -50,6 +50,9 @@ type Node struct {
 
 	changing sync.Mutex // between a server that is added and Close
 	names    sync.Map   // name → chan struct{}: a server that is being started, stopped or deleted
+	unwanted sync.Map   // Incarnation of members whose cluster was not formed
+	failures sync.Map   // name → error, of servers that could not be started
+	heard    sync.Map   // NodeID → *requestWindow: what other nodes have asked for
 	closed   atomic.Bool
 	// droppedMessages counts those of machines that found no room or no mailbox.
 	droppedMessages atomic.Uint64
@@ -112,6 +115,7 @@ func (n *Node) open(engineOf func(string, engine.Options) (*engine.Engine, error
 	if n.engine, err = engineOf(n.opts.Dir, n.opts.Engine); err != nil {
 		return err
 	}
+	n.opts.MaxCommandBytes = min(n.opts.MaxCommandBytes, n.engine.MaxEntryBytes()-MaxCommandHeader)
 	if n.dir, err = openDirectory(n.ctx, n.world, n.engine); err != nil {
 		return err
 	}
@@ -205,7 +209,7 @@ func (n *Node) now() int64 { return n.world.Now() }
 func (n *Node) clock() int64 { return n.opts.Clock() }
 
 // number is a number that this life of the node has not used.
-func (n *Node) number() uint64 { return n.life<<40 | n.serial.Add(1) }
+func (n *Node) number() uint64 { return n.life<<lifeShift | n.serial.Add(1) }
 
 // random draws from 0 to below n.
 func (n *Node) random(below int64) int64 { return n.world.Int64N(below) }

@@ -60,7 +60,8 @@ type NodeOptions struct {
 	// SnapshotTimeout is for how long the transfer of a snapshot to another member may make no progress. What arrived is kept
 	// for the next attempt. Default 30 s.
 	SnapshotTimeout time.Duration
-	// MaxCommandBytes bounds a command. Default 1 MiB, and at most what the engine takes as an entry.
+	// MaxCommandBytes bounds a command, of a client here as of one that a leader here is sent. Default 1 MiB, and never more
+	// than the engine takes as an entry, less MaxCommandHeader. It should be the same on all nodes.
 	MaxCommandBytes int
 	// MailboxBytes bounds what waits for one server: beyond it messages are dropped, commands refused. Default 16 MiB.
 	MailboxBytes int

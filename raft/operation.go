@@ -40,6 +40,7 @@ type (
 		cast    bool // nobody waits
 		// consistent has it wait for all that was committed before.
 		consistent bool
+		ref        uint64 // as that of opQuery
 	}
 	// opProgress asks the leader how far its peers are.
 	opProgress struct{}
@@ -174,16 +175,38 @@ func (s *server) query(op *opQuery, done func(answer)) {
 	}
 }
 
-// withdraw ends the waiting of a query that nobody wants to hear of any more.
-func (s *server) withdraw(op *opQuery) {
-	s.mail.do(func() {
-		if ref := op.ref; ref != 0 {
-			op.ref = 0
-			delete(s.results, ref)
-			s.step(core.CancelRead{Ref: ref})
+// withdraw ends the waiting of an operation that nobody wants to hear of any more, if it waits for the core or for entries
+// and has not begun.
+func (s *server) withdraw(op any) {
+	switch op := op.(type) {
+	case *opQuery:
+		s.mail.do(func() {
+			s.cancelRead(&op.ref)
+			s.applies.withdraw(op)
+		}, nil)
+	case *opAux:
+		if op.consistent {
+			s.mail.do(func() { s.cancelRead(&op.ref) }, nil)
 		}
-		s.applies.withdraw(op)
-	}, nil)
+	}
+}
+
+// cancelRead ends a read of the core's, 0 for none.
+func (s *server) cancelRead(ref *uint64) {
+	if *ref != 0 {
+		delete(s.results, *ref)
+		s.step(core.CancelRead{Ref: *ref})
+		*ref = 0
+	}
+}
+
+// withdrawable reports whether withdraw does anything about an operation.
+func withdrawable(op any) bool {
+	if aux, ok := op.(*opAux); ok {
+		return aux.consistent
+	}
+	_, query := op.(*opQuery)
+	return query
 }
 
 // runQuery runs on the goroutine that applies.

@@ -24,15 +24,8 @@ type MemberInfo struct {
 
 // MembersInfo returns how far each member is, as the leader knows it. to is any member. Errors: those of Members.
 func (n *Node) MembersInfo(ctx context.Context, to ServerID) ([]MemberInfo, error) {
-	var a answer
-	err := n.seek(ctx, to, func(at ServerID) (ServerID, bool) {
-		a = n.await(ctx, at, &opProgress{}, 0)
-		return a.leader, a.err != nil && a.err.Retriable && !n.unknown(&a, at, to)
-	})
-	if err == nil {
-		err = a.queryError()
-	}
-	if err != nil {
+	a := n.insist(ctx, to, func(at ServerID) answer { return n.await(ctx, at, &opProgress{}, 0) }, ifRetriable)
+	if err := a.queryError(); err != nil {
 		return nil, err
 	}
 	return a.any.([]MemberInfo), nil

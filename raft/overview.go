@@ -1,6 +1,10 @@
 package raft
 
-import "github.com/rawl-db/rawl/raft/core"
+import (
+	"slices"
+
+	"github.com/rawl-db/rawl/raft/core"
+)
 
 // Metrics are figures of a server that can be had without it, also when it hangs.
 type Metrics struct {
@@ -45,14 +49,29 @@ func (s *server) overview() map[string]any {
 	}
 }
 
-// Servers returns the names of the servers of this node, with why each does not run, nil for those that do.
-func (n *Node) Servers() map[string]error {
-	list := make(map[string]error)
+// ServerInfo is what the directory of a node holds about a server.
+type ServerInfo struct {
+	ID ServerID
+	// UID names its log in the node's engine.
+	UID core.UID
+	// Cluster is the name of its cluster, Machine the registered name of what it runs.
+	Cluster, Machine string
+	// Err is why it does not run, nil while it does: ErrStopped, with the cause behind it unless it was StopServer.
+	Err error
+}
+
+// Servers lists the servers of this node, also those that do not run, ascending by name.
+func (n *Node) Servers() []ServerInfo {
+	var list []ServerInfo
 	for _, r := range n.dir.all() {
-		list[r.Name] = ErrStopped
-		if s := n.server(r.id(n.id)); s != nil {
-			list[r.Name] = s.stopError()
+		i := ServerInfo{ID: r.id(n.id), UID: r.UID, Cluster: r.Cluster, Machine: r.Machine}
+		if s := n.server(i.ID); s != nil {
+			i.Err = s.stopError()
+		} else {
+			i.Err = n.whyAbsent(r.Name)
 		}
+		list = append(list, i)
 	}
+	slices.SortFunc(list, func(a, b ServerInfo) int { return a.ID.Compare(b.ID) })
 	return list
 }

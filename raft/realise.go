@@ -134,9 +134,15 @@ func (r *realiser) append(e *Effect) {
 	r.server.enqueue(c)
 }
 
-// enqueue proposes a command of this server's own.
+// enqueue proposes a command.
 func (s *server) enqueue(c *ticket) {
-	if !s.mail.propose(c) {
+	switch {
+	case len(c.data) > s.node.opts.MaxCommandBytes+MaxCommandHeader: // the log would not take it
+		if c.done == nil {
+			s.node.opts.Logger.Warn("a command of the machine's own is too large", "server", s.id.String(), "bytes", len(c.data))
+		}
+		c.fail(ErrTooLarge, NotApplied, false)
+	case !s.mail.propose(c):
 		c.fail(ErrBusy, NotApplied, true)
 	}
 }
@@ -201,7 +207,7 @@ func (r *realiser) end() {
 // read reads users' commands from the log for the machine.
 func (r *realiser) read(e *Effect) ([]Effect, error) {
 	if e.ReadPlan != nil {
-		plan, err := r.server.log.Plan(e.Indexes.All(), engine.PlanOptions{})
+		plan, err := r.server.log.Plan(e.Indexes.All(), engine.PlanOptions{OmitMissing: true})
 		if err != nil {
 			return nil, err
 		}

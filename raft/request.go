@@ -2,6 +2,7 @@ package raft
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/rawl-db/rawl/internal/sched"
@@ -28,10 +29,7 @@ func (n *Node) ask(to ServerID, op any, size int, done func(answer)) (forget fun
 			return func() {}
 		}
 		s.perform(op, done)
-		if q, ok := op.(*opQuery); ok {
-			return func() { s.withdraw(q) }
-		}
-		return func() {}
+		return func() { s.withdraw(op) }
 	}
 	if n.cutOff(to.Node) {
 		done(failed(ErrUnreachable, NotApplied, true, ServerID{}))
@@ -44,7 +42,7 @@ func (n *Node) ask(to ServerID, op any, size int, done func(answer)) (forget fun
 	}
 	return func() {
 		n.calls.Delete(id)
-		if _, ok := op.(*opQuery); ok {
+		if withdrawable(op) {
 			_ = n.net.Send(to.Node, transport.Control, &withdrawal{id}) // one that is lost costs the query's node an answer
 		}
 	}
@@ -53,13 +51,25 @@ func (n *Node) ask(to ServerID, op any, size int, done func(answer)) (forget fun
 // absent is the answer for a server that does not run here.
 func (n *Node) absent(id ServerID) answer {
 	if _, known := n.dir.get(id.Name); known {
-		return failed(ErrStopped, NotApplied, true, ServerID{})
+		return failed(n.whyAbsent(id.Name), NotApplied, true, ServerID{})
 	}
 	return failed(ErrUnknownServer, NotApplied, true, ServerID{})
 }
 
-// await is ask for who waits. When ctx ends first nobody knows what becomes of it.
+// whyAbsent is why a server of this node does not run that is not there.
+func (n *Node) whyAbsent(name string) error {
+	if x, ok := n.failures.Load(name); ok {
+		return fmt.Errorf("%w: %w", ErrStopped, x.(error))
+	}
+	return ErrStopped
+}
+
+// await is ask for who waits. Nothing is asked when ctx has ended; when it ends later, but before the answer, nobody knows
+// what becomes of it.
 func (n *Node) await(ctx context.Context, to ServerID, op any, size int) answer {
+	if ctx.Err() != nil {
+		return failed(context.Cause(ctx), NotApplied, true, ServerID{})
+	}
 	ch := make(chan answer, 1)
 	forget := n.ask(to, op, size, func(a answer) { ch <- a })
 	return n.answerOf(ctx, ch, forget)
@@ -97,8 +107,11 @@ func (n *Node) failCalls(node NodeID, err error) {
 	}
 }
 
-// receiveRequest performs what another node's client asks for.
+// receiveRequest performs what another node's client asks for, once, also when the network repeats it.
 func (n *Node) receiveRequest(from NodeID, r *request) {
+	if !n.windowOf(from).first(r.id) {
+		return
+	}
 	done := func(a answer) { _ = n.net.Send(from, transport.Control, &response{id: r.id, answer: a}) } // the client waits no longer than it likes
 	if start, ok := r.call.(*opStart); ok {
 		n.spawn(func() { done(n.startFor(n.ctx, start)) })
@@ -117,6 +130,9 @@ func (n *Node) receiveRequest(from NodeID, r *request) {
 	case *opQuery:
 		own := *c
 		n.performQuery(from, r, s, &own, done)
+	case *opAux:
+		own := *c
+		n.performQuery(from, r, s, &own, done)
 	default:
 		s.perform(r.call, done)
 	}
@@ -128,8 +144,12 @@ type askedQuery struct {
 	id   uint64
 }
 
-// performQuery is perform for a query of another node, which may be withdrawn.
-func (n *Node) performQuery(from NodeID, r *request, s *server, op *opQuery, done func(answer)) {
+// performQuery is perform for an operation of another node, which may be withdrawn.
+func (n *Node) performQuery(from NodeID, r *request, s *server, op any, done func(answer)) {
+	if !withdrawable(op) {
+		s.perform(op, done)
+		return
+	}
 	key := askedQuery{from, r.id}
 	n.asked.Store(key, func() { s.withdraw(op) })
 	s.perform(op, func(a answer) {

@@ -114,17 +114,18 @@ func (s *server) write(e *core.Effects) error {
 		if err := s.log.TruncateTo(e.TruncateTo.Index); err != nil {
 			return err
 		}
-		s.pending.drop() // who still holds what is cut may commit it yet
+		s.pending.drop(ErrLost) // who still holds what is cut may commit it yet
 	}
 	if len(e.Append) == 0 {
 		return nil
 	}
 	err := s.log.Append(e.Prev, e.Append)
 	switch {
-	case errors.Is(err, engine.ErrBusy), errors.Is(err, engine.ErrReadOnly):
+	case errors.Is(err, engine.ErrBusy), errors.Is(err, engine.ErrReadOnly),
+		len(e.Append) > 1 && errors.Is(err, engine.ErrTooLarge): // fewer may fit
 		s.again = append(s.again, core.AppendFailed{Last: s.log.Last()})
 		s.pending.lose(s.log.Last().Index, ErrBusy)
-		if errors.Is(err, engine.ErrReadOnly) {
+		if !errors.Is(err, engine.ErrBusy) { // nobody tells when it takes entries again
 			s.node.wheel.after(writablePause, func() { s.mail.put(core.LogReady{}) })
 		}
 		return nil
@@ -147,7 +148,7 @@ func (s *server) marker(m core.Marker) {
 		s.pending.begin(m.Term)
 	case core.RoleTerminating, core.RoleEnded: // what is appended is committed, and about to be applied
 	default:
-		s.pending.drop()
+		s.pending.drop(ErrLost)
 	}
 	s.applies.marker(m)
 }

@@ -80,7 +80,7 @@ func (s *server) mailEnded() {
 	if v.leader == s.id {
 		n.resigned(s, v)
 	}
-	s.pending.drop()
+	s.pending.drop(fmt.Errorf("%w: %w", ErrLost, s.stopError()))
 	for _, c := range s.low {
 		c.fail(s.stopError(), NotApplied, true)
 	}

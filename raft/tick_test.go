@@ -39,12 +39,13 @@ func (c clock) tell(what string) {
 // clockHouse is three nodes, not in a house, that tick often.
 func clockHouse(t *testing.T) (*house, []raft.ServerID, <-chan string) {
 	t.Helper()
+	dirs := []string{t.TempDir(), t.TempDir(), t.TempDir()} // they go when the nodes are closed
 	h := newHouse(t, 0)
 	ticks := make(chan string, 1000)
 	inner := sum(t)
 	for i := range 3 {
 		id := fmt.Sprintf("n%d", i)
-		n, err := raft.OpenNode(raft.NodeOptions{ID: id, Dir: t.TempDir(), Network: raft.InProcess(h.net), TickInterval: 1e6,
+		n, err := raft.OpenNode(raft.NodeOptions{ID: id, Dir: dirs[i], Network: raft.InProcess(h.net), TickInterval: 1e6,
 			Machines: map[string]func() raft.Machine{"clock": func() raft.Machine { return clock{inner(), id, ticks} }},
 			Engine:   engine.Options{WALFileBytes: 1 << 20, MemoryBytes: 64 << 20, Strategy: engine.StrategyNone}})
 		if err != nil {

@@ -147,8 +147,8 @@ func (p *pendingCalls) lose(i Index, err error) {
 }
 
 // drop answers the callers whose commands another leader may commit, or not.
-func (p *pendingCalls) drop() {
-	p.end(0, func(c *ticket) { c.fail(ErrLost, MaybeApplied, true) })
+func (p *pendingCalls) drop(why error) {
+	p.end(0, func(c *ticket) { c.fail(why, MaybeApplied, true) })
 }
 
 func (p *pendingCalls) end(above Index, f func(*ticket)) {
