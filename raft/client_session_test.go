@@ -188,7 +188,7 @@ func TestClientSessionErrors(t *testing.T) {
 	_, err = c.Process(ctx, one(), raft.ProcessOptions{Priority: 9})
 	outcome(err, raft.ErrMalformed, raft.NotApplied)
 	_, err = c.Process(ended, one(), raft.ProcessOptions{})
-	outcome(err, context.Canceled, raft.MaybeApplied)
+	outcome(err, context.Canceled, raft.NotApplied)
 	before := total(t, client, members[0])
 	if _, err = c.Process(ctx, one(), raft.ProcessOptions{}); err != nil { // the number before was given up
 		t.Fatal(err)

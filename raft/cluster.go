@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/rawl-db/rawl/internal/sched"
 	"github.com/rawl-db/rawl/raft/core"
@@ -130,14 +131,13 @@ func (n *Node) startMember(ctx context.Context, node NodeID, op opStart) error {
 		a := n.startFor(ctx, &op)
 		return a.queryError()
 	}
-	ctx, cancel := n.within(ctx, 2*n.opts.DetectionBound, ErrUnreachable)
-	defer cancel()
+	patience := n.now() + 2*int64(n.opts.DetectionBound)
 	for pause := minPause; ; pause = min(2*pause, maxPause) {
 		a := n.await(ctx, ServerID{Name: op.config.Name, Node: node}, &op, 256)
 		if err := a.queryError(); !errors.Is(err, ErrUnreachable) {
 			return err
 		}
-		if n.sleep(ctx, pause) != nil {
+		if n.now() > patience || n.sleep(ctx, pause) != nil {
 			return ErrUnreachable
 		}
 	}
