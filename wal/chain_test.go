@@ -58,6 +58,21 @@ func TestFragmentsAlone(t *testing.T) {
 	x.check()
 }
 
+// A lazy record among large entries does not part them: nobody waits for it.
+func TestFragmentsAroundLazyRecord(t *testing.T) {
+	x := newWorld(t, func(o *Options) { o.FileSize = 64 << 20 })
+	must(t, x.w.pool.Fill())
+	l := x.log("a")
+	must(t, l.append(1, 1<<20))
+	l.control(Control{Kind: KindRelease, Lazy: true})
+	must(t, l.append(2, 1<<20))
+	x.steps()
+	if n := x.w.Stats().Batches; n != 1 || l.table.durable != 3 || l.controls != 1 {
+		t.Errorf("%d batches, entry %d and %d lazy records are durable", n, l.table.durable, l.controls)
+	}
+	x.check()
+}
+
 // Small entries and large ones of many logs mix, over rolls: no chain is split.
 func TestChainsOverRolls(t *testing.T) {
 	x := bigWorld(t)

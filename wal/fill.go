@@ -24,7 +24,7 @@ type round struct {
 	reserve       int64 // tail of the file that is kept for control records
 	fragments     int   // put so far
 	fragmentLimit int
-	others        bool // something that is no fragment was put
+	others        bool // something that is no fragment was put, and somebody waits for it
 	limited       bool // a fragment met the limit
 	next          *Log // the first whose fragment met it: it comes first in the next batch
 	entries       int  // taken from the queue
@@ -158,9 +158,9 @@ func (w *WAL) putControl(l *Log) verdict {
 	}
 	w.enc.control(w.enc.touch(l), o)
 	w.items = append(w.items, item{log: l, op: *o})
-	w.round.others = true
 	if !o.lazy {
 		w.round.entries++
+		w.round.others = true
 	}
 	return finished
 }
