@@ -17,7 +17,7 @@ const (
 	// is released as it grows stays in little memory, which the processor's caches then know.
 	growth = 2
 	// ownChunk is the payload length from which a payload that finds no room gets a chunk of
-	// exactly its size. Shorter ones go to ordinary chunks, which lose less than a
+	// its size, see Pool.takeAlone. Shorter ones go to ordinary chunks, which lose less than a
 	// quarter to what does not fit.
 	ownChunk = 256 << 10
 	// minRest is the least room worth keeping a chunk open for behind a payload
@@ -33,7 +33,7 @@ type chunk struct {
 	// not return to the Pool.
 	lent atomic.Bool
 	// Owned by the writer.
-	whole  bool          // an ordinary chunk, and nobody else has a part of mem
+	whole  bool          // of a size that the Pool keeps, and nobody else has a part of mem
 	last   raftlog.Index // highest index with a payload in it; of the open chunk not known yet
 	charge int64         // bytes that dropping the chunk gives back
 }
@@ -41,19 +41,18 @@ type chunk struct {
 // place is where a payload lies.
 type place struct{ chunk, offset uint32 }
 
-// store copies the payload of index i, which is not empty, into the arena and returns where it
-// lies and the copy. Writer only.
-func (tl *tail) store(payload []byte, i raftlog.Index) (place, []byte) {
-	if len(payload) > len(tl.free) {
-		if len(payload) >= ownChunk {
-			return tl.storeAlone(payload, i)
+// reserve returns room in the arena for n payload bytes of index i, at least one, and where it
+// lies. Writer only.
+func (tl *tail) reserve(n int, i raftlog.Index) (place, []byte) {
+	if n > len(tl.free) {
+		if n >= ownChunk {
+			return tl.reserveAlone(n, i)
 		}
-		tl.openChunk(len(payload), i)
+		tl.openChunk(n, i)
 	}
-	at, dst := tl.used, tl.free[:len(payload)]
-	copy(dst, payload)
-	tl.used, tl.free = at+len(payload), tl.free[len(payload):]
-	return place{chunk: tl.number, offset: uint32(at)}, dst
+	at, room := tl.used, tl.free[:n]
+	tl.used, tl.free = at+n, tl.free[n:]
+	return place{chunk: tl.number, offset: uint32(at)}, room
 }
 
 // openChunk begins an ordinary chunk with room for need bytes, index i being the first in it.
@@ -79,14 +78,13 @@ func (tl *tail) setOpen(c *chunk, i raftlog.Index) {
 	}
 }
 
-// storeAlone gives a long payload a chunk of its own. Chunks must be in the order of the
+// reserveAlone gives a long payload a chunk of its own. Chunks must be in the order of the
 // indexes they hold, so that they are released from the front; the room left in the open
 // chunk is therefore cut off and follows as another chunk, which takes over the charge
 // because it keeps the memory of both alive.
-func (tl *tail) storeAlone(payload []byte, i raftlog.Index) (place, []byte) {
-	mem := make([]byte, len(payload)) // with the copy, not zeroed first
-	copy(mem, payload)
-	own := &chunk{mem: mem, last: i, charge: int64(len(mem))}
+func (tl *tail) reserveAlone(n int, i raftlog.Index) (place, []byte) {
+	own := tl.pool.takeAlone(n)
+	own.last = i
 	tl.held += own.charge
 
 	rest := tl.rest()
@@ -101,7 +99,7 @@ func (tl *tail) storeAlone(payload []byte, i raftlog.Index) (place, []byte) {
 		tl.number = uint32(tl.chunks.next())
 		tl.chunks.push(rest)
 	}
-	return at, mem
+	return at, own.mem[:n]
 }
 
 // rest returns what is free of the open chunk as a chunk of its own: the open
@@ -166,3 +164,16 @@ func (c *chunk) slice(s *slot) []byte {
 }
 
 func sum(data []byte) uint32 { return crc32.Checksum(data, castagnoli) }
+
+// sumBlock is what copySum copies at a time, in bytes: its checksum then finds it in the nearest cache.
+const sumBlock = 4 << 10
+
+// copySum copies src to dst, which is as long, and returns the checksum.
+func copySum(dst, src []byte) (crc uint32) {
+	for len(src) > 0 {
+		n := copy(dst, src[:min(len(src), sumBlock)])
+		crc = crc32.Update(crc, castagnoli, dst[:n])
+		dst, src = dst[n:], src[n:]
+	}
+	return crc
+}

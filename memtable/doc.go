@@ -31,8 +31,9 @@
 // as new as that last. Nothing it reaches is ever changed, only unlinked, so a reader
 // beside a Release finds the entry or finds nil and answers "no". Chunks alone are written
 // again, by the next table that takes them from the Pool, but never one that a reader has got
-// to: see tail.lend. A tail that is dropped whole takes its chunk numbers with it: a slot is
-// never looked up in the arena of another tail.
+// to: see tail.lend. Who uses Peek instead of Get promises to be done before the release. A tail
+// that is dropped whole takes its chunk numbers with it: a slot is never looked up in the arena of
+// another tail.
 //
 // # Chains of tables
 //

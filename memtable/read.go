@@ -17,6 +17,20 @@ func (t *Table) Get(i raftlog.Index) (e raftlog.Entry, crc uint32, ok bool) {
 	return raftlog.Entry{}, 0, false
 }
 
+// Peek is Get for who will be done with Data before the entry is released, and knows it: the memory
+// may then be used again at once.
+func (t *Table) Peek(i raftlog.Index) (e raftlog.Entry, crc uint32, ok bool) {
+	tl, s := t.find(i)
+	if s == nil || s.length == 0 {
+		return t.Get(i)
+	}
+	c := tl.chunk(s.chunk)
+	if c == nil {
+		return t.Get(i)
+	}
+	return raftlog.Entry{Index: i, Term: s.term, Type: s.kind, Data: c.slice(s)}, s.crc, true
+}
+
 // Term returns the term of the entry at i; ok is false when the table does not hold it.
 func (t *Table) Term(i raftlog.Index) (term raftlog.Term, ok bool) {
 	if _, s := t.find(i); s != nil {

@@ -80,9 +80,11 @@ func (tl *tail) put(e *raftlog.Entry, crc uint32, known bool) ([]byte, uint32) {
 	if len(e.Data) == 0 {
 		return nil, 0 // the CRC-32C of nothing is 0
 	}
-	at, data := tl.store(e.Data, e.Index)
-	if !known {
-		crc = sum(data)
+	at, data := tl.reserve(len(e.Data), e.Index)
+	if known {
+		copy(data, e.Data)
+	} else {
+		crc = copySum(data, e.Data)
 	}
 	s.chunk, s.offset, s.length, s.crc = at.chunk, at.offset, uint32(len(data)), crc
 	return data[:len(data):len(data)], crc

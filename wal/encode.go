@@ -97,8 +97,7 @@ func (e *encoder) entry(t *touch, prev raftlog.Index, x *raftlog.Entry, crc uint
 	t.index, t.term = x.Index, x.Term
 }
 
-// fragments puts the part [from, to) of an entry's payload. It is laid out in place, so
-// that the builder's own copy moves nothing.
+// fragments puts the part [from, to) of an entry's payload. It is laid out where the builder wants it.
 func (e *encoder) fragments(t *touch, prev raftlog.Index, x *raftlog.Entry, crc uint32, from, to int) {
 	for ; from < to; from += FragmentSize {
 		end := min(from+FragmentSize, to)
@@ -107,11 +106,11 @@ func (e *encoder) fragments(t *touch, prev raftlog.Index, x *raftlog.Entry, crc 
 		binary.LittleEndian.PutUint32(p[0:], crc)
 		binary.LittleEndian.PutUint32(p[4:], uint32(len(x.Data)))
 		binary.LittleEndian.PutUint32(p[8:], uint32(from))
-		copy(p[fragmentPrefix:], x.Data[from:end])
+		sum := frame.CopyChecksum(frame.Checksum(p[:fragmentPrefix]), p[fragmentPrefix:], x.Data[from:end])
 		r := frame.Record{
 			Kind: KindEntry, Flags: FlagFragment, Type: x.Type, Log: t.log.slot + 1,
 			Prev: uint64(prev), Index: uint64(x.Index), Term: uint64(x.Term),
-			CRC: frame.Checksum(p), Payload: p,
+			CRC: sum, Payload: p,
 		}
 		if from == 0 {
 			r.Flags |= FlagFirst
@@ -119,7 +118,7 @@ func (e *encoder) fragments(t *touch, prev raftlog.Index, x *raftlog.Entry, crc 
 		if end == len(x.Data) {
 			r.Flags |= FlagLast
 		}
-		e.b.Put(&r)
+		e.b.PutPlaced(&r)
 		t.records++
 		t.index, t.term = x.Index, x.Term
 	}

@@ -97,7 +97,7 @@ func (w *WAL) countTaken(o *op) {
 	}
 	w.count.takenEntries.Add(uint64(o.last-o.first) + 1)
 	for i := o.first; i <= o.last; i++ {
-		x, _, _ := o.src.Get(i) // a missing one fails the encoding
+		x, _, _ := o.src.Peek(i) // a missing one fails the encoding
 		w.count.takenBytes.Add(uint64(len(x.Data)))
 	}
 }

@@ -5,12 +5,15 @@ import (
 	"github.com/rawl-db/rawl/internal/raftlog"
 )
 
-// Source is where queued entries are read from when their batch is encoded; memtables
-// satisfy it. Values are compared with ==.
+// Source is where queued entries are read from when their batch is encoded, and by who takes over
+// a sealed file; memtables satisfy it. Values are compared with ==.
 type Source interface {
 	// Get returns the entry at i and the Checksum of its payload. Data may alias memory of
-	// the source; it does not change. Called by the committer, also more than once.
+	// the source; it does not change. The WAL does not call it.
 	Get(i raftlog.Index) (e raftlog.Entry, crc uint32, ok bool)
+	// Peek is Get for an entry that is not durable yet: Data does not change until it is. Called
+	// by the committer, also more than once.
+	Peek(i raftlog.Index) (e raftlog.Entry, crc uint32, ok bool)
 	// SetDurable says that all queued entries up to last are durable. Called by the
 	// committer once per batch that holds such an entry, with rising indexes. It must not block.
 	SetDurable(last raftlog.Index)
@@ -87,12 +90,12 @@ type op struct {
 	single  bool
 }
 
-// get returns the entry at i, which lies in first..last, as Source.Get does.
+// get returns the entry at i, which lies in first..last, as Source.Peek does.
 func (o *op) get(i raftlog.Index) (e raftlog.Entry, crc uint32, ok bool) {
 	if o.single {
 		return raftlog.Entry{Index: i, Term: o.term, Type: o.typ, Data: o.payload}, o.crc, true
 	}
-	return o.src.Get(i)
+	return o.src.Peek(i)
 }
 
 // join takes n, which was queued after o, into o, and reports whether they continue each other.

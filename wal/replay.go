@@ -33,7 +33,7 @@ func (w *WAL) encodeItems() error {
 		case it.op.src == nil:
 			e.control(t, &it.op)
 		case it.to > 0:
-			x, crc, _ := it.op.src.Get(it.op.first)
+			x, crc, _ := it.op.src.Peek(it.op.first)
 			e.fragments(t, it.op.prev, &x, crc, it.from, it.to)
 			if it.done {
 				e.complete(t, it.op.src, it.op.last, 1, len(x.Data))
@@ -49,7 +49,7 @@ func (w *WAL) encodeItems() error {
 func (w *WAL) encodeEntries(t *touch, o *op) {
 	payload, prev := 0, o.prev
 	for i := o.first; i <= o.last; i++ {
-		x, crc, _ := o.src.Get(i)
+		x, crc, _ := o.src.Peek(i)
 		w.enc.entry(t, prev, &x, crc)
 		payload += len(x.Data)
 		prev, o.term = i, x.Term
@@ -71,7 +71,7 @@ func (w *WAL) itemsSize() (int, error) {
 			n += it.to - it.from + parts*(frame.RecordHeaderSize+fragmentPrefix)
 		default:
 			for j := it.op.first; j <= it.op.last; j++ {
-				x, _, ok := it.op.src.Get(j)
+				x, _, ok := it.op.src.Peek(j)
 				if !ok {
 					return 0, &SourceError{ID: it.log.id, Index: j}
 				}

@@ -50,6 +50,8 @@ func newConstant(size int) *constant {
 func (c *constant) Get(i raftlog.Index) (raftlog.Entry, uint32, bool) {
 	return raftlog.Entry{Index: i, Term: 1, Data: c.data}, c.crc, true
 }
+func (c *constant) Peek(i raftlog.Index) (raftlog.Entry, uint32, bool) { return c.Get(i) }
+
 func (c *constant) SetDurable(last raftlog.Index) { c.durable.Store(uint64(last)) }
 func (c *constant) Written(raftlog.Batch, uint64) {
 	c.batches.Add(1)

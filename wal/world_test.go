@@ -149,6 +149,14 @@ func (s *table) Get(i raftlog.Index) (raftlog.Entry, uint32, bool) {
 	return e, frame.Checksum(e.Data), true
 }
 
+// Peek checks what the WAL promises: that it is done with an entry once that is durable.
+func (s *table) Peek(i raftlog.Index) (raftlog.Entry, uint32, bool) {
+	if i <= s.durable {
+		s.log.x.t.Errorf("log %s: entry %d is read again, and %d is durable", s.log.name, i, s.durable)
+	}
+	return s.Get(i)
+}
+
 func (s *table) SetDurable(last raftlog.Index) {
 	if last <= s.durable {
 		s.log.x.t.Errorf("log %s: durable %d after %d", s.log.name, last, s.durable)

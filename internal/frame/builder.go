@@ -38,9 +38,15 @@ const maxTouch = 5 + 10 + 5 + 10 + 10 // the longest trailer entry, in bytes
 
 // Put appends a record; r.CRC must be the checksum of r.Payload, which is copied.
 func (b *Builder) Put(r *Record) {
+	copy(b.buf[b.end+RecordHeaderSize:], r.Payload)
+	b.PutPlaced(r)
+}
+
+// PutPlaced is Put for a payload that already lies where Put would copy it: in the buffer given to
+// Reset, RecordHeaderSize behind Used.
+func (b *Builder) PutPlaced(r *Record) {
 	r.putHeader(b.buf[b.end:], b.id.seed)
-	b.end += RecordHeaderSize
-	b.end += copy(b.buf[b.end:], r.Payload)
+	b.end += RecordHeaderSize + len(r.Payload)
 	b.records++
 }
 

@@ -39,6 +39,20 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // Checksum is the CRC-32C of b, as payloads carry it.
 func Checksum(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
 
+// copyBlock is what CopyChecksum copies at a time, in bytes: the checksum finds it in the nearest cache.
+const copyBlock = 4 << 10
+
+// CopyChecksum copies src to dst, which is as long, and returns the checksum of whatever sum is the
+// checksum of, followed by src.
+func CopyChecksum(sum uint32, dst, src []byte) uint32 {
+	for len(src) > 0 {
+		n := copy(dst, src[:min(len(src), copyBlock)])
+		sum = crc32.Update(sum, castagnoli, dst[:n])
+		dst, src = dst[n:], src[n:]
+	}
+	return sum
+}
+
 // FileHeader is the content of a file's first block.
 type FileHeader struct {
 	Kind   FileKind
