@@ -121,3 +121,18 @@ func TestRead(t *testing.T) {
 		t.Error("the same source draws other numbers")
 	}
 }
+
+// The waits of production allocate nothing: every append that waits makes one.
+func TestWaitsAllocateNothing(t *testing.T) {
+	w, full, wake, open := Real(), make(chan error, 1), make(chan struct{}, 1), make(chan struct{})
+	s := w.Sleeper()
+	defer s.Close()
+	if n := testing.AllocsPerRun(100, func() {
+		full <- nil
+		Wait(w, full, open, nil)
+		wake <- struct{}{}
+		s.Until(Never, wake, open)
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

@@ -20,12 +20,7 @@ const (
 // Wait receives from ch, unless stop or too, of which either may be nil, is closed before.
 func Wait[T any](w *World, ch <-chan T, stop, too <-chan struct{}) (v T, end End) {
 	if w.sim != nil {
-		w.sim.Park(Never, func() bool {
-			var got bool
-			v, end, got = poll(ch, stop, too)
-			return got
-		})
-		return v, end
+		return park(w.sim, ch, stop, too)
 	}
 	ok := false
 	if stop == nil && too == nil {
@@ -40,6 +35,16 @@ func Wait[T any](w *World, ch <-chan T, stop, too <-chan struct{}) (v T, end End
 		}
 	}
 	return v, received(ok)
+}
+
+// park is Wait under a Simulator. What its function shares with it is allocated: the waits of production do without.
+func park[T any](sim Simulator, ch <-chan T, stop, too <-chan struct{}) (v T, end End) {
+	sim.Park(Never, func() bool {
+		var got bool
+		v, end, got = poll(ch, stop, too)
+		return got
+	})
+	return v, end
 }
 
 // poll is one look, in a fixed order.
@@ -81,18 +86,8 @@ func (w *World) Sleeper() *Sleeper { return &Sleeper{w: w} }
 // Until waits until the clock shows at, which may be Never, or wake, which may be nil, is received from, or stop is closed;
 // the last goes before the others. It says which: Due, Received or Stopped. A time that has come is a yield under a Simulator.
 func (s *Sleeper) Until(at int64, wake, stop <-chan struct{}) (end End) {
-	if sim := s.w.sim; sim != nil {
-		end = Due
-		sim.Park(at, func() bool {
-			if _, e, got := poll[struct{}](nil, stop, wake); got {
-				end = e
-			}
-			return end != Due
-		})
-		if end == StoppedToo {
-			return Received
-		}
-		return end
+	if s.w.sim != nil {
+		return parkUntil(s.w.sim, at, wake, stop)
 	}
 	var due <-chan time.Time
 	if at != Never {
@@ -112,6 +107,21 @@ func (s *Sleeper) Until(at int64, wake, stop <-chan struct{}) (end End) {
 	}
 	if s.look(stop) == Stopped {
 		return Stopped
+	}
+	return end
+}
+
+// parkUntil is Until under a Simulator.
+func parkUntil(sim Simulator, at int64, wake, stop <-chan struct{}) End {
+	end := Due
+	sim.Park(at, func() bool {
+		if _, e, got := poll[struct{}](nil, stop, wake); got {
+			end = e
+		}
+		return end != Due
+	})
+	if end == StoppedToo {
+		return Received
 	}
 	return end
 }
