@@ -22,6 +22,15 @@ type houseOptions struct {
 
 // newHouseWith is newHouse with other machines, and a check that nothing of it is left running.
 func newHouseWith(t testing.TB, count int, o houseOptions) *house {
+	var dirs []string
+	for range count {
+		dirs = append(dirs, t.TempDir())
+	}
+	return newHouseIn(t, dirs, o)
+}
+
+// newHouseIn is newHouseWith with directories that may have been used.
+func newHouseIn(t testing.TB, dirs []string, o houseOptions) *house {
 	before := runtime.NumGoroutine()
 	t.Cleanup(func() { wantGoroutines(t, before) })
 	h := &house{t: t, options: o}
@@ -31,19 +40,23 @@ func newHouseWith(t testing.TB, count int, o houseOptions) *house {
 		t.Fatal(err)
 	}
 	h.net = net
-	for i := range count {
-		h.dirs = append(h.dirs, t.TempDir())
+	for i, dir := range dirs {
+		h.dirs = append(h.dirs, dir)
 		h.nodes = append(h.nodes, nil)
 		h.ends = append(h.ends, nil)
 		h.open(i)
 	}
 	t.Cleanup(func() {
-		for i := range h.nodes {
-			h.close(i)
-		}
+		h.closeAll()
 		_ = net.Close()
 	})
 	return h
+}
+
+func (h *house) closeAll() {
+	for i := range h.nodes {
+		h.close(i)
+	}
 }
 
 // wantGoroutines waits until no more run than before.

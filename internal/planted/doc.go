@@ -10,7 +10,8 @@
 // # Files
 //
 //	# what is wrong, for people
-//	test ./wal ./engine      the packages, in the order in which they are tried
+//	test ./wal ./engine      the packages, in the order in which they are tried; again for
+//	                         other tests that must notice too
 //	run TestCrash            optional: only tests that match, as in go test -run
 //	skip Golden              optional: not those that match, as in go test -skip
 //	args -seeds=500          optional: arguments of the tests

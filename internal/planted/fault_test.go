@@ -11,12 +11,17 @@ import (
 
 // fault is one way to break the code.
 type fault struct {
-	name     string
-	packages []string // whose tests must notice, as arguments of go test
+	name    string
+	checks  []check // each must notice
+	patches []patch
+}
+
+// check is tests that must notice.
+type check struct {
+	packages []string // one of which must, as arguments of go test
 	run      string   // regular expression of the tests to run, "" for all
 	skip     string   // of those not to run, "" for none
 	args     []string // for the tests themselves
-	patches  []patch
 }
 
 // patch replaces old, which stands once in file, by new. file is below the module's root.
@@ -34,13 +39,15 @@ func parse(name, text string) (fault, error) {
 		switch word {
 		case "", "#":
 		case "test":
-			f.packages = strings.Fields(arg)
-		case "run":
-			f.run = arg
-		case "skip":
-			f.skip = arg
-		case "args":
-			f.args = strings.Fields(arg)
+			if arg == "" {
+				return f, fmt.Errorf("%s: test of no package", name)
+			}
+			f.checks = append(f.checks, check{packages: strings.Fields(arg)})
+		case "run", "skip", "args":
+			if len(f.checks) == 0 {
+				return f, fmt.Errorf("%s: %s before test", name, word)
+			}
+			f.checks[len(f.checks)-1].set(word, arg)
 		case "replace":
 			parts := strings.SplitN(text, fence, 4)
 			if len(parts) != 4 || parts[0] != "" {
@@ -52,10 +59,21 @@ func parse(name, text string) (fault, error) {
 			return f, fmt.Errorf("%s: %q is no line of a definition", name, line)
 		}
 	}
-	if len(f.packages) == 0 || len(f.patches) == 0 {
+	if len(f.patches) == 0 || len(f.checks) == 0 {
 		return f, fmt.Errorf("%s: needs test and replace", name)
 	}
 	return f, nil
+}
+
+func (c *check) set(word, arg string) {
+	switch word {
+	case "run":
+		c.run = arg
+	case "skip":
+		c.skip = arg
+	case "args":
+		c.args = strings.Fields(arg)
+	}
 }
 
 // apply returns the files that the fault changes, with their new text.

@@ -1,6 +1,7 @@
 package planted
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -9,6 +10,8 @@ const sound = `# what is wrong
 test ./wal ./engine
 skip Golden
 args -seeds=500 -v
+test ./raft/core
+run ^TestSimulation$
 replace wal/a.go
 ----
 	one
@@ -28,7 +31,9 @@ func TestParse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if strings.Join(f.packages, " ") != "./wal ./engine" || f.skip != "Golden" || len(f.args) != 2 || f.run != "" || len(f.patches) != 2 {
+	want := []check{{packages: []string{"./wal", "./engine"}, skip: "Golden", args: []string{"-seeds=500", "-v"}},
+		{packages: []string{"./raft/core"}, run: "^TestSimulation$"}}
+	if !reflect.DeepEqual(f.checks, want) || len(f.patches) != 2 {
 		t.Fatalf("%+v", f)
 	}
 	got, err := f.apply(func(string) (string, error) { return "zero\n\tone\n\ttwo\nfour\nfive\n", nil })
@@ -40,6 +45,8 @@ func TestParse(t *testing.T) {
 		"replace wal/a.go\n----\na\n----\nb\n----\n",
 		"test ./wal\nreplace wal/a.go\n----\na\n----\n",
 		strings.Replace(sound, "skip", "slip", 1),
+		"run ^TestA$\ntest ./wal\nreplace wal/a.go\n----\na\n----\nb\n----\n",
+		strings.Replace(sound, " ./raft/core", "", 1),
 	} {
 		if _, err := parse("bad", text); err == nil {
 			t.Errorf("accepted:\n%s", text)

@@ -38,9 +38,13 @@ func TestPlanted(t *testing.T) {
 				t.Fatal(err)
 			}
 			build(t, &f, root, overlay)
-			if full() {
-				f.packages = tried.green(t, root, f.packages)
-				demandRed(t, &f, root, overlay)
+			if !full() {
+				return
+			}
+			for i := range f.checks {
+				c := &f.checks[i]
+				c.packages = tried.green(t, root, c.packages)
+				demandRed(t, c, root, overlay)
 			}
 		})
 	}
@@ -85,19 +89,19 @@ func (b baseline) green(t *testing.T, root string, packages []string) (green []s
 }
 
 // demandRed runs the tests until one notices the fault.
-func demandRed(t *testing.T, f *fault, root, overlay string) {
+func demandRed(t *testing.T, c *check, root, overlay string) {
 	t.Helper()
-	for _, pkg := range f.packages {
+	for _, pkg := range c.packages {
 		args := []string{"test", "-overlay", overlay, "-count=1", "-failfast", "-timeout=3m"}
-		if f.run != "" {
-			args = append(args, "-run", f.run)
+		if c.run != "" {
+			args = append(args, "-run", c.run)
 		}
-		if f.skip != "" {
-			args = append(args, "-skip", f.skip)
+		if c.skip != "" {
+			args = append(args, "-skip", c.skip)
 		}
 		args = append(args, pkg)
-		if len(f.args) > 0 {
-			args = append(append(args, "-args"), f.args...)
+		if len(c.args) > 0 {
+			args = append(append(args, "-args"), c.args...)
 		}
 		out, err := command(root, args).CombinedOutput()
 		if err == nil {
@@ -110,7 +114,7 @@ func demandRed(t *testing.T, f *fault, root, overlay string) {
 		t.Logf("noticed by %s: %s", pkg, strings.Join(by, ", "))
 		return
 	}
-	t.Errorf("not noticed by the tests of %s", strings.Join(f.packages, " "))
+	t.Errorf("not noticed by the tests of %s", strings.Join(c.packages, " "))
 }
 
 // noticedBy returns the tests that failed.

@@ -66,7 +66,7 @@
 // Every row of the fault model's tables E to H that concerns the core, and where it is tested by name; TestSimulation
 // tries random histories besides. Rows about files, sessions and applying belong to other packages.
 //
-//	E5   TestE5LogBelowTheSnapshot                 log below an installed snapshot
+//	E5   TestE5LogBelowTheSnapshot, TestE5OldTail  log below an installed snapshot, and behind it
 //	E6   TestE6UncommittedMembershipAndInstall     uncommitted membership survives an install
 //	E7   TestE7InstallWhileCandidateOrReceiving    install while candidate, or while receiving
 //	E8   TestE8TargetHasIt                         the target has the snapshot already

@@ -20,6 +20,28 @@ func TestE5LogBelowTheSnapshot(t *testing.T) {
 	}
 }
 
+// TestE5OldTail: what stood in the log behind a snapshot that is installed was of another history.
+func TestE5OldTail(t *testing.T) {
+	s := newScript(t, 3, 0)
+	old := s.elect(2, anyone)
+	s.settle(anyone)
+	for range 9 {
+		old.propose("on n2 alone")
+	}
+	s.drop()
+	a := s.elect(0, votes(0, 1))
+	s.settle(among(0, 1))
+	a.propose("x")
+	s.settle(among(0, 1))
+	s.drop()
+	a.capture()
+	old.step(core.Received{Message: s.forge(0, 2, a.srv.State().Term, core.Offer{Transfer: 5, Snapshot: a.snapshot})})
+	old.receive()
+	if last, written := old.srv.Last(); last != a.snapshot.ID || written != last {
+		t.Fatalf("the log ends at %v, durable %v, want %v", last, written, a.snapshot.ID)
+	}
+}
+
 // TestE6UncommittedMembershipAndInstall: a configuration that was not committed does not survive an install.
 func TestE6UncommittedMembershipAndInstall(t *testing.T) {
 	s, a, f := behind(t)
@@ -77,16 +99,19 @@ func TestE7InstallWhileCandidateOrReceiving(t *testing.T) {
 func TestE8TargetHasIt(t *testing.T) {
 	s, a, f := behind(t)
 	f.receive()
+	s.drop() // that it has it, the leader does not hear
 	f.accepted = nil
-	a.step(core.Received{Message: s.forge(2, 0, a.srv.State().Term, core.OfferReply{Transfer: 1})})
-	f.step(core.Received{Message: s.forge(0, 2, a.srv.State().Term, core.Offer{Transfer: 9, Snapshot: a.snapshot})})
+	a.step(core.SnapshotSent{To: f.self.ID, Transfer: 1})
+	a.fire(core.TimerRetransmit)
+	a.offer(f, 9)
 	if f.accepted != nil {
 		t.Fatal("accepted again")
 	}
-	s.deliver(among(0, 2))
 	index := a.propose("behind it")
-	s.settle(among(0, 2))
-	f.demandCommit(index)
+	s.deliver(among(0, 2))
+	if got := matchOf(a, 2); got != index {
+		t.Fatalf("match %d, want %d", got, index)
+	}
 }
 
 // TestE9SnapshotBelowCommit: a snapshot that is older than what is committed changes nothing, also when it
@@ -142,22 +167,28 @@ func TestE11LogOfASnapshotOnly(t *testing.T) {
 	f.demandCommit(index)
 }
 
-// TestE12ReleaseWhilePeersRead: a release under a peer that is being sent entries makes it get a snapshot.
+// TestE12ReleaseWhilePeersRead: entries that are released while they are read for a peer fail to be read, and the peer
+// gets the snapshot that stands for them.
 func TestE12ReleaseWhilePeersRead(t *testing.T) {
 	s := newScript(t, 3, 0)
 	a := s.elect(0, anyone)
+	s.settle(among(0, 1))
+	a.step(core.NodeDown{Node: s.members[2].self.ID.Node})
 	for range 5 {
 		a.propose("x")
 	}
 	s.settle(among(0, 1))
 	s.drop()
-	a.capture()
-	a.step(core.SendFailed{To: s.members[2].self.ID})
-	for range 3 {
-		a.fire(core.TimerRetransmit)
-		s.deliver(among(0, 2))
+	a.reads = true
+	a.step(core.NodeUp{Node: s.members[2].self.ID.Node})
+	if len(a.reading) != 1 || a.reading[0].Head.To != s.members[2].self.ID {
+		t.Fatalf("read for %+v", a.reading)
 	}
-	if len(a.wants) == 0 {
-		t.Fatal("no snapshot is asked for")
+	a.capture()
+	a.reads, a.reading = false, nil
+	a.step(core.SendFailed{To: s.members[2].self.ID})
+	a.fire(core.TimerRetransmit)
+	if len(a.wants) != 1 || a.wants[0].To != s.members[2].self.ID {
+		t.Fatalf("snapshots for %+v", a.wants)
 	}
 }

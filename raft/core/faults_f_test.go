@@ -85,7 +85,11 @@ func TestF4CandidateAndPreVoter(t *testing.T) {
 	s.settle(among(0, 1))
 	s.drop()
 	c, p := s.members[2], s.members[1]
+	c.step(core.LeaderLost{Leader: a.self.ID, Term: a.srv.State().Term})
 	c.step(core.Received{Message: s.forge(1, 2, 8, core.Vote{})}) // its term is far ahead, its log behind
+	if c.srv.State().Term != 8 {
+		t.Fatalf("n2 is in %v", c.srv.State())
+	}
 	s.drop()
 	for range 6 {
 		for _, x := range []*actor{c, p} {
@@ -226,8 +230,9 @@ func TestF10WindowLeaksNothing(t *testing.T) {
 		}
 		s.settle(anyone)
 	}
-	last, _ := a.srv.Last()
-	a.demandCommit(last.Index)
+	last := a.propose("at once, without a timer")
+	s.deliver(anyone)
+	a.demandCommit(last)
 }
 
 // TestF11NonVoterAndRemoved: neither leads, and neither disturbs who does.

@@ -35,6 +35,8 @@ type actor struct {
 	pending  []core.HardState
 	install  *core.SnapshotMeta
 	wants    []core.Head // peers that need a snapshot
+	reads    bool        // entries for peers are read, and not there yet
+	reading  []core.Send // what is being read
 }
 
 // newScript starts voters members that know each other, and joining ones that know nobody.
@@ -127,7 +129,11 @@ func (a *actor) step(in core.Input) {
 		return
 	}
 	for _, s := range sends {
-		a.send(s)
+		if a.reads {
+			a.reading = append(a.reading, s)
+		} else {
+			a.send(s)
+		}
 	}
 	if !a.slow {
 		a.sync(appended)
