@@ -96,15 +96,16 @@ func (f *fault) apply(read func(file string) (string, error)) (map[string]string
 	return files, nil
 }
 
-// overlay writes the changed files to dir, and returns the name of a file for go's -overlay.
-func (f *fault) overlay(root, dir string) (string, error) {
-	files, err := f.apply(func(file string) (string, error) {
+// applyTo is apply to the module's files.
+func (f *fault) applyTo(root string) (map[string]string, error) {
+	return f.apply(func(file string) (string, error) {
 		b, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(file)))
 		return strings.ReplaceAll(string(b), "\r\n", "\n"), err
 	})
-	if err != nil {
-		return "", err
-	}
+}
+
+// overlay writes changed files to dir, and returns the name of a file for go's -overlay.
+func overlay(root, dir string, files map[string]string) (string, error) {
 	replace := make(map[string]string)
 	var errs []error
 	for file, text := range files {

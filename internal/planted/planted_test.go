@@ -3,7 +3,6 @@ package planted
 import (
 	"os"
 	"os/exec"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,6 +22,7 @@ func TestPlanted(t *testing.T) {
 		t.Fatal("no definitions", err)
 	}
 	tried := make(baseline)
+	compiler := newCompiler(root)
 	for _, name := range names {
 		t.Run(strings.TrimSuffix(filepath.Base(name), ".fault"), func(t *testing.T) {
 			text, err := os.ReadFile(name)
@@ -33,13 +33,17 @@ func TestPlanted(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			overlay, err := f.overlay(root, t.TempDir())
+			changed, err := f.applyTo(root)
 			if err != nil {
 				t.Fatal(err)
 			}
-			build(t, &f, root, overlay)
+			compiler.check(t, changed)
 			if !full() {
 				return
+			}
+			overlay, err := overlay(root, t.TempDir(), changed)
+			if err != nil {
+				t.Fatal(err)
 			}
 			for i := range f.checks {
 				c := &f.checks[i]
@@ -47,20 +51,6 @@ func TestPlanted(t *testing.T) {
 				demandRed(t, c, root, overlay)
 			}
 		})
-	}
-}
-
-// build proves that the changed packages compile.
-func build(t *testing.T, f *fault, root, overlay string) {
-	t.Helper()
-	args := []string{"build", "-overlay", overlay}
-	for _, p := range f.patches {
-		if dir := "./" + path.Dir(p.file); !slices.Contains(args, dir) {
-			args = append(args, dir)
-		}
-	}
-	if out, err := command(root, args).CombinedOutput(); err != nil {
-		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 }
 

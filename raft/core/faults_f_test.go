@@ -17,20 +17,45 @@ func TestF1Figure8(t *testing.T) {
 	s.deliver(among(0, 1))
 	s.drop()
 	s.elect(4, votes(2, 3, 4)) // its noop, in the same place, stays on n4
-	a = s.elect(0, votes(0, 1, 2, 3))
+	for _, k := range []int{2, 3} {
+		s.members[k].fire(core.TimerElection) // n4 had its time
+	}
+	s.drop()
+	a.startBehind(votes(0, 1, 2, 3))
+	s.elect(0, votes(0, 1, 2, 3))
 	old, commit := a.log[1], a.srv.Commit()
+	if term := a.srv.State().Term; term != 3 || old.Term != 1 || len(a.log) != 3 {
+		t.Fatalf("n0 leads term %d with %v in its log", term, a.log)
+	}
 	for _, k := range []int{1, 2} { // the old entry reaches a majority, the new noop does not
 		s.members[k].step(core.Received{Message: s.forge(0, k, a.srv.State().Term, core.Append{
 			Prev: a.log[0].ID(), Commit: commit, Entries: a.log[1:2]})})
 	}
 	s.deliver(func(m core.Message) bool { return index(m.To.Node) == 0 })
+	if m := matchOf(a, 1); m != old.Index || matchOf(a, 2) != old.Index {
+		t.Fatalf("n1 has up to %d, n2 up to %d", m, matchOf(a, 2))
+	}
 	a.demandCommit(commit)
 	s.drop()
+	s.members[4].startBehind(votes(1, 2, 3, 4))
 	b := s.elect(4, votes(1, 2, 3, 4))
 	s.settle(among(1, 2, 3, 4))
 	if b.srv.Commit() < old.Index || s.members[1].log[1].Term == old.Term {
 		t.Fatalf("n4 committed %d, n1 has %v", b.srv.Commit(), s.members[1].log[1].ID())
 	}
+}
+
+// startBehind begins a life and learns of the newest term among the members that the filter lets it ask.
+func (a *actor) startBehind(take func(core.Message) bool) {
+	a.start()
+	for _, o := range a.s.members {
+		if id := o.srv.Leader(); !id.IsZero() && o != a {
+			o.step(core.LeaderLost{Leader: id, Term: o.srv.State().Term})
+		}
+	}
+	a.step(core.TriggerElection{})
+	a.s.deliver(take)
+	a.s.drop()
 }
 
 // votes takes the messages of elections between the given members.
@@ -276,7 +301,7 @@ func TestF12HardStateBehindLog(t *testing.T) {
 	}
 }
 
-// TestF13EmptyAppend: an empty append truncates nothing and is answered with what there is.
+// TestF13EmptyAppend: an append that is empty, or comes again, truncates nothing and is answered with what there is.
 func TestF13EmptyAppend(t *testing.T) {
 	s := newScript(t, 3, 0)
 	a := s.elect(0, anyone)
@@ -290,8 +315,17 @@ func TestF13EmptyAppend(t *testing.T) {
 	if now, _ := f.srv.Last(); now != last {
 		t.Fatalf("the log ends at %v, was %v", now, last)
 	}
-	if r := sent[core.AppendReply](s, 0); len(r) != 1 || r[0].Next != last.Index+1 || r[0].Durable != last {
-		t.Fatalf("%+v", r)
+	f.step(core.Received{Message: s.forge(0, 1, a.srv.State().Term, core.Append{Prev: a.log[0].ID(), Entries: a.log[1:2]})})
+	if now, _ := f.srv.Last(); now != last || f.effects.Truncate {
+		t.Fatalf("the log ends at %v, was %v", now, last)
+	}
+	for _, r := range sent[core.AppendReply](s, 0) {
+		if r.Next != last.Index+1 || r.Durable != last {
+			t.Fatalf("%+v", r)
+		}
+	}
+	if n := len(sent[core.AppendReply](s, 0)); n != 2 {
+		t.Fatalf("%d answers", n)
 	}
 }
 

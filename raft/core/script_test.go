@@ -208,6 +208,9 @@ func (s *script) drop() { s.wire = nil }
 func (s *script) elect(k int, take func(core.Message) bool) *actor {
 	s.t.Helper()
 	a := s.members[k]
+	if a.srv.Role() == core.RoleLeader {
+		s.t.Fatalf("n%d leads already", k)
+	}
 	for _, o := range s.members {
 		if id := o.srv.Leader(); !id.IsZero() && o != a {
 			o.step(core.LeaderLost{Leader: id, Term: o.srv.State().Term})
