@@ -1,10 +1,8 @@
 package raft_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -13,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -109,10 +108,10 @@ func newKilled(t *testing.T) *killed {
 // house opens the nodes in this process.
 func (k *killed) house(t testing.TB) *house {
 	h := newHouseIn(t, killedDirs(k.dir), killedOptions())
-	for i, n := range h.nodes {
-		for name, err := range n.Servers() {
-			if err != nil {
-				t.Fatalf("server %s of n%d does not run: %v", name, i, err)
+	for _, n := range h.nodes {
+		for _, s := range n.Servers() {
+			if s.Err != nil {
+				t.Fatalf("server %v does not run: %v", s.ID, s.Err)
 			}
 		}
 	}
@@ -128,8 +127,9 @@ func killedDirs(dir string) (dirs []string) {
 
 func killedOptions() houseOptions {
 	return houseOptions{
-		machines: map[string]func() raft.Machine{"ledger": newLedger},
 		change: func(o *raft.NodeOptions) {
+			node := o.ID
+			o.Machines = map[string]func() raft.Machine{"ledger": func() raft.Machine { return newLedger(node) }}
 			o.Engine.Strategy, o.Engine.WALFileBytes = engine.StrategyDatasync, 1<<20
 		},
 	}
@@ -173,41 +173,43 @@ func (k *killed) kill(after time.Duration) {
 		_ = cmd.Process.Kill()
 	})
 	defer timer.Stop()
-	k.listen(out)
+	told, err := io.ReadAll(out)
+	if err != nil {
+		k.t.Error(err)
+	}
 	err = cmd.Wait()
 	select {
 	case <-late:
 	default:
 		k.t.Fatalf("the nodes ended by themselves: %v\n%s", err, &failure)
 	}
+	for line := range strings.Lines(string(told)) {
+		if strings.HasSuffix(line, "\n") { // the kill may have cut the last one off
+			k.listen(line)
+		}
+	}
 }
 
-// listen takes note. A line that the kill cut off says nothing.
-func (k *killed) listen(out io.Reader) {
-	r := bufio.NewReader(out)
-	for {
-		line, err := r.ReadString('\n')
-		if err != nil {
-			return
+// listen takes note of a line.
+func (k *killed) listen(line string) {
+	k.t.Helper()
+	var what, leader string
+	var a, b, term uint64
+	n, _ := fmt.Sscan(line, &what, &a, &b, &term, &leader)
+	switch {
+	case what == "sent" && n == 3:
+		k.clients[a].sent = b
+	case what == "acked" && n >= 3:
+		k.clients[a].acked[b] = true
+		if n == 5 {
+			k.leads(raft.Term(term), leader)
 		}
-		var what, leader string
-		var a, b, term uint64
-		n, _ := fmt.Sscan(line, &what, &a, &b, &term, &leader)
-		switch {
-		case what == "sent" && n == 3:
-			k.clients[a].sent = b
-		case what == "acked" && n >= 3:
-			k.clients[a].acked[b] = true
-			if n == 5 {
-				k.leads(raft.Term(term), leader)
-			}
-		case what == "change" && n == 2:
-			k.begun = append(k.begun, int(a))
-		case what == "changed" && n == 2:
-			k.acked, k.begun = append(k.acked, int(a)), nil
-		default:
-			k.t.Fatalf("the nodes say %q", line)
-		}
+	case what == "change" && n == 2:
+		k.begun = append(k.begun, int(a))
+	case what == "changed" && n == 2:
+		k.acked, k.begun = append(k.acked, int(a)), nil
+	default:
+		k.t.Fatalf("the nodes say %q", line)
 	}
 }
 
@@ -274,7 +276,7 @@ func (k *killed) check(l *ledger, from, to int) {
 func (k *killed) state(ctx context.Context, h *house, i int, name string) *ledger {
 	k.t.Helper()
 	v, err := h.nodes[i].ConsistentRead(ctx, name, func(m raft.Machine) (any, error) {
-		l := newLedger().(*ledger)
+		l := newLedger("")
 		return l, l.Restore(bytes.NewReader(m.(*ledger).encode()))
 	})
 	if err != nil {
@@ -310,12 +312,4 @@ func (k *killed) logs() {
 			k.t.Fatal(err)
 		}
 	}
-}
-
-// termOf is a ledger's reply.
-func termOf(reply []byte) uint64 {
-	if len(reply) != 8 {
-		return 0
-	}
-	return binary.LittleEndian.Uint64(reply)
 }

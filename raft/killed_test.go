@@ -2,6 +2,7 @@ package raft_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -45,14 +46,14 @@ func live(dir string) error {
 	}
 	l := &killedLife{}
 	for i, dir := range killedDirs(dir) {
-		o := raft.NodeOptions{ID: filepath.Base(dir), Dir: dir, Network: raft.InProcess(net), Machines: killedOptions().machines}
+		o := raft.NodeOptions{ID: filepath.Base(dir), Dir: dir, Network: raft.InProcess(net)}
 		killedOptions().change(&o)
 		if l.nodes[i], err = raft.OpenNode(o); err != nil {
 			return err
 		}
-		for name, err := range l.nodes[i].Servers() {
-			if err != nil {
-				return fmt.Errorf("%s of n%d: %w", name, i, err)
+		for _, s := range l.nodes[i].Servers() {
+			if s.Err != nil {
+				return fmt.Errorf("%v: %w", s.ID, s.Err)
 			}
 		}
 	}
@@ -103,7 +104,7 @@ func (l *killedLife) client(c int, sent uint64) error {
 		var p *raft.ProposalError
 		switch {
 		case err == nil && name == "many" && r.Index != 0:
-			err = l.say("acked %d %d %d %s", c, n, termOf(r.Data), r.Leader.Node)
+			err = l.say("acked %d %d %d %s", c, n, binary.LittleEndian.Uint64(r.Data), r.Data[8:])
 		case err == nil:
 			err = l.say("acked %d %d", c, n)
 		case errors.As(err, &p) && c%2 == 0:

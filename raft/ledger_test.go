@@ -13,6 +13,7 @@ import (
 // ledger is a machine that knows which numbers of which client it has applied. A client's numbers ascend from 1, and it
 // sends one after the other.
 type ledger struct {
+	node    raft.NodeID
 	clients map[uint32]*page
 	applied uint64
 }
@@ -27,14 +28,16 @@ type page struct {
 // ledgerRelease is after how many commands a ledger lets go of the log.
 const ledgerRelease = 50
 
-func newLedger() raft.Machine { return &ledger{clients: make(map[uint32]*page)} }
+// newLedger makes the ledger of a node's member.
+func newLedger(node raft.NodeID) *ledger { return &ledger{node: node, clients: make(map[uint32]*page)} }
 
 func ledgerCommand(client uint32, number uint64) []byte {
 	b := binary.LittleEndian.AppendUint32(make([]byte, 0, 200), client)
 	return binary.LittleEndian.AppendUint64(b, number)[:200]
 }
 
-// Apply implements raft.Machine. The reply is the entry's term.
+// Apply implements raft.Machine. The reply is the entry's term, and the node: that of the leader that appended it, when
+// the reply is no recalled one.
 func (l *ledger) Apply(ctx *raft.ApplyContext, command []byte) []byte {
 	client, number := binary.LittleEndian.Uint32(command), binary.LittleEndian.Uint64(command[4:])
 	p := l.clients[client]
@@ -46,7 +49,7 @@ func (l *ledger) Apply(ctx *raft.ApplyContext, command []byte) []byte {
 	if l.applied++; l.applied%ledgerRelease == 0 {
 		ctx.ReleaseCursor(raft.CursorConditions{})
 	}
-	return binary.LittleEndian.AppendUint64(nil, uint64(ctx.Term))
+	return append(binary.LittleEndian.AppendUint64(nil, uint64(ctx.Term)), l.node...)
 }
 
 func (p *page) add(n uint64) {
