@@ -28,6 +28,8 @@ type Node struct {
 	detector *detector.Detector
 	net      transport.Transport[Packet]
 	wheel    *wheel
+	queue    *runQueue // of servers
+	pace     pace
 	contacts contacts
 	ticks    tickList
 
@@ -91,6 +93,7 @@ func OpenNodeIn(w *sched.World, open func(dir string, o engine.Options) (*engine
 		return nil, err
 	}
 	n := &Node{opts: o, id: o.ID, world: w, work: w.Group()}
+	n.queue = newRunQueue(n)
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.wheel = newWheel(w)
 	n.ticks.alarm.ring = n.tick
@@ -164,6 +167,7 @@ func (n *Node) end() error {
 	for _, s := range n.all() {
 		s.stop(ErrClosed)
 	}
+	n.queue.close()
 	n.endSessions(ErrClosed)
 	n.failCalls("", ErrClosed)
 	n.cancel()

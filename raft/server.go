@@ -25,15 +25,10 @@ type server struct {
 	applies applyQueue
 
 	// Owned by whoever runs the mailbox.
-	core  *core.Server
-	known core.HardState // the durable one that the core was told last
-	again []core.Input   // what the last step's effects brought about at once
-	fed   int            // how many of them the core was fed
-	// dispatched is what the last effects sent from memory; it is among again while there is something in it.
-	dispatched core.Dispatched
-	// Inputs that are fed by their address.
-	durable  core.Written
-	proposed core.Proposed
+	core     *core.Server
+	known    core.HardState // the durable one that the core was told last
+	turn     *turn          // that runs, nil between two
+	sample   paceSample
 	timers   timers
 	low      []*ticket // commands of low priority that wait for a turn
 	results  map[uint64]func(core.Result)

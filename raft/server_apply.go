@@ -19,8 +19,10 @@ type applyQueue struct {
 	server *server
 
 	mu      sync.Mutex
-	running bool
+	running bool // or in the run queue
 	closed  bool
+	held    bool // until the end of a turn of the mailbox
+	wanted  bool // something came meanwhile
 	items   []applyItem
 	waits   []applyWait // ascending by index
 	target  Index       // the newest index that is asked for
@@ -158,10 +160,30 @@ func (q *applyQueue) addLocked(i applyItem) {
 }
 
 func (q *applyQueue) wakeLocked() {
-	if !q.running && !q.closed {
+	switch {
+	case q.running || q.closed:
+	case q.held:
+		q.wanted = true
+	default:
 		q.running = true
-		q.server.node.spawn(q.run)
+		q.server.node.queue.push(q)
 	}
+}
+
+// hold lets nothing begin until letGo.
+func (q *applyQueue) hold() {
+	q.mu.Lock()
+	q.held = true
+	q.mu.Unlock()
+}
+
+// letGo ends a hold, and reports whether there is something for the caller to run.
+func (q *applyQueue) letGo() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	wanted := q.wanted && !q.running && !q.closed
+	q.held, q.wanted, q.running = false, false, q.running || wanted
+	return wanted
 }
 
 func (q *applyQueue) close() {

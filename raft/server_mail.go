@@ -13,26 +13,57 @@ import (
 type mailbox struct {
 	server *server
 
-	mu       sync.Mutex
-	running  bool
-	closed   bool
+	mu      sync.Mutex
+	running bool // or in the run queue
+	closed  bool
+	in      *turn // what waits, nil for nothing
+	bytes   int   // of messages and commands
+	dropped uint64
+}
+
+// turn is what a server takes from its mailbox at once, and what it needs while it carries that out. A server at rest
+// has none.
+type turn struct {
 	written  bool // something is durable: the log knows what
 	ready    bool // the log takes entries again
+	due      bool // the timers' alarm has rung
 	inputs   []core.Input
 	messages []*raftPacket
 	commands []*ticket
 	tasks    []task
-	bytes    int // of messages and commands
-	dropped  uint64
+
+	again []core.Input // what the last step's effects brought about at once
+	fed   int          // how many of them the core was fed
+	// Inputs that are fed by their address. The first is what the last effects sent from memory; it is among again
+	// while there is something in it.
+	dispatched core.Dispatched
+	durable    core.Written
+	proposed   core.Proposed
 }
 
-// batch is what one turn of the server takes.
-type batch struct {
-	written, ready bool
-	inputs         []core.Input
-	messages       []*raftPacket
-	commands       []*ticket
-	tasks          []task
+// turns are those that nobody uses.
+var turns = sync.Pool{New: func() any { return new(turn) }}
+
+// keepTurn is how long a slice may be that is kept for other turns.
+const keepTurn = 1 << 10
+
+// kept is an empty slice in the memory of one that is not used any more.
+func kept[T any](list []T) []T {
+	if cap(list) > keepTurn {
+		return nil
+	}
+	clear(list)
+	return list[:0]
+}
+
+// release gives a turn back that is over.
+func (t *turn) release() {
+	*t = turn{
+		inputs: kept(t.inputs), messages: kept(t.messages), commands: kept(t.commands), tasks: kept(t.tasks), again: kept(t.again),
+		dispatched: core.Dispatched{Sent: kept(t.dispatched.Sent), Failed: kept(t.dispatched.Failed)},
+		proposed:   core.Proposed{Proposals: kept(t.proposed.Proposals)},
+	}
+	turns.Put(t)
 }
 
 // task is something for whoever runs the mailbox.
@@ -45,16 +76,18 @@ type task struct {
 func (m *mailbox) Written(engine.Written) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.written = true
-	m.wakeLocked()
+	if !m.closed {
+		m.inLocked().written = true
+	}
 }
 
 // Ready implements engine.Handler.
 func (m *mailbox) Ready(*engine.Log) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.ready = true
-	m.wakeLocked()
+	if !m.closed {
+		m.inLocked().ready = true
+	}
 }
 
 // put adds an input of the node's own: they are few.
@@ -64,8 +97,8 @@ func (m *mailbox) put(in core.Input) {
 	if m.closed {
 		return
 	}
-	m.inputs = append(m.inputs, in)
-	m.wakeLocked()
+	t := m.inLocked()
+	t.inputs = append(t.inputs, in)
 }
 
 // do has the server run f; lost, when it is not nil, hears that it never will. It returns false, and calls
@@ -76,8 +109,8 @@ func (m *mailbox) do(f, lost func()) bool {
 	if m.closed {
 		return false
 	}
-	m.tasks = append(m.tasks, task{f, lost})
-	m.wakeLocked()
+	t := m.inLocked()
+	t.tasks = append(t.tasks, task{f, lost})
 	return true
 }
 
@@ -89,13 +122,13 @@ func (m *mailbox) receive(p *raftPacket) {
 	if m.closed {
 		return
 	}
-	if m.bytes+size > m.server.node.opts.MailboxBytes && len(m.messages) > 0 {
+	if m.bytes+size > m.server.node.opts.MailboxBytes && m.in != nil && len(m.in.messages) > 0 {
 		m.dropped++
 		return
 	}
 	m.bytes += size
-	m.messages = append(m.messages, p)
-	m.wakeLocked()
+	t := m.inLocked()
+	t.messages = append(t.messages, p)
 }
 
 // propose adds a command; false when there is no room.
@@ -106,35 +139,51 @@ func (m *mailbox) propose(c *ticket) bool {
 		return false
 	}
 	m.bytes += len(c.data)
-	m.commands = append(m.commands, c)
-	m.wakeLocked()
+	t := m.inLocked()
+	t.commands = append(t.commands, c)
 	return true
 }
 
-func (m *mailbox) wakeLocked() {
-	if !m.running && !m.closed {
-		m.running = true
-		m.server.node.spawn(m.run)
+// ring has the server look at its timers.
+func (m *mailbox) ring() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.closed {
+		m.inLocked().due = true
 	}
 }
 
+// inLocked is where something is put for the next turn, which it brings about. The mailbox is not closed.
+func (m *mailbox) inLocked() *turn {
+	if m.in == nil {
+		m.in = turns.Get().(*turn)
+	}
+	if !m.running {
+		m.running = true
+		m.server.node.queue.push(m)
+	}
+	return m.in
+}
+
 // start lets the mailbox of a new server run.
-func (m *mailbox) start() { m.server.node.spawn(m.run) }
+func (m *mailbox) start() { m.server.node.queue.push(m) }
 
 // close drops what waits. Callers are answered.
 func (m *mailbox) close() {
 	m.mu.Lock()
 	m.closed = true
-	commands, tasks := m.commands, m.tasks
-	m.inputs, m.messages, m.commands, m.tasks, m.bytes = nil, nil, nil, nil, 0
+	t := m.in
+	m.in, m.bytes = nil, 0
 	idle := !m.running
 	m.mu.Unlock()
-	for _, c := range commands {
-		c.fail(m.server.stopError(), NotApplied, true)
-	}
-	for _, t := range tasks {
-		if t.lost != nil {
-			t.lost()
+	if t != nil {
+		for _, c := range t.commands {
+			c.fail(m.server.stopError(), NotApplied, true)
+		}
+		for _, t := range t.tasks {
+			if t.lost != nil {
+				t.lost()
+			}
 		}
 	}
 	if idle {
@@ -142,59 +191,59 @@ func (m *mailbox) close() {
 	}
 }
 
-// run takes turns until nothing waits.
-func (m *mailbox) run() {
-	for {
-		m.mu.Lock()
-		b := batch{m.written, m.ready, m.inputs, m.messages, m.commands, m.tasks}
-		closed := m.closed
-		if closed || !b.written && !b.ready && len(b.inputs)+len(b.messages)+len(b.commands)+len(b.tasks) == 0 {
-			m.running = false
-			m.mu.Unlock()
-			if closed {
-				m.server.mailEnded()
-			}
-			return
-		}
-		m.written, m.ready, m.inputs, m.messages, m.commands, m.tasks, m.bytes = false, false, nil, nil, nil, nil, 0
-		m.mu.Unlock()
-		m.server.turn(&b)
-		m.reuse(&b)
+// run takes one turn. It reports whether the caller is to run the server's applies: what the turn adds to them waits for
+// its end.
+func (m *mailbox) run() (applies bool) {
+	s := m.server
+	if t := m.take(); t != nil {
+		s.applies.hold()
+		s.turn = t
+		s.take(t)
+		s.turn = nil
+		t.release()
+		applies = s.applies.letGo()
 	}
+	m.mu.Lock()
+	m.running = !m.closed && m.in != nil
+	if closed := m.closed; m.running {
+		s.node.queue.push(m)
+		m.mu.Unlock()
+	} else if m.mu.Unlock(); closed {
+		s.mailEnded()
+	}
+	return applies
 }
 
-// keepSlots is how long a slice may be that an idle server keeps for its next turn.
-const keepSlots = 8
-
-// reuse gives the slices of a turn back, when nothing came meanwhile.
-func (m *mailbox) reuse(b *batch) {
+// take takes out what waits, nil for nothing.
+func (m *mailbox) take() *turn {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	t := m.in
 	if m.closed {
-		return
+		return nil
 	}
-	if m.messages == nil && cap(b.messages) <= keepSlots {
-		clear(b.messages)
-		m.messages = b.messages[:0]
-	}
-	if m.commands == nil && cap(b.commands) <= keepSlots {
-		clear(b.commands)
-		m.commands = b.commands[:0]
-	}
+	m.in, m.bytes = nil, 0
+	return t
 }
 
-// turn carries out what one batch holds: first what is durable, commands last.
-func (s *server) turn(b *batch) {
+// keepSlots is how long a slice may be that an idle server keeps.
+const keepSlots = 8
+
+// take carries out what a turn holds: first what is durable, commands last.
+func (s *server) take(b *turn) {
 	if b.written {
 		if h := s.durableState(); h != s.known {
 			s.known = h
 			s.step(core.HardStateWritten{State: h})
 		}
-		s.durable.ID = s.log.LastWritten()
-		s.step(&s.durable)
+		b.durable.ID = s.log.LastWritten()
+		s.step(&b.durable)
 		if s.cursorWaits.Load() {
 			s.applies.do(nil)
 		}
+	}
+	if b.due {
+		s.timers.due()
 	}
 	if b.ready {
 		s.step(core.LogReady{})
@@ -218,7 +267,9 @@ func (s *server) turn(b *batch) {
 func (s *server) publish() {
 	last, written := s.core.Last()
 	f := &s.figures
-	f.role.Store(uint64(s.core.Role()))
+	role := s.core.Role()
+	s.sample.end(s, s.core.Commit(), role == core.RoleLeader)
+	f.role.Store(uint64(role))
 	f.term.Store(uint64(s.core.State().Term))
 	f.last.Store(uint64(last.Index))
 	f.written.Store(uint64(written.Index))

@@ -33,7 +33,7 @@ func (s *server) proposeAll(calls []*ticket) {
 func (s *server) propose(calls []*ticket) {
 	now := s.node.clock()
 	admitted := calls[:0] // what is done with makes room
-	proposals := s.proposed.Proposals
+	proposals := s.turn.proposed.Proposals
 	flight := s.pending.flight()
 	for _, c := range calls {
 		if s.dead {
@@ -56,13 +56,9 @@ func (s *server) propose(calls []*ticket) {
 	if len(admitted) == 0 {
 		return
 	}
-	s.proposed.Proposals = proposals
-	e := s.core.Step(&s.proposed)
-	if clear(proposals); cap(proposals) > keepSlots {
-		s.proposed.Proposals = nil
-	} else {
-		s.proposed.Proposals = proposals[:0]
-	}
+	s.turn.proposed.Proposals = proposals
+	e := s.core.Step(&s.turn.proposed)
+	s.turn.proposed.Proposals = kept(proposals)
 	for _, r := range e.Results {
 		if r.Ref < uint64(len(admitted)) && admitted[r.Ref] != nil {
 			s.refuse(admitted[r.Ref], r.Err)
@@ -71,6 +67,9 @@ func (s *server) propose(calls []*ticket) {
 	}
 	e.Results = e.Results[:0]
 	s.pending.add(admitted, e.Append)
+	if n := len(e.Append); n > 0 {
+		s.sample.begin(s, e.Append[n-1].Index)
+	}
 	s.carry(e)
 	s.drain()
 }

@@ -8,7 +8,7 @@ import (
 // fillAll sends entries to followers: at once when they are in memory, else from another goroutine, so
 // that a follower that lags behind does not hold up the leader. Followers that lack the same share one slice.
 func (s *server) fillAll(list []core.Send) {
-	d := &s.dispatched
+	d := &s.turn.dispatched
 	pending := len(d.Sent)+len(d.Failed) > 0
 	var entries []engine.Entry
 	for i := range list {
@@ -31,7 +31,7 @@ func (s *server) fillAll(list []core.Send) {
 		}
 	}
 	if !pending && len(d.Sent)+len(d.Failed) > 0 {
-		s.again = append(s.again, d)
+		s.turn.again = append(s.turn.again, d)
 	}
 }
 

@@ -24,20 +24,17 @@ func (s *server) step(in core.Input) {
 
 // drain feeds what the last effects brought about.
 func (s *server) drain() {
-	for s.fed < len(s.again) && !s.dead {
-		next := s.again[s.fed]
-		s.again[s.fed] = nil
-		s.fed++
+	for s.turn.fed < len(s.turn.again) && !s.dead {
+		next := s.turn.again[s.turn.fed]
+		s.turn.again[s.turn.fed] = nil
+		s.turn.fed++
 		e := s.core.Step(next)
-		if next == core.Input(&s.dispatched) {
-			s.dispatched.Sent, s.dispatched.Failed = s.dispatched.Sent[:0], s.dispatched.Failed[:0]
+		if next == core.Input(&s.turn.dispatched) {
+			s.turn.dispatched.Sent, s.turn.dispatched.Failed = s.turn.dispatched.Sent[:0], s.turn.dispatched.Failed[:0]
 		}
 		s.carry(e)
 	}
-	s.fed = 0
-	if s.again = s.again[:0]; cap(s.again) > keepSlots {
-		s.again = nil
-	}
+	s.turn.fed, s.turn.again = 0, s.turn.again[:0]
 }
 
 // carry carries out effects, in the order of their fields.
@@ -123,7 +120,7 @@ func (s *server) write(e *core.Effects) error {
 	switch {
 	case errors.Is(err, engine.ErrBusy), errors.Is(err, engine.ErrReadOnly),
 		len(e.Append) > 1 && errors.Is(err, engine.ErrTooLarge): // fewer may fit
-		s.again = append(s.again, core.AppendFailed{Last: s.log.Last()})
+		s.turn.again = append(s.turn.again, core.AppendFailed{Last: s.log.Last()})
 		s.pending.lose(s.log.Last().Index, ErrBusy)
 		if !errors.Is(err, engine.ErrBusy) { // nobody tells when it takes entries again
 			s.node.wheel.after(writablePause, func() { s.mail.put(core.LogReady{}) })

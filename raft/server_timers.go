@@ -44,7 +44,7 @@ func (t *timers) arm() {
 }
 
 // ring runs on the wheel's goroutine.
-func (t *timers) ring() { t.server.mail.do(t.due, nil) }
+func (t *timers) ring() { t.server.mail.ring() }
 
 // due steps the server with the timers that are due.
 func (t *timers) due() {
@@ -67,8 +67,8 @@ const (
 // span draws how long a timer runs, in nanoseconds.
 func (s *server) span(x *core.SetTimer) int64 {
 	if x.Timer == core.TimerRetransmit {
-		rtt := 2 * s.node.roundTrip(s.watching)
-		return int64(min(max(rtt, minRetransmit)<<min(x.Attempt, 8), maxRetransmit))
+		span := max(2*s.node.roundTrip(s.watching), 4*s.node.pace.get(), minRetransmit)
+		return int64(min(span<<min(x.Attempt, 8), maxRetransmit))
 	}
 	least, spread := int64(x.MinMS)*int64(time.Millisecond), int64(x.MaxMS-x.MinMS)*int64(time.Millisecond)
 	if x.Timer == core.TimerElection {

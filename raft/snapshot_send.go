@@ -52,7 +52,7 @@ func (s *server) offer(h core.Head) {
 	o, meta, err := s.openOutgoing(h)
 	if err != nil {
 		s.node.opts.Logger.Warn("a snapshot for a peer cannot be read", "server", s.id.String(), "peer", h.To.String(), "err", err)
-		s.again = append(s.again, core.SnapshotSent{To: h.To}) // of no transfer: the core asks again later
+		s.turn.again = append(s.turn.again, core.SnapshotSent{To: h.To}) // of no transfer: the core asks again later
 		return
 	}
 	s.outgoing.mu.Lock()
@@ -64,7 +64,7 @@ func (s *server) offer(h core.Head) {
 	s.sending.Add(1)
 	o.stall.ring = func() { s.node.spawn(func() { o.end(false) }) }
 	o.rearm()
-	s.again = append(s.again, core.SnapshotOffered{To: h.To, Transfer: o.transfer, Snapshot: meta})
+	s.turn.again = append(s.turn.again, core.SnapshotOffered{To: h.To, Transfer: o.transfer, Snapshot: meta})
 }
 
 func (s *server) openOutgoing(h core.Head) (*outgoing, core.SnapshotMeta, error) {
