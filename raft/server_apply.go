@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/rawl-db/rawl/engine"
 	"github.com/rawl-db/rawl/raft/core"
@@ -35,6 +36,7 @@ type applyQueue struct {
 	effects      realiser
 	blockedAt    error // the machine's code is too old for the next entry
 	appliedSaved Index
+	savedAt      int64
 	replayTo     Index // what was committed before the start
 	ticking      tickState
 }
@@ -379,11 +381,26 @@ func (q *applyQueue) save() {
 	if q.applied == q.appliedSaved {
 		return
 	}
+	now := q.server.node.now()
+	if q.applied-q.appliedSaved >= saveEntries || now-q.savedAt >= int64(saveTime) {
+		q.savedAt = now
+		q.saveApplied()
+	}
+	_ = q.server.log.SetCommitted(q.applied)
+}
+
+// How far the machine is, is recorded once in so many entries or in so long, and when the server stops: each record costs
+// about as much as an entry.
+const (
+	saveEntries = 64
+	saveTime    = 100 * time.Millisecond
+)
+
+func (q *applyQueue) saveApplied() {
 	if at := min(q.applied, q.server.log.LastWritten().Index); at > q.appliedSaved {
 		q.appliedSaved = at
 		_ = q.server.log.SetApplied(at) // a hint; a log that fails is found elsewhere
 	}
-	_ = q.server.log.SetCommitted(q.applied)
 }
 
 // stateOf is what the machine hears of a role.

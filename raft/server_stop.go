@@ -93,6 +93,7 @@ func (s *server) mailEnded() {
 
 // appliesEnded ends what the machine asked for, behind the last that was applied.
 func (s *server) appliesEnded() {
+	s.applies.saveApplied()
 	s.applies.effects.end()
 	s.node.forget(s)
 	s.ended()

@@ -235,11 +235,12 @@ func (s *Server) retransmit() {
 			continue
 		}
 		switch {
-		case p.progress, p.owed(s):
+		case p.owed(s):
+			answered, p.probe = true, true
+		case p.progress: // what is on its way may yet come
 			answered = true
 			if p.mode != modeSnapshot {
 				p.waiting = false
-				p.probe = p.next > s.log.last.Index // all is sent, not all is acknowledged
 			}
 		case p.mode == modeSnapshot:
 			s.offerAgain(p)
