@@ -121,8 +121,8 @@ func raftHeader(w io.Writer) {
 
 func raftLine(w io.Writer, r *raftRow, x *raftResult) {
 	if r.Failovers > 0 {
-		fmt.Fprintf(w, "%-28s new leader's first commit after %s ms (p50), %s ms (p99); %d outcomes unknown, none lost, none twice\n",
-			r.label(), fixed(x.FailoverP50, 1), fixed(x.FailoverP99, 1), x.Unknown)
+		fmt.Fprintf(w, "%-28s new leader's first commit after %s ms (p50), %s ms (p99), %s ms (most); %d commands, each applied once\n",
+			r.label(), fixed(x.FailoverP50, 1), fixed(x.FailoverP99, 1), fixed(x.FailoverMax, 1), x.Acknowledged)
 		return
 	}
 	fmt.Fprintf(w, raftColumns, r.label(), count(x.CommitsPerS), fixed(x.P50, 0), fixed(x.P99, 0), fixed(x.P999, 0),

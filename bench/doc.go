@@ -73,7 +73,8 @@
 // a command that was answered; cpu s/M and allocations are those of the whole process, load generator included. At the
 // end the machines of all members are read, linearizably: each must have applied every acknowledged command, once,
 // and none that was refused. With -failover the leader's node is torn off the network under load, as a
-// connection reset shows it; the time is from there to the first commit that a client at another node sees.
+// connection reset shows it; the time is from there to the first commit that a client at another node sees. The clients are
+// sessions of a node without members: each command is answered, and applied once.
 //
 // Bench idle starts the clusters in one process, kills it when they have been at rest, and opens them in a second
 // one; seconds are until every member follows a leader. Memory is beside that of three nodes without clusters.

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -13,20 +15,30 @@ import (
 const failoverPause = 300 * time.Millisecond
 
 // failovers tears the leader's node off the network under load, over and over: its peers see their connections
-// reset. It measures the time to the first commit under another leader, and opens the node again.
-func (l *raftLoad) failovers(ctx context.Context) (raftResult, error) {
+// reset. It measures the time to the first commit under another leader, and opens the node again. The clients are
+// sessions of a fourth node, so every one of their commands has to be answered, and has to be applied once.
+func (l *raftLoad) failovers(ctx context.Context) (res raftResult, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	f := &failover{load: l, hist: newHist()}
+	if err := f.open(ctx); err != nil {
+		return res, err
+	}
+	defer func() { err = errors.Join(err, closeRaftNode(f.node)) }()
 	l.running.Store(true)
 	var wg sync.WaitGroup
-	for _, c := range l.clients[1:] {
-		wg.Go(func() { f.client(ctx, c) })
+	for k := range l.clients[1:] {
+		wg.Go(func() {
+			for l.running.Load() && ctx.Err() == nil {
+				if _, err := f.send(ctx, k+1); err != nil {
+					cancel(err)
+				}
+			}
+		})
 	}
-	var err error
 	for n := 0; n < l.row.Failovers && err == nil; n++ {
 		if err = f.once(ctx); err != nil {
-			err = fmt.Errorf("failover %d: %w", n+1, err)
+			err = fmt.Errorf("failover %d: %w", n+1, errors.Join(err, context.Cause(ctx)))
 		}
 	}
 	l.running.Store(false)
@@ -34,38 +46,55 @@ func (l *raftLoad) failovers(ctx context.Context) (raftResult, error) {
 		cancel(err)
 	}
 	wg.Wait()
-	if err == nil {
+	if err = errors.Join(err, context.Cause(ctx)); err == nil {
 		err = l.check(ctx)
 	}
 	if err != nil {
-		return raftResult{}, err
+		return res, err
 	}
-	res := l.result(&measure{}, nil)
-	res.Suite += "-failover"
-	res.Failovers = l.row.Failovers
-	res.FailoverP50 = ptr(float64(f.hist.ValueAtQuantile(50)) / 1e3)
-	res.FailoverP99 = ptr(float64(f.hist.ValueAtQuantile(99)) / 1e3)
-	for _, c := range l.clients {
-		res.Unknown += len(c.outcome.unknown)
-	}
-	return res, nil
+	return f.result(), nil
 }
 
+// failover is the clients' side: sessions, one for each client of the load.
 type failover struct {
-	load *raftLoad
-	hist interface {
+	load     *raftLoad
+	node     *raft.Node
+	sessions []*raft.ClientSession
+	hist     interface {
 		RecordValue(int64) error
 		ValueAtQuantile(float64) int64
 	}
 }
 
-// client works at a node that is there, whatever becomes of each command.
-func (f *failover) client(ctx context.Context, c *raftClient) {
-	for k := int(c.id); f.load.running.Load() && ctx.Err() == nil; k++ {
-		n, node := f.load.house.nearest(k % houseNodes)
-		c.at = member(0, node)
-		_, _ = c.send(ctx, n) // the outcome is what counts
+// open opens the clients' node, which has no members, and their sessions.
+func (f *failover) open(ctx context.Context) (err error) {
+	h := f.load.house
+	if f.node, err = raft.OpenNode(raft.NodeOptions{ID: "clients", Dir: filepath.Join(h.dir, "clients"),
+		Network: raft.InProcess(h.net), Engine: h.options}); err != nil {
+		return err
 	}
+	for range f.load.clients {
+		s, err := f.node.OpenSession(ctx, member(0, 0), raft.SessionOptions{})
+		if err != nil {
+			return errors.Join(err, closeRaftNode(f.node))
+		}
+		f.sessions = append(f.sessions, s)
+	}
+	return nil
+}
+
+// send has the next command of a client applied. A session's command comes to its end whatever happens to leaders.
+func (f *failover) send(ctx context.Context, k int) (raft.Reply, error) {
+	c := f.load.clients[k]
+	c.sent++
+	encodeCommand(c.command, c.id, c.sent)
+	r, err := f.sessions[k].Process(ctx, c.command, raft.ProcessOptions{})
+	if err != nil {
+		return r, fmt.Errorf("client %d: command %d: %w", c.id, c.sent, err)
+	}
+	c.outcome.acked++
+	c.outcome.last = c.sent
+	return r, nil
 }
 
 // once tears off the leader's node, waits for a commit under another leader, and brings the node back.
@@ -76,20 +105,13 @@ func (f *failover) once(ctx context.Context) error {
 		return err
 	}
 	gone := nodeOf(leader)
-	prober := f.load.clients[0]
-	prober.at = member(0, (gone+1)%houseNodes)
 	began := time.Now()
 	if err := h.ends[gone].Load().Close(); err != nil {
 		return err
 	}
-	for {
-		var r raft.Reply
-		r, err = prober.send(ctx, h.node(nodeOf(prober.at)))
-		if err == nil && r.Leader != leader {
-			break
-		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
+	for r := (raft.Reply{Leader: leader}); r.Leader == leader; {
+		if r, err = f.send(ctx, 0); err != nil {
+			return err
 		}
 	}
 	_ = f.hist.RecordValue(min(max(time.Since(began).Microseconds(), 1), histMax))
@@ -115,4 +137,17 @@ func (f *failover) settle(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+func (f *failover) result() raftResult {
+	res := f.load.result(&measure{}, nil)
+	res.Suite += "-failover"
+	res.Failovers = f.load.row.Failovers
+	res.FailoverP50 = ptr(float64(f.hist.ValueAtQuantile(50)) / 1e3)
+	res.FailoverP99 = ptr(float64(f.hist.ValueAtQuantile(99)) / 1e3)
+	res.FailoverMax = ptr(float64(f.hist.ValueAtQuantile(100)) / 1e3)
+	for _, c := range f.load.clients {
+		res.Acknowledged += c.outcome.acked
+	}
+	return res
 }

@@ -99,10 +99,13 @@ func (h *raftHouse) close() error {
 }
 
 func (h *raftHouse) closeNode(i int) error {
-	n := h.nodes[i].Swap(nil)
-	if n == nil {
-		return nil
+	if n := h.nodes[i].Swap(nil); n != nil {
+		return closeRaftNode(n)
 	}
+	return nil
+}
+
+func closeRaftNode(n *raft.Node) error {
 	ctx, cancel := context.WithTimeout(context.Background(), closingTime)
 	defer cancel()
 	return n.Close(ctx)

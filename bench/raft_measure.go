@@ -31,10 +31,12 @@ type raftResult struct {
 	DeviceWrites    *float64 `json:"device_writes_per_s"`
 	UnpreparedRolls uint64   `json:"unprepared_rolls"`
 	// Failovers of the leader's node; the times are from its tearing off to the first commit under another leader.
-	Failovers   int      `json:"failovers"`
-	FailoverP50 *float64 `json:"failover_p50_ms"`
-	FailoverP99 *float64 `json:"failover_p99_ms"`
-	Unknown     int      `json:"unknown_outcomes"`
+	// Acknowledged are the commands that were answered meanwhile: all, and each is applied once.
+	Failovers    int      `json:"failovers"`
+	FailoverP50  *float64 `json:"failover_p50_ms"`
+	FailoverP99  *float64 `json:"failover_p99_ms"`
+	FailoverMax  *float64 `json:"failover_max_ms"`
+	Acknowledged uint64   `json:"failover_acknowledged"`
 }
 
 // raftTotals are counters at one moment.

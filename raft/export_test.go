@@ -18,3 +18,6 @@ func (n *Node) Waiting(name string) int {
 	s.applies.mu.Unlock()
 	return <-count + waits
 }
+
+// Heartbeats counts those that this node received.
+func (n *Node) Heartbeats() uint64 { return n.detector.Stats().Received }

@@ -18,6 +18,7 @@ type houseOptions struct {
 	machines map[string]func() raft.Machine
 	queries  map[string]raft.Query
 	change   func(*raft.NodeOptions)
+	network  transport.Options // but for Now
 }
 
 // newHouseWith is newHouse with other machines, and a check that nothing of it is left running.
@@ -35,7 +36,7 @@ func newHouseIn(t testing.TB, dirs []string, o houseOptions) *house {
 	t.Cleanup(func() { wantGoroutines(t, before) })
 	h := &house{t: t, options: o}
 	began := time.Now()
-	net, err := transport.New[raft.Packet](transport.Options{Now: func() int64 { return int64(time.Since(began)) }})
+	net, err := transport.New[raft.Packet](networkOptions(o.network, began))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,6 +58,11 @@ func (h *house) closeAll() {
 	for i := range h.nodes {
 		h.close(i)
 	}
+}
+
+func networkOptions(o transport.Options, began time.Time) transport.Options {
+	o.Now = func() int64 { return int64(time.Since(began)) }
+	return o
 }
 
 // wantGoroutines waits until no more run than before.

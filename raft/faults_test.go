@@ -1,0 +1,460 @@
+package raft_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rawl-db/rawl/raft"
+	"github.com/rawl-db/rawl/raft/core"
+	"github.com/rawl-db/rawl/raft/transport"
+)
+
+// sluice is a tally of which one node's part can be held up: the application of a command, or the writing of a snapshot.
+type sluice struct {
+	tally
+	gates *gates
+	// order is the indexes that were applied.
+	order []raft.Index
+}
+
+// gates hold up one node's machine.
+type gates struct {
+	apply, write atomic.Pointer[gate]
+	writing      atomic.Int32 // snapshots that are being written
+}
+
+type gate chan struct{}
+
+// shut makes those wait who come to it, until the gate is closed as a channel.
+func shut(p *atomic.Pointer[gate]) gate {
+	g := make(gate)
+	p.Store(&g)
+	return g
+}
+
+func (g *gates) pass(p *atomic.Pointer[gate]) {
+	if c := p.Load(); c != nil {
+		<-*c
+	}
+}
+
+// Apply implements raft.Machine.
+func (s *sluice) Apply(ctx *raft.ApplyContext, command []byte) []byte {
+	s.gates.pass(&s.gates.apply)
+	s.order = append(s.order, ctx.Index)
+	return s.tally.Apply(ctx, command)
+}
+
+// Snapshot implements raft.Machine.
+func (s *sluice) Snapshot() raft.View { return sluiceView{s.tally.Snapshot().(tallyView), s.gates} }
+
+type sluiceView struct {
+	tallyView
+	gates *gates
+}
+
+// WriteTo implements raft.View.
+func (v sluiceView) WriteTo(w io.Writer) (int64, error) {
+	v.gates.writing.Add(1)
+	defer v.gates.writing.Add(-1)
+	v.gates.pass(&v.gates.write)
+	return v.tallyView.WriteTo(w)
+}
+
+// sluices are houses' options with sluices, and the gates of each node.
+func sluices(nodes int) (houseOptions, map[string]*gates) {
+	list := make(map[string]*gates)
+	for i := range nodes {
+		list[string(ids(i)[0])] = &gates{}
+	}
+	return houseOptions{change: func(o *raft.NodeOptions) {
+		g := list[o.ID]
+		o.Machines = map[string]func() raft.Machine{"sluice": func() raft.Machine { return &sluice{gates: g} }}
+	}}, list
+}
+
+// sluiceTotal is the state of a sluice, -1 when it cannot be had.
+func (h *house) sluiceTotal(ctx context.Context, i int) int64 {
+	v, err := h.nodes[i].LocalQuery(ctx, "c", func(m raft.Machine) (any, error) { return m.(*sluice).n, nil }, raft.QueryOptions{})
+	if err != nil {
+		return -1
+	}
+	return int64(v.(uint64))
+}
+
+// TestE1OwnSnapshotBesideInstall: a member writes a snapshot of its own when a newer one arrives. It is installed when the own
+// one is finished, and stays, also through a restart.
+func TestE1OwnSnapshotBesideInstall(t *testing.T) {
+	o, gates := sluices(3)
+	h := newHouseWith(t, 3, o)
+	ctx := ctxFor(t)
+	h.start(ctx, "c", "sluice", 0, 1, 2)
+	leader := h.leader(ctx, 0, "c")
+	slow, other := (leader+1)%3, (leader+2)%3
+	g := gates[string(ids(slow)[0])]
+	write := shut(&g.write)
+	h.add(ctx, leader, "c")
+	h.release(ctx, leader, "c")
+	until(t, ctx, "the slow member's snapshot", func() bool { return g.writing.Load() > 0 })
+	h.cutOff(slow, leader, other)
+	until(t, ctx, "the loss of the slow member", func() bool {
+		at := h.metrics(leader, "c").Snapshot
+		h.add(ctx, leader, "c")
+		h.release(ctx, leader, "c")
+		return h.metrics(slow, "c").Last < at
+	})
+	h.net.HealAll()
+	until(t, ctx, "a transfer", func() bool { return h.metrics(slow, "c").Role == core.RoleReceiveSnapshot })
+	if g.writing.Load() == 0 {
+		t.Fatal("the own snapshot is not being written any more")
+	}
+	close(write)
+	until(t, ctx, "the installation", func() bool { return h.metrics(slow, "c").Snapshot >= h.metrics(leader, "c").Snapshot })
+	installed := h.metrics(slow, "c").Snapshot
+	sum := h.add(ctx, leader, "c")
+	until(t, ctx, "the state", func() bool { return h.sluiceTotal(ctx, slow) == int64(sum) })
+	demandNewest(t, h, slow, installed)
+	h.close(slow)
+	h.open(slow)
+	until(t, ctx, "the state after a restart", func() bool { return h.sluiceTotal(ctx, slow) == int64(sum) })
+	demandNewest(t, h, slow, installed)
+}
+
+// demandNewest checks that a member's snapshot, and what it says of it, is at least that one.
+func demandNewest(t *testing.T, h *house, i int, want raft.Index) {
+	t.Helper()
+	log, err := h.nodes[i].Engine().Log(h.uid(ctxFor(t), i, "c"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := log.Snapshots()
+	if len(list) == 0 || list[len(list)-1].ID.Index < want || h.metrics(i, "c").Snapshot < want {
+		t.Fatalf("n%d has %+v and says %d, installed was %d", i, list, h.metrics(i, "c").Snapshot, want)
+	}
+}
+
+// TestE2SnapshotReplacedWhileSent: the snapshot that is being sent is replaced by newer ones of the sender, over and over.
+// What arrives is whole.
+func TestE2SnapshotReplacedWhileSent(t *testing.T) {
+	h := newHouseWith(t, 3, bulky(10*time.Second))
+	ctx := ctxFor(t)
+	h.start(ctx, "c", "bulk", 0, 1, 2)
+	leader := h.leader(ctx, 0, "c")
+	behind := (leader + 1) % 3
+	h.close(behind)
+	h.tell(ctx, leader, "c", []byte("fill"))
+	h.release(ctx, leader, "c")
+	if err := h.net.SetRule(ids(leader)[0], ids(behind)[0], transport.Rule{DelayMin: 30 * time.Millisecond, DelayMax: 40 * time.Millisecond}, transport.Snapshot); err != nil {
+		t.Fatal(err)
+	}
+	h.open(behind)
+	until(t, ctx, "a transfer", func() bool { return h.metrics(behind, "c").Role == core.RoleReceiveSnapshot })
+	for range 3 {
+		h.release(ctx, leader, "c")
+	}
+	until(t, ctx, "the state", func() bool {
+		v, err := h.nodes[behind].LocalQuery(ctx, "c", func(m raft.Machine) (any, error) { return len(m.(*bulk).b), nil }, raft.QueryOptions{})
+		return err == nil && v.(int) != 0
+	})
+	want := &bulk{}
+	want.Apply(nil, []byte("fill"))
+	for i := range 3 {
+		v, err := h.nodes[i].LocalQuery(ctx, "c", func(m raft.Machine) (any, error) { return slices.Equal(m.(*bulk).b, want.b), nil }, raft.QueryOptions{})
+		if err != nil || !v.(bool) {
+			t.Fatalf("n%d: the state is not what was sent: %v", i, err)
+		}
+	}
+}
+
+// TestE9E12InstallBehindQueuedApply: a snapshot is installed while entries below it wait to be applied, and the log below
+// it is released. They are applied first, each once, or not at all; the state never goes back.
+func TestE9E12InstallBehindQueuedApply(t *testing.T) {
+	o, gates := sluices(3)
+	h := newHouseWith(t, 3, o)
+	ctx := ctxFor(t)
+	h.start(ctx, "c", "sluice", 0, 1, 2)
+	leader := h.leader(ctx, 0, "c")
+	slow, other := (leader+1)%3, (leader+2)%3
+	h.add(ctx, leader, "c")
+	until(t, ctx, "the state", func() bool { return h.sluiceTotal(ctx, slow) == 1 })
+	apply := shut(&gates[string(ids(slow)[0])].apply)
+	for range 20 {
+		h.add(ctx, leader, "c")
+	}
+	queued := h.metrics(leader, "c").Commit
+	until(t, ctx, "entries that wait", func() bool { return h.metrics(slow, "c").Commit >= queued })
+	h.cutOff(slow, leader, other)
+	for range 5 {
+		h.add(ctx, leader, "c")
+	}
+	h.release(ctx, leader, "c")
+	h.release(ctx, other, "c")
+	sum := h.add(ctx, leader, "c")
+	h.net.HealAll()
+	until(t, ctx, "a transfer", func() bool { return h.metrics(slow, "c").Role == core.RoleReceiveSnapshot })
+	if at := h.metrics(slow, "c").Applied; at >= queued {
+		t.Fatalf("applied %d of %d with a machine that is held up", at, queued)
+	}
+	close(apply)
+	lowest := raft.Index(0)
+	until(t, ctx, "the state", func() bool {
+		if at := h.metrics(slow, "c").Applied; at < lowest {
+			t.Fatalf("applied falls from %d to %d", lowest, at)
+		} else {
+			lowest = at
+		}
+		return h.sluiceTotal(ctx, slow) == int64(sum)
+	})
+	v, err := h.nodes[slow].LocalQuery(ctx, "c", func(m raft.Machine) (any, error) { return slices.Clone(m.(*sluice).order), nil }, raft.QueryOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, i := range v.([]raft.Index) {
+		if k > 0 && i <= v.([]raft.Index)[k-1] {
+			t.Fatalf("applied in the order %v", v)
+		}
+	}
+}
+
+// TestF15LateAnswers: commands whose leader is cut off, whose context ends, whose leader is replaced, or whose node closes: each
+// call returns, once, and late answers reach nobody else.
+func TestF15LateAnswers(t *testing.T) {
+	h := newHouseWith(t, 3, tallies(nil))
+	ctx := ctxFor(t)
+	h.start(ctx, "c", "tally", 0, 1, 2)
+	at := h.leader(ctx, 0, "c")
+	var wg sync.WaitGroup
+	var acked, maybe atomic.Int64
+	call := func(i int, ctx context.Context) {
+		_, err := h.nodes[i].Process(ctx, h.id(i, "c"), one(), raft.ProcessOptions{})
+		var p *raft.ProposalError
+		switch {
+		case err == nil:
+			acked.Add(1)
+		case !errors.As(err, &p):
+			t.Errorf("%T %v", err, err)
+		case p.Outcome == raft.MaybeApplied:
+			maybe.Add(1)
+		}
+	}
+	for range 3 {
+		at = h.leader(ctx, at, "c")
+		brief, cancel := context.WithCancel(ctx)
+		h.cutOff(at, (at+1)%3, (at+2)%3)
+		for range 10 {
+			wg.Go(func() { call(at, ctx) })       // superseded by another leader
+			wg.Go(func() { call(at, brief) })     // given up
+			wg.Go(func() { call((at+1)%3, ctx) }) // finds the new leader
+		}
+		until(t, ctx, "calls under way", func() bool { return h.metrics(at, "c").Last > h.metrics(at, "c").Commit })
+		cancel()
+		h.leader(ctx, (at+1)%3, "c", at)
+		h.net.HealAll()
+		wg.Wait()
+		for i := range 3 {
+			until(t, ctx, "no outstanding call", func() bool { return h.nodes[i].Outstanding() == 0 })
+		}
+	}
+	sum := int64(h.add(ctx, at, "c"))
+	if least, most := acked.Load()+1, acked.Load()+maybe.Load()+1; sum < least || sum > most {
+		t.Fatalf("%d applied, %d acknowledged and %d unknown", sum, least, maybe.Load())
+	}
+}
+
+// TestH6StalledFollower: a member stands still while more is written than may be on its way to it, and nothing is written after.
+// When it goes on it gets everything, without anybody's help.
+func TestH6StalledFollower(t *testing.T) {
+	o := tallies(nil)
+	o.change = func(n *raft.NodeOptions) { n.WindowEntries, n.BatchEntries = 8, 4 }
+	h := newHouseWith(t, 3, o)
+	ctx := ctxFor(t)
+	h.start(ctx, "c", "tally", 0, 1, 2)
+	leader := h.leader(ctx, 0, "c")
+	stalled := (leader + 1) % 3
+	if err := h.net.Pause(ids(stalled)[0]); err != nil {
+		t.Fatal(err)
+	}
+	var sum uint64
+	for range 60 {
+		sum = h.add(ctx, leader, "c")
+	}
+	if at := h.total(ctx, stalled, "c"); at == int64(sum) {
+		t.Fatal("it does not stand still")
+	}
+	if err := h.net.Resume(ids(stalled)[0]); err != nil {
+		t.Fatal(err)
+	}
+	until(t, ctx, "the state", func() bool { return h.total(ctx, stalled, "c") == int64(sum) })
+}
+
+// TestH7HeartbeatsBesideApply: the machines of a cluster hang for many detection bounds. Nobody is suspected, its leadership
+// stays, and other clusters go on.
+func TestH7HeartbeatsBesideApply(t *testing.T) {
+	gate := make(chan struct{})
+	o := tallies(gate)
+	o.change = func(n *raft.NodeOptions) {
+		n.HeartbeatInterval, n.DetectionBound = 10*time.Millisecond, 500*time.Millisecond
+	}
+	h := newHouseWith(t, 3, o)
+	ctx := ctxFor(t)
+	h.start(ctx, "c", "tally", 0, 1, 2)
+	h.start(ctx, "free", "tally", 0, 1, 2)
+	leader := h.leader(ctx, 0, "c")
+	h.add(ctx, leader, "c")
+	term := h.metrics(leader, "c").Term
+	hung := make(chan error, 1)
+	go func() {
+		_, err := h.nodes[leader].Process(ctx, h.id(leader, "c"), cmdBlock, raft.ProcessOptions{})
+		hung <- err
+	}()
+	var before [3]uint64
+	for i := range 3 {
+		before[i] = h.nodes[i].Heartbeats()
+	}
+	until(t, ctx, "two detection bounds of heartbeats", func() bool {
+		h.add(ctx, leader, "free")
+		for i := range 3 {
+			if h.nodes[i].Heartbeats() < before[i]+2*100 {
+				return false
+			}
+		}
+		return true
+	})
+	if m := h.metrics(leader, "c"); m.Role != core.RoleLeader || m.Term != term {
+		t.Fatalf("%v in %d, led %d", m.Role, m.Term, term)
+	}
+	close(gate)
+	if err := <-hung; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestH8SmallQueues: every queue is as small as it can be, and clients of all nodes ask for more than fits, of three clusters
+// that are led from different nodes. Everybody is answered, nothing waits for ever, and what was answered is applied.
+func TestH8SmallQueues(t *testing.T) {
+	o := tallies(nil)
+	o.change = func(n *raft.NodeOptions) {
+		n.MailboxBytes, n.UnappliedBytes = 2<<10, 2<<10
+		n.WindowEntries, n.WindowBytes, n.BatchEntries, n.BatchBytes = 4, 512, 2, 256
+	}
+	o.network = transport.Options{Outbox: [transport.Classes]int{1 << 10, 1 << 10, 1 << 10}}
+	h := newHouseWith(t, 3, o)
+	ctx := ctxFor(t)
+	names := []string{"c0", "c1", "c2"}
+	for k, name := range names {
+		h.start(ctx, name, "tally", k, (k+1)%3, (k+2)%3)
+	}
+	var wg sync.WaitGroup
+	var acked, maybe [3]atomic.Int64
+	for k := range 36 {
+		wg.Go(func() {
+			i, c := k%3, k/3%3
+			for range 20 {
+				_, err := h.nodes[i].Process(ctx, h.id(i, names[c]), one(), raft.ProcessOptions{})
+				var p *raft.ProposalError
+				switch {
+				case err == nil:
+					acked[c].Add(1)
+				case errors.As(err, &p) && p.Outcome == raft.MaybeApplied:
+					maybe[c].Add(1)
+				case !errors.As(err, &p):
+					t.Errorf("%T %v", err, err)
+				}
+				if ctx.Err() != nil {
+					t.Errorf("client %d still waits", k)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for c, name := range names {
+		sum := int64(h.add(ctx, c, name))
+		if least, most := acked[c].Load()+1, acked[c].Load()+maybe[c].Load()+1; sum < least || sum > most {
+			t.Errorf("%s: %d applied, %d acknowledged and %d unknown", name, sum, least, maybe[c].Load())
+		}
+		for i := range 3 {
+			until(t, ctx, "equal states", func() bool { return h.total(ctx, i, name) == sum })
+		}
+	}
+}
+
+// TestH9BridgeUndisturbed: two nodes lose sight of each other and both see the third. Who does not see the leader
+// disturbs nobody, for many detection bounds, and follows again when the cut is healed.
+func TestH9BridgeUndisturbed(t *testing.T) {
+	o := tallies(nil)
+	o.change = func(n *raft.NodeOptions) {
+		n.HeartbeatInterval, n.DetectionBound = 10*time.Millisecond, 500*time.Millisecond
+	}
+	h := newHouseWith(t, 3, o)
+	ctx := ctxFor(t)
+	h.start(ctx, "c", "tally", 0, 1, 2)
+	leader := h.leader(ctx, 0, "c")
+	bridge, far := (leader+1)%3, (leader+2)%3
+	h.add(ctx, leader, "c")
+	until(t, ctx, "a leader that all follow", func() bool { return h.metrics(far, "c").Leader == h.id(leader, "c") })
+	term := h.metrics(leader, "c").Term
+	h.cutOff(leader, far)
+	until(t, ctx, "an election that is tried", func() bool { return h.metrics(far, "c").Role == core.RolePreVote })
+	from := h.nodes[bridge].Heartbeats()
+	until(t, ctx, "two detection bounds of heartbeats", func() bool {
+		h.add(ctx, bridge, "c")
+		return h.nodes[bridge].Heartbeats() >= from+2*100
+	})
+	if m := h.metrics(leader, "c"); m.Role != core.RoleLeader || m.Term != term {
+		t.Fatalf("%v in %d, led %d", m.Role, m.Term, term)
+	}
+	h.net.HealAll()
+	sum := h.add(ctx, leader, "c")
+	until(t, ctx, "the state", func() bool { return h.total(ctx, far, "c") == int64(sum) })
+	if got := h.metrics(leader, "c").Term; got != term {
+		t.Fatalf("term %d, was %d", got, term)
+	}
+}
+
+// TestH10LaggardUnderLoad: a member that was away comes back while clients write without a pause, over a slow link. It
+// catches up with what is written meanwhile.
+func TestH10LaggardUnderLoad(t *testing.T) {
+	o := tallies(nil)
+	o.change = func(n *raft.NodeOptions) { n.WindowEntries, n.BatchEntries = 64, 32 }
+	h := newHouseWith(t, 3, o)
+	ctx := ctxFor(t)
+	h.start(ctx, "c", "tally", 0, 1, 2)
+	leader := h.leader(ctx, 0, "c")
+	behind := (leader + 1) % 3
+	h.close(behind)
+	load, stop := context.WithCancel(ctx)
+	defer stop()
+	var wg sync.WaitGroup
+	var written atomic.Int64
+	for range 4 {
+		wg.Go(func() {
+			for load.Err() == nil {
+				if _, err := h.nodes[leader].Process(load, h.id(leader, "c"), one(), raft.ProcessOptions{}); err == nil {
+					written.Add(1)
+				}
+			}
+		})
+	}
+	until(t, ctx, "something to catch up with", func() bool { return written.Load() > 500 })
+	for _, d := range [][2]int{{leader, behind}, {behind, leader}} {
+		if err := h.net.SetRule(ids(d[0])[0], ids(d[1])[0], transport.Rule{DelayMin: time.Millisecond, DelayMax: 2 * time.Millisecond}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.open(behind)
+	until(t, ctx, "less than a window behind, under load", func() bool {
+		end := h.metrics(leader, "c").Commit
+		return h.metrics(behind, "c").Applied+64 >= end && end > 0
+	})
+	stop()
+	wg.Wait()
+	sum := int64(h.add(ctx, leader, "c"))
+	until(t, ctx, "the state", func() bool { return h.total(ctx, behind, "c") == sum })
+}
