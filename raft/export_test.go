@@ -21,3 +21,23 @@ func (n *Node) Waiting(name string) int {
 
 // Heartbeats counts those that this node received.
 func (n *Node) Heartbeats() uint64 { return n.detector.Stats().Received }
+
+// Hold keeps a server of this node from running until release is called. What comes meanwhile waits in its mailbox: Held
+// counts the messages, and what the node itself told it.
+func (n *Node) Hold(name string) (release func()) {
+	held, gate := make(chan struct{}), make(chan struct{})
+	n.server(ServerID{Name: name, Node: n.id}).mail.do(func() { close(held); <-gate }, func() { close(held) })
+	<-held
+	return func() { close(gate) }
+}
+
+// Held counts what waits for a server: messages, and inputs of the node's own.
+func (n *Node) Held(name string) (messages, inputs int) {
+	m := &n.server(ServerID{Name: name, Node: n.id}).mail
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.in == nil {
+		return 0, 0
+	}
+	return len(m.in.messages), len(m.in.inputs)
+}

@@ -267,6 +267,31 @@ func TestF15LateAnswers(t *testing.T) {
 	}
 }
 
+// TestF5ResetBehindMessages: the end of the connection to a leader reaches a busy member together with the leader's last
+// messages. They do not bring the belief in it back.
+func TestF5ResetBehindMessages(t *testing.T) {
+	o := tallies(nil)
+	o.change = func(n *raft.NodeOptions) { n.DetectionBound = 10 * time.Minute } // nothing but the reset tells of the leader's end
+	h := newHouseWith(t, 3, o)
+	ctx := ctxFor(t)
+	h.start(ctx, "c", "tally", 0, 1, 2)
+	leader := h.leader(ctx, 0, "c")
+	busy, other := (leader+1)%3, (leader+2)%3
+	h.add(ctx, leader, "c")
+	until(t, ctx, "a leader that all follow", func() bool { return h.metrics(busy, "c").Leader == h.id(leader, "c") })
+	release := h.nodes[busy].Hold("c")
+	h.add(ctx, leader, "c")
+	until(t, ctx, "an append that waits", func() bool { m, _ := h.nodes[busy].Held("c"); return m > 0 })
+	_, before := h.nodes[busy].Held("c")
+	if err := h.ends[leader].Close(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, ctx, "the reset", func() bool { _, n := h.nodes[busy].Held("c"); return n > before })
+	release()
+	h.leader(ctx, other, "c", leader)
+	h.leader(ctx, busy, "c", leader)
+}
+
 // TestH6StalledFollower: a member stands still while more is written than may be on its way to it, and nothing is written after.
 // When it goes on it gets everything, without anybody's help.
 func TestH6StalledFollower(t *testing.T) {

@@ -27,7 +27,7 @@ type turn struct {
 	written  bool // something is durable: the log knows what
 	ready    bool // the log takes entries again
 	due      bool // the timers' alarm has rung
-	inputs   []core.Input
+	inputs   []posted
 	messages []*raftPacket
 	commands []*ticket
 	tasks    []task
@@ -39,6 +39,13 @@ type turn struct {
 	dispatched core.Dispatched
 	durable    core.Written
 	proposed   core.Proposed
+}
+
+// posted is an input that came behind so many messages of its turn: what is told of a connection's end must not
+// overtake what came over it.
+type posted struct {
+	in     core.Input
+	behind int
 }
 
 // turns are those that nobody uses.
@@ -98,7 +105,7 @@ func (m *mailbox) put(in core.Input) {
 		return
 	}
 	t := m.inLocked()
-	t.inputs = append(t.inputs, in)
+	t.inputs = append(t.inputs, posted{in, len(t.messages)})
 }
 
 // do has the server run f; lost, when it is not nil, hears that it never will. It returns false, and calls
@@ -248,12 +255,13 @@ func (s *server) take(b *turn) {
 	if b.ready {
 		s.step(core.LogReady{})
 	}
-	for _, in := range b.inputs {
-		s.step(in)
+	from := 0
+	for _, p := range b.inputs {
+		s.stepAll(b.messages[from:p.behind])
+		from = p.behind
+		s.step(p.in)
 	}
-	for _, p := range b.messages {
-		s.step(&p.Received)
-	}
+	s.stepAll(b.messages[from:])
 	for _, t := range b.tasks {
 		t.run()
 	}
@@ -261,6 +269,12 @@ func (s *server) take(b *turn) {
 		s.proposeAll(b.commands)
 	}
 	s.publish()
+}
+
+func (s *server) stepAll(messages []*raftPacket) {
+	for _, p := range messages {
+		s.step(&p.Received)
+	}
 }
 
 // publish shows the server's figures to whoever looks.
