@@ -1,0 +1,166 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/rawl-db/rawl/engine"
+	"github.com/rawl-db/rawl/internal/sched"
+	"github.com/rawl-db/rawl/internal/vfs/errorfs"
+	"github.com/rawl-db/rawl/internal/vfs/memfs"
+	"github.com/rawl-db/rawl/raft"
+	"github.com/rawl-db/rawl/raft/transport"
+)
+
+// node is a machine with a disk, on which one life of a raft.Node follows another.
+type node struct {
+	w       *world
+	id      raft.NodeID
+	mem     *memfs.FS // the disk
+	wall    int64     // milliseconds that its clock is off
+	version uint64    // of the code of its machines
+	lives   int
+
+	// Of the present life.
+	place *place // nil between lives
+	disk  *disk
+	end   *transport.Endpoint[raft.Packet]
+	raft  *raft.Node // nil until it is open
+	err   error      // why it could not be opened
+	logs  map[string]*engine.Log
+}
+
+// dir is where every node has its engine.
+const dir = "/db"
+
+// boot begins a life.
+func (n *node) boot() {
+	w := n.w
+	n.lives++
+	n.place, n.raft, n.err, n.end = w.newPlace(), nil, nil, nil
+	n.disk = &disk{FS: errorfs.New(n.mem, errorfs.Plan{}), place: n.place}
+	n.logs = make(map[string]*engine.Log)
+	w.note("%s boots, life %d", n.id, n.lives)
+	place := n.place
+	place.Go(func() {
+		in := sched.Simulated(place)
+		open := func(dir string, o engine.Options) (*engine.Engine, error) {
+			return engine.OpenDriven(in, n.disk, dir, o)
+		}
+		x, err := raft.OpenNodeIn(in, open, n.options())
+		if err != nil {
+			n.err = err
+			w.note("%s cannot open: %v", n.id, err)
+			return
+		}
+		n.raft = x
+		w.note("%s is open", n.id)
+		w.check.opened(n)
+	})
+}
+
+func (n *node) options() raft.NodeOptions {
+	machines := make(map[string]func() raft.Machine)
+	for _, c := range n.w.clusters {
+		machines[c.name] = func() raft.Machine { return &machine{heard: c, on: n, version: n.version} }
+	}
+	return raft.NodeOptions{
+		ID: n.id, Dir: dir, Network: n, Machines: machines, Queries: map[string]raft.Query{"read": query},
+		Engine: engine.Options{
+			WALFileBytes: 64 << 10, MemoryBytes: 4 << 20, SegmentEntries: 64, OpenSegments: 4, MaxBatchBytes: 4096,
+			SnapshotWorkers: 1, Backend: engine.BackendFallback,
+		},
+		Clock:           func() int64 { return 1_700_000_000_000 + n.w.now/int64(time.Millisecond) + n.wall },
+		SnapshotTimeout: 3 * time.Second, SessionGrace: 20 * time.Second, MaxCommandBytes: 4096,
+	}
+}
+
+// Join implements raft.Network.
+func (n *node) Join(id raft.NodeID, r transport.Receiver[raft.Packet]) (transport.Transport[raft.Packet], error) {
+	e, err := n.w.net.Join(id, &hearing{r, n.place})
+	if err != nil {
+		return nil, err
+	}
+	n.end = e
+	return e, nil
+}
+
+// hearing marks that what a node receives may be what its tasks wait for.
+type hearing struct {
+	transport.Receiver[raft.Packet]
+	place *place
+}
+
+// Receive implements transport.Receiver.
+func (h *hearing) Receive(from raft.NodeID, c transport.Class, epoch uint64, p raft.Packet) {
+	h.place.changed = true
+	h.Receiver.Receive(from, c, epoch, p)
+}
+
+// Event implements transport.Receiver.
+func (h *hearing) Event(e transport.Event) {
+	h.place.changed = true
+	h.Receiver.Event(e)
+}
+
+// crash cuts the power. What becomes of that which was not synced is drawn.
+func (n *node) crash(o memfs.CrashOptions) {
+	n.w.note("%s crashes, unsynced %v", n.id, [...]string{"lost", "kept", "drawn"}[o.Unsynced])
+	n.w.check.crashed(n)
+	image := n.mem.Crash(o)
+	n.leave()
+	n.mem = image
+}
+
+// leave ends a life without a word.
+func (n *node) leave() {
+	if n.end != nil {
+		n.end.Abandon()
+	}
+	n.w.kill(n.place)
+	n.w.outside.changed = true
+	n.place, n.raft, n.end, n.disk = nil, nil, nil, nil
+}
+
+// up reports whether the node can be asked for something.
+func (n *node) up() bool { return n.place != nil && n.raft != nil && !n.place.paused }
+
+// call has a task of the node's run f, and waits for its end, or that of the node's life. Of the
+// first it returns true. ctx ends by itself after a while.
+func (n *node) call(patience time.Duration, f func(ctx context.Context, r *raft.Node)) bool {
+	w, place, r := n.w, n.place, n.raft
+	ctx, cancel := context.WithCancelCause(context.Background())
+	over := false
+	w.after(int64(patience), func() {
+		if !over {
+			cancel(context.DeadlineExceeded)
+			place.changed = true
+		}
+	})
+	place.Go(func() {
+		f(ctx, r)
+		over = true
+		w.outside.changed = true
+	})
+	w.outside.Park(sched.Never, func() bool { return over || place.dead })
+	cancel(nil)
+	return over
+}
+
+// log returns the log of a cluster's member here, nil when there is none.
+func (n *node) log(c *cluster) *engine.Log {
+	if l := n.logs[c.name]; l != nil {
+		return l
+	}
+	for l := range n.raft.Engine().Logs() {
+		if strings.HasPrefix(string(l.UID()), c.name+"-") {
+			n.logs[c.name] = l
+			return l
+		}
+	}
+	return nil
+}
+
+func (n *node) String() string { return fmt.Sprintf("%s/%d", n.id, n.lives) }

@@ -1,0 +1,178 @@
+package sim
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/rawl-db/rawl/internal/sched"
+	"github.com/rawl-db/rawl/internal/vfs/memfs"
+	"github.com/rawl-db/rawl/raft"
+	"github.com/rawl-db/rawl/raft/transport"
+)
+
+// world is some nodes, what goes on between them, and who uses them.
+type world struct {
+	*scheduler
+	seed     uint64
+	net      *transport.Network[raft.Packet]
+	nodes    []*node
+	clusters []*cluster
+	outside  *place // clients, and who does harm
+	check    *checker
+	seen     map[string]int // what happened how often
+
+	lines   []string // the newest of the trace, in a ring
+	noted   int
+	watch   func(string) // hears of every line, nil for nobody
+	failure string       // the first violation
+	acked   int          // proposals that were answered
+	faults  int
+	calm    bool  // no more harm is done
+	over    bool  // clients stop
+	stamp   int64 // orders the calls and answers of clients
+}
+
+// ring is how many lines of the trace are kept.
+const ring = 400
+
+func newWorld(seed uint64) *world {
+	w := &world{scheduler: newScheduler(seed), seed: seed, seen: make(map[string]int), lines: make([]string, ring)}
+	w.scheduler.failed = func(why string) { w.violate("panic", "%s", why) }
+	w.check = newChecker(w)
+	net, err := transport.New[raft.Packet](transport.Options{Seed: seed, Now: func() int64 { return w.now }, Stepped: true})
+	if err != nil {
+		panic(err)
+	}
+	w.net = net
+	w.network.next, w.network.step = net.Next, net.Step
+	w.outside = w.newPlace()
+	for k := range 3 + w.random.IntN(3) {
+		id := fmt.Sprintf("n%d", k)
+		w.nodes = append(w.nodes, &node{w: w, id: id, mem: memfs.New(seed<<8 + uint64(k))})
+	}
+	for k := range 1 + w.random.IntN(2) {
+		w.clusters = append(w.clusters, newCluster(w, fmt.Sprintf("c%d", k)))
+	}
+	return w
+}
+
+// note takes a line into the trace, and into the hash of the history.
+func (w *world) note(format string, args ...any) {
+	line := fmt.Sprintf("%12.6f  %s", float64(w.now)/1e9, fmt.Sprintf(format, args...))
+	w.hash = hashOf(w.hash, []byte(line))
+	w.lines[w.noted%ring] = line
+	w.noted++
+	if w.watch != nil {
+		w.watch(line)
+	}
+}
+
+// violate says that something is not as it must be. The first time counts.
+func (w *world) violate(what, format string, args ...any) {
+	if w.failure == "" {
+		w.failure = what + ": " + fmt.Sprintf(format, args...)
+		w.note("VIOLATION of %s", w.failure)
+	}
+}
+
+// sometimes counts something that is to happen in some worlds.
+func (w *world) sometimes(what string) { w.seen[what]++ }
+
+// trace is the newest lines.
+func (w *world) trace() string {
+	from := max(0, w.noted-ring)
+	var b strings.Builder
+	for k := from; k < w.noted; k++ {
+		b.WriteString(w.lines[k%ring] + "\n")
+	}
+	return b.String()
+}
+
+// limit is how long, in virtual time, a world may take.
+const limit = 10 * time.Minute
+
+// run goes through the whole history of the world.
+func (w *world) run() {
+	defer w.close()
+	ended := false
+	w.outside.Go(func() {
+		w.script()
+		ended = true
+	})
+	for !ended && w.failure == "" {
+		if !w.step() {
+			w.violate("progress", "nothing will ever happen")
+		}
+		if w.now > int64(limit) {
+			w.violate("progress", "%d proposals and %d faults after %v", w.acked, w.faults, limit)
+		}
+		w.check.look()
+	}
+}
+
+// script is the course of events: clusters are started, used and harmed, and then left in peace.
+func (w *world) script() {
+	for _, n := range w.nodes {
+		n.boot()
+	}
+	w.until("all nodes are open", 10*time.Second, func() bool {
+		for _, n := range w.nodes {
+			if !n.up() {
+				return false
+			}
+		}
+		return true
+	})
+	for _, c := range w.clusters {
+		w.start(c)
+	}
+	for k := range 3 * len(w.clusters) {
+		w.outside.Go(func() { w.client(uint64(k), w.clusters[k%len(w.clusters)]) })
+	}
+	w.harm()
+	w.heal()
+}
+
+// until waits, as long as that takes at most.
+func (w *world) until(what string, patience time.Duration, is func() bool) bool {
+	deadline := w.now + int64(patience)
+	for !is() {
+		if w.now >= deadline || w.failure != "" {
+			w.violate("liveness", "not within %v: %s", patience, what)
+			return false
+		}
+		w.pause(5 * time.Millisecond)
+	}
+	return true
+}
+
+// pause lets the running task of the outside wait.
+func (w *world) pause(d time.Duration) { w.outside.Park(w.now+int64(d), nil) }
+
+// within draws a time between two.
+func (w *world) within(least, most time.Duration) time.Duration {
+	return least + time.Duration(w.random.Int64N(int64(most-least)+1))
+}
+
+// living returns the nodes that can be asked.
+func (w *world) living() (list []*node) {
+	for _, n := range w.nodes {
+		if n.up() {
+			list = append(list, n)
+		}
+	}
+	return list
+}
+
+// anyone draws a node that can be asked, and waits for one.
+func (w *world) anyone() *node {
+	for {
+		if list := w.living(); len(list) > 0 {
+			return list[w.random.IntN(len(list))]
+		}
+		w.pause(10 * time.Millisecond)
+	}
+}
+
+var _ sched.Simulator = (*place)(nil)
