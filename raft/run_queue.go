@@ -1,7 +1,6 @@
 package raft
 
 import (
-	"runtime"
 	"sync"
 
 	"github.com/rawl-db/rawl/internal/sched"
@@ -31,7 +30,7 @@ type runQueue struct {
 type runnable any
 
 func newRunQueue(n *Node) *runQueue {
-	limit := runtime.GOMAXPROCS(0)
+	limit := n.world.Processors()
 	return &runQueue{node: n, limit: limit, wake: make(chan struct{}, limit)}
 }
 
@@ -81,28 +80,38 @@ func (q *runQueue) step() bool {
 	return true
 }
 
-// next takes what waits longest.
-func (q *runQueue) next() (runnable, bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for {
-		if r, ok := q.mu.waiting.pop(); ok {
-			if q.mu.waiting.n > 0 {
-				q.wakeLocked()
-			}
-			return r, true
+// next takes what waits longest, or rests until something does.
+func (q *runQueue) next() (r runnable, ok bool) {
+	for woken := false; ; woken = true {
+		r, ok, rest := q.take(woken)
+		if !rest {
+			return r, ok
 		}
-		if q.mu.closed || q.mu.workers-q.mu.held > q.limit {
-			q.mu.workers--
-			return nil, false
-		}
-		q.mu.resting++
-		q.mu.Unlock()
 		_, _ = sched.Wait(q.node.world, q.wake, nil, nil)
 		q.node.world.Yield() // who else was woken has something to add: one turn does more then
-		q.mu.Lock()
+	}
+}
+
+// take takes what waits longest, for a worker that was perhaps woken for it. Where there is nothing the worker is to
+// rest, or else to end.
+func (q *runQueue) take(woken bool) (r runnable, ok, rest bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if woken {
 		q.mu.woken = false
 	}
+	if r, ok = q.mu.waiting.pop(); ok {
+		if q.mu.waiting.n > 0 {
+			q.wakeLocked()
+		}
+		return r, true, false
+	}
+	if q.mu.closed || q.mu.workers-q.mu.held > q.limit {
+		q.mu.workers--
+		return nil, false, false
+	}
+	q.mu.resting++
+	return nil, false, true
 }
 
 // hold counts a worker that enters a machine's code, 1, or leaves it, -1. The last one that enters leaves another behind.

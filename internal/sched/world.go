@@ -86,6 +86,14 @@ func (w *World) Go(f func()) {
 	go f()
 }
 
+// Processors is how many tasks may run at the same moment, as far as it pays to have more of them.
+func (w *World) Processors() int {
+	if w.sim != nil {
+		return 2 // they take turns
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
 // Yield lets others run.
 func (w *World) Yield() {
 	if w.sim != nil {
