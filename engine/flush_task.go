@@ -61,18 +61,20 @@ func (t *flushTask) task(room []segwriter.Span) (segwriter.Task, []segwriter.Spa
 	for _, s := range t.sealed.Spans {
 		room = append(room, segwriter.Span{Source: s.Source, First: s.First, Last: s.Last})
 	}
-	spans := room[n:len(room):len(room)]
 	return segwriter.Task{
-		ID: l.id, UID: l.uid, Segments: t.base.Segments, NextSegment: max(t.base.NextSegment, l.e.flusher.merger.next[l.id]), Spans: spans,
-		Floor: func() raftlog.Index { return l.durableKeep(t.asOf).floor + 1 },
-		Live:  func() raftlog.Seq { return l.durableLive(t.asOf, t.sealed.Spans) },
-		Gone: func() bool {
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			return l.durable.deleted
-		},
+		ID: l.id, UID: l.uid, Segments: t.base.Segments, NextSegment: max(t.base.NextSegment, l.e.flusher.merger.next[l.id]),
+		Spans: room[n:len(room):len(room)], Facts: t,
 	}, room
 }
+
+// Floor implements segwriter.Facts.
+func (t *flushTask) Floor() raftlog.Index { return t.log.durableKeep(t.asOf).floor + 1 }
+
+// Live implements segwriter.Facts.
+func (t *flushTask) Live() raftlog.Seq { return t.log.durableLive(t.asOf, t.sealed.Spans) }
+
+// Gone implements segwriter.Facts.
+func (t *flushTask) Gone() bool { return t.log.isDeleted() }
 
 // wrote adds what the flush itself has made to the files that are removed when nothing needs them: a
 // release may have overtaken it.

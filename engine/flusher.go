@@ -474,7 +474,7 @@ func (f *flusher) remove(gone []*Log) error {
 		f.merger.forget(l)
 		f.removeDir(l.id)
 	}
-	if f.e.logs.empty() {
+	if f.e.logs.count() == 0 {
 		if err := f.e.executor.Rest(); err != nil {
 			f.e.opts.Logger.Warn("queues of plans do not close", "err", err)
 		}

@@ -40,20 +40,6 @@ func (r *registry) get(uid UID) *Log {
 	return s.logs[uid]
 }
 
-// empty reports whether there is no log.
-func (r *registry) empty() bool {
-	for i := range r.shards {
-		s := &r.shards[i]
-		s.mu.RLock()
-		n := len(s.logs)
-		s.mu.RUnlock()
-		if n > 0 {
-			return false
-		}
-	}
-	return true
-}
-
 // add stores the log unless its UID is taken, and reports whether it did.
 func (r *registry) add(l *Log) bool {
 	s := r.shard(l.uid)
@@ -102,9 +88,20 @@ func (r *registry) remove(l *Log) {
 	}
 }
 
+// count is the number of logs, of those that are there all the while.
+func (r *registry) count() (n int) {
+	for i := range r.shards {
+		s := &r.shards[i]
+		s.mu.RLock()
+		n += len(s.logs)
+		s.mu.RUnlock()
+	}
+	return n
+}
+
 // snapshot returns all logs, in no order.
 func (r *registry) snapshot() []*Log {
-	var all []*Log
+	all := make([]*Log, 0, r.count())
 	for i := range r.shards {
 		s := &r.shards[i]
 		s.mu.RLock()

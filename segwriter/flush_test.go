@@ -110,7 +110,7 @@ func TestFloor(t *testing.T) {
 	}
 	floor := raftlog.Index(60)
 	task := l.task(s)
-	task.Floor = func() raftlog.Index { return floor }
+	factsOf(&task).floor = func() raftlog.Index { return floor }
 	r := flush(t, w, task)[0]
 	if r.Err != nil || r.Segments[0].Range.First != 60 || r.Entries != 141 {
 		t.Fatalf("result %+v", r)
@@ -124,7 +124,7 @@ func TestFloor(t *testing.T) {
 
 	// The floor moves when the segment rolls: what is missing is below it by then.
 	calls := 0
-	task.Floor = func() raftlog.Index {
+	factsOf(&task).floor = func() raftlog.Index {
 		if calls++; calls > 1 {
 			return 160
 		}
@@ -135,7 +135,7 @@ func TestFloor(t *testing.T) {
 		t.Fatalf("result %+v", r)
 	}
 
-	task.Floor = func() raftlog.Index { return 1000 }
+	factsOf(&task).floor = func() raftlog.Index { return 1000 }
 	r = flush(t, w, task)[0]
 	if r.Err != nil || len(r.Segments) != 0 || r.Entries != 0 {
 		t.Fatalf("result %+v", r)
@@ -148,7 +148,7 @@ func TestReleasedOverwrite(t *testing.T) {
 	w, l := writer(t, fs, nil), newLog(5)
 	mustFlush(t, fs, w, l, entries(l.id, 1, 30, 1, 100))
 	task := l.task(entries(l.id, 10, 12, 2, 100))
-	task.Floor = func() raftlog.Index { return 13 }
+	factsOf(&task).floor = func() raftlog.Index { return 13 }
 	r := flush(t, w, task)[0]
 	if r.Err != nil || r.Segments[0].Range.Last != 9 {
 		t.Fatalf("result %+v", r)
@@ -163,7 +163,7 @@ func TestGone(t *testing.T) {
 	w, l, other := writer(t, fs, nil), newLog(5), newLog(6)
 	calls, dies := 0, 1
 	task := l.task(entries(l.id, 1, 300, 1, 1000))
-	task.Gone = func() bool { calls++; return calls >= dies }
+	factsOf(&task).gone = func() bool { calls++; return calls >= dies }
 	for dies = 1; dies < 40; dies += 6 {
 		calls = 0
 		s := entries(other.id, 1, 10, raftlog.Term(dies), 100)
@@ -186,7 +186,7 @@ func TestGoneWithDirectory(t *testing.T) {
 	mustFlush(t, fs, w, l, entries(l.id, 1, 10, 1, 100))
 	gone := false
 	task := l.task(entries(l.id, 11, 20, 1, 100))
-	task.Floor = func() raftlog.Index { // between the first look at Gone and the open
+	factsOf(&task).floor = func() raftlog.Index { // between the first look at Gone and the open
 		if !gone {
 			if err := segwriter.Remove(fs, []string{segwriter.Path(dir, l.id, 1), segwriter.LogDir(dir, l.id)}); err != nil {
 				t.Fatal(err)
@@ -195,7 +195,7 @@ func TestGoneWithDirectory(t *testing.T) {
 		return 0
 	}
 	asked := 0
-	task.Gone = func() bool { asked++; return asked > 1 }
+	factsOf(&task).gone = func() bool { asked++; return asked > 1 }
 	if r := flush(t, w, task)[0]; !r.Gone || r.Err != nil {
 		t.Fatalf("result %+v", r)
 	}

@@ -52,11 +52,9 @@ func (j *job) reset() {
 
 // readReleased reads what is released and what of it is live.
 func (j *job) readReleased() {
-	if j.task.Floor != nil {
-		j.keep.floor = j.task.Floor()
-	}
-	if j.task.Live != nil {
-		j.keep.live = j.task.Live()
+	if f := j.task.Facts; f != nil {
+		j.keep.floor = f.Floor()
+		j.keep.live = f.Live()
 	}
 }
 
@@ -81,7 +79,7 @@ func (j *job) listed(i raftlog.Index) bool {
 	return slices.ContainsFunc(j.task.Segments, func(s raftlog.Segment) bool { return s.Range.Contains(i) })
 }
 
-func (j *job) gone() bool { return j.task.Gone != nil && j.task.Gone() }
+func (j *job) gone() bool { return j.task.Facts != nil && j.task.Facts.Gone() }
 
 // cut drops what the list holds at or above i: the flush brings something newer.
 func (j *job) cut(i raftlog.Index) {

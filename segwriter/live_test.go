@@ -21,8 +21,8 @@ func seqOf(bounds ...raftlog.Index) raftlog.Seq {
 
 // releasing makes a task write only what is not below floor, and what is live.
 func releasing(task segwriter.Task, floor raftlog.Index, live raftlog.Seq) segwriter.Task {
-	task.Floor = func() raftlog.Index { return floor }
-	task.Live = func() raftlog.Seq { return live }
+	factsOf(&task).floor = func() raftlog.Index { return floor }
+	factsOf(&task).live = func() raftlog.Seq { return live }
 	return task
 }
 
@@ -136,7 +136,7 @@ func TestReleaseWhileFlushing(t *testing.T) {
 	span := entries(l.id, 1, 300, 1, 100)
 	task := l.task(span)
 	floor, live, asked := raftlog.Index(0), raftlog.Seq{}, 0
-	task.Floor = func() raftlog.Index {
+	factsOf(&task).floor = func() raftlog.Index {
 		before := floor
 		if asked++; asked == 2 { // the release comes between the two looks
 			floor, live = 200, seqOf(100, 110, 150, 150)
@@ -148,7 +148,7 @@ func TestReleaseWhileFlushing(t *testing.T) {
 		}
 		return before
 	}
-	task.Live = func() raftlog.Seq { return live }
+	factsOf(&task).live = func() raftlog.Seq { return live }
 	r := flush(t, w, task)[0]
 	if r.Err != nil {
 		t.Fatal(r.Err)

@@ -29,20 +29,25 @@ type Task struct {
 	// Spans ascend and do not overlap; where an index was written twice only the newest
 	// is in them.
 	Spans []Span
+	// Facts is asked as the flush goes on; nil means that nothing is released and the log is there.
+	Facts Facts
+}
+
+// Facts says what is durable of a log besides its entries, each time anew.
+type Facts interface {
 	// Floor returns the first index that is not durably released: entries below it are
 	// written only when they are live. An index that is to be written and that its Source lacks
 	// is an error of this log. Read when the log's turn comes, whenever a segment rolls and
-	// when a Source lacks an entry. nil means 0.
-	Floor func() raftlog.Index
+	// when a Source lacks an entry.
+	Floor() raftlog.Index
 	// Live returns the durably released indexes that must be kept nevertheless; those at or
 	// above Floor do not matter. It is read after Floor, so that a release that becomes durable
 	// in between only makes more be written. A live index below all that this flush
 	// writes may be missing in its Source when one of Segments has it. Indexes outside of
-	// Spans are not looked at. The set is not changed by either side. nil means none.
-	Live func() raftlog.Seq
+	// Spans are not looked at. The set is not changed by either side.
+	Live() raftlog.Seq
 	// Gone reports whether the log is durably deleted; what is left of it is skipped then.
-	// nil means never.
-	Gone func() bool
+	Gone() bool
 }
 
 // Result is the outcome of one Task.
@@ -57,7 +62,7 @@ type Result struct {
 	Bytes int64
 	// Entries counts the entries that were made durable.
 	Entries int
-	// Gone says that Task.Gone reported true: the rest was skipped and Segments may lack it.
+	// Gone says that Facts.Gone reported true: the rest was skipped and Segments may lack it.
 	Gone bool
 	// Err is why the log could not be flushed; other logs are not affected.
 	Err error

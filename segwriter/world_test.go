@@ -183,3 +183,34 @@ func mustFlush(t testing.TB, fs *memfs.FS, w *segwriter.Writer, l *log, spans ..
 	l.check(t, fs.Crash(memfs.CrashOptions{}))
 	return r
 }
+
+// facts are those of a task, as functions; nil is none.
+type facts struct {
+	floor func() raftlog.Index
+	live  func() raftlog.Seq
+	gone  func() bool
+}
+
+// factsOf gives the task facts to change.
+func factsOf(task *segwriter.Task) *facts {
+	if task.Facts == nil {
+		task.Facts = &facts{}
+	}
+	return task.Facts.(*facts)
+}
+
+func (f *facts) Floor() raftlog.Index {
+	if f.floor == nil {
+		return 0
+	}
+	return f.floor()
+}
+
+func (f *facts) Live() (live raftlog.Seq) {
+	if f.live != nil {
+		live = f.live()
+	}
+	return live
+}
+
+func (f *facts) Gone() bool { return f.gone != nil && f.gone() }

@@ -22,6 +22,9 @@ func (w *WAL) acknowledge() {
 				s.reset()
 			}
 		case it.to == 0 || it.done:
+			if s.Spans == nil {
+				s.Spans = f.noSpans()
+			}
 			s.put(&it.op)
 		}
 	}

@@ -38,6 +38,20 @@ type current struct {
 	entries           int64
 	logs              []SealedLog // in the order of declaration
 	declared          int         // logs[:declared] are declared by durable frames
+	spans             []Span      // room for the first span of further logs
+}
+
+// spanRoom is for how many logs' first spans room is made at a time.
+const spanRoom = 32
+
+// noSpans returns an empty list with room for one span.
+func (f *current) noSpans() []Span {
+	if len(f.spans) == 0 {
+		f.spans = make([]Span, spanRoom)
+	}
+	s := f.spans[:0:1]
+	f.spans = f.spans[1:]
+	return s
 }
 
 func (f *current) room() int64 { return f.size - f.off }
