@@ -22,6 +22,11 @@ type view struct {
 	// segments ascend and do not overlap. Where a table of the chain has answered "never
 	// appended" they are not asked.
 	segments []raftlog.Segment
+
+	// spare is memory for the views of the next releases, and run for how many it was allocated. Only
+	// the log's writer looks at them.
+	spare []view
+	run   int
 }
 
 // link is a memtable of a chain. start is the first index it may hold, fixed when a
@@ -172,7 +177,7 @@ func (v *view) push(t *memtable.Table, prev EntryID) *view {
 			chain = append(chain, l)
 		}
 	}
-	n := *v
+	n := v.clone()
 	n.chain, n.segments = chain, cutSegments(v.segments, prev.Index)
 	return &n
 }
@@ -200,7 +205,7 @@ func (v *view) withSegments(segments []raftlog.Segment) *view {
 	if len(segments) == 0 && len(v.segments) == 0 {
 		return v
 	}
-	n := *v
+	n := v.clone()
 	n.segments = segments
 	return &n
 }
@@ -222,7 +227,7 @@ func (v *view) prune() (pruned *view, gone int64) {
 	if len(chain) == len(v.chain) {
 		return v, 0
 	}
-	n := *v
+	n := v.clone()
 	n.chain = chain
 	return &n, gone
 }
@@ -230,10 +235,37 @@ func (v *view) prune() (pruned *view, gone int64) {
 // release returns the view that begins behind id, keeps what lies above floor for slots, and live.
 // The floor does not fall: what lies below is gone.
 func (v *view) release(id EntryID, floor Index, live *liveSet) *view {
-	n := *v
+	n := v.next(live)
 	n.released, n.floor, n.live = id, max(floor, v.floor), live
 	n.segments = keepAbove(n.floor, live).segments(v.segments)
-	return &n
+	return n
+}
+
+// maxRun bounds for how many releases views are allocated together.
+const maxRun = 4
+
+// clone returns a view to change.
+func (v *view) clone() view {
+	n := *v
+	n.spare, n.run = nil, 0
+	return n
+}
+
+// next is clone for a release. Those in a row share their memory, and live as long as one of them is
+// used: they hold the same tables and nothing live.
+func (v *view) next(live *liveSet) *view {
+	spare, run := v.spare, v.run
+	if live != nil || v.live != nil {
+		spare, run = nil, 0
+	}
+	if len(spare) == 0 {
+		run = min(run+1, maxRun)
+		spare = make([]view, run)
+	}
+	n := &spare[0]
+	*n = *v
+	n.spare, n.run = spare[1:], run
+	return n
 }
 
 // cutSegments returns the list without what lies above last; it does not change segs.
