@@ -84,7 +84,7 @@
 //	F8   TestF8TermOfCompactedEntry                term of a compacted entry
 //	F9   TestF9CommitNeverRegresses                committed entries regress
 //	F10  TestF10WindowLeaksNothing                 bytes in flight leak
-//	F11  TestF11NonVoterAndRemoved                 non-voters and removed members disturb
+//	F11  TestF11NonVoterAndRemoved, TestF11RemovedLearns    non-voters and removed members disturb
 //	F12  TestF12HardStateBehindLog                 vote of an old term
 //	F13  TestF13EmptyAppend                        empty append truncates
 //	F14  TestF14TransferWaitsForTheTarget          transfer to who is behind

@@ -34,6 +34,9 @@ func (s *Server) mayCampaign() bool {
 	if !s.canServe(s.opts.Machine) {
 		return false // it could apply nothing
 	}
+	if s.removed > s.history.config().index {
+		return false
+	}
 	return s.history.config().configuration.votes(self.ID, self.Incarnation) ||
 		s.history.settled().configuration.votes(self.ID, self.Incarnation)
 }

@@ -290,6 +290,43 @@ func TestF11NonVoterAndRemoved(t *testing.T) {
 	}
 }
 
+// TestF11RemovedLearns: who was removed without hearing of it stops asking for elections when it is told, and campaigns
+// again when it is a member again.
+func TestF11RemovedLearns(t *testing.T) {
+	s := newScript(t, 3, 0)
+	a := s.elect(0, anyone)
+	s.settle(anyone)
+	gone := s.members[2]
+	if err := a.change(core.RemoveMember, gone, 0); err != nil {
+		t.Fatal(err)
+	}
+	s.settle(among(0, 1))
+	s.drop()
+	term := a.srv.State().Term
+	gone.step(core.LeaderLost{Leader: a.self.ID, Term: term})
+	gone.step(core.TriggerElection{})
+	if gone.srv.Role() != core.RolePreVote {
+		t.Fatalf("it is %v before it is told", gone.srv.Role())
+	}
+	s.run()
+	if gone.srv.Role() != core.RoleFollower || gone.timers[core.TimerElection] != 0 {
+		t.Fatalf("it is %v, and waits for its next election", gone.srv.Role())
+	}
+	gone.step(core.TriggerElection{})
+	if gone.srv.Role() != core.RoleFollower {
+		t.Fatal("it campaigns although it knows")
+	}
+	if err := a.change(core.AddMember, gone, core.Voter); err != nil {
+		t.Fatal(err)
+	}
+	s.settle(anyone)
+	gone.step(core.Received{Message: s.forge(0, 2, term, core.Removed{Index: 1})}) // comes late
+	gone.step(core.TriggerElection{})
+	if gone.srv.Role() != core.RolePreVote {
+		t.Fatal("it does not campaign although it is a member again")
+	}
+}
+
 // TestF12HardStateBehindLog: a log that is newer than the hard state is refused: the vote of its term is lost.
 func TestF12HardStateBehindLog(t *testing.T) {
 	s := newScript(t, 1, 0)

@@ -119,6 +119,10 @@ type (
 	}
 	// Gone answers for a server that its node deleted.
 	Gone struct{}
+	// Removed answers who wants an election and is no member any more. Index is the committed entry by which it is none.
+	Removed struct {
+		Index Index
+	}
 )
 
 // SnapshotMeta is what a snapshot says of itself.
@@ -148,6 +152,7 @@ func (OfferReply) isBody()     {}
 func (Info) isBody()           {}
 func (InfoReply) isBody()      {}
 func (Gone) isBody()           {}
+func (Removed) isBody()        {}
 
 // Size implements Body.
 func (PreVote) Size() int { return 44 }
@@ -202,3 +207,6 @@ func (InfoReply) Size() int { return 8 }
 
 // Size implements Body.
 func (Gone) Size() int { return 0 }
+
+// Size implements Body.
+func (Removed) Size() int { return 8 }

@@ -25,6 +25,23 @@ func (s *Server) receivePreVote(m *Message, b PreVote) {
 	granted := s.lead == nil && !s.believes() && !s.election.engaged && s.role != RoleTerminating && b.Next > s.state.Term &&
 		s.log.upToDate(b.Last) && b.Protocol <= protocol && s.canServe(b.Machine)
 	s.reply(m, PreVoteReply{Token: b.Token, Granted: granted})
+	if now, settled := s.history.config(), s.history.settled(); settled.index > 0 &&
+		!now.configuration.Has(m.From, m.FromInc) && !settled.configuration.Has(m.From, m.FromInc) {
+		s.reply(m, Removed{Index: settled.index})
+	}
+}
+
+// receiveRemoved ends the elections of a server that learns of its removal. It lacks a committed entry, so it could win
+// none; if it was added again since, or is later, the entry that does so lets it campaign again.
+func (s *Server) receiveRemoved(b Removed) {
+	if s.lead != nil || b.Index <= s.history.config().index {
+		return
+	}
+	s.removed = max(s.removed, b.Index)
+	s.stopTimer(TimerElection)
+	if s.role == RolePreVote || s.role == RoleCandidate {
+		s.rest()
+	}
 }
 
 // canServe reports whether a leader whose machine has that version could lead this server's cluster.

@@ -22,6 +22,9 @@ func (s *Server) receive(m *Message) {
 	case ReadIndex:
 		s.receiveReadIndex(m, b)
 		return
+	case Removed:
+		s.receiveRemoved(b)
+		return
 	case PreVoteReply:
 		if m.Term <= s.state.Term { // it may be granted by who is behind
 			s.receivePreVoteReply(m, b)

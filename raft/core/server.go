@@ -67,6 +67,9 @@ type Server struct {
 	// has no configuration with it: a log may begin with configurations of an older epoch.
 	joining Head
 
+	// removed is the newest committed entry by which this server was said to be no member.
+	removed Index
+
 	election  election
 	lead      *leadership // while it leads
 	handover  transfer    // of a leadership that is over: who asked is to hear of the new leader
