@@ -214,7 +214,7 @@ func TestBadContextLifecycle(t *testing.T) {
 			if err := n.StopServer(ctx, "c"); err != nil {
 				t.Fatal(err)
 			}
-			if err := n.RestartServer(ctx, "c"); err != nil {
+			if err := n.RestartServer(ctx, "c", raft.RestartOptions{}); err != nil {
 				t.Fatal(err)
 			}
 		}},
@@ -222,9 +222,9 @@ func TestBadContextLifecycle(t *testing.T) {
 			if err := n.StopServer(context.Background(), "c"); err != nil {
 				t.Fatal(err)
 			}
-			return n.RestartServer(ctx, "c")
+			return n.RestartServer(ctx, "c", raft.RestartOptions{})
 		}, func(error) {
-			if err := n.RestartServer(ctx, "c"); err != nil && !errors.Is(err, raft.ErrRunning) {
+			if err := n.RestartServer(ctx, "c", raft.RestartOptions{}); err != nil && !errors.Is(err, raft.ErrRunning) {
 				t.Fatal(err)
 			}
 		}},

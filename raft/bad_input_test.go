@@ -123,7 +123,7 @@ func localCalls(n *raft.Node, name string) []badCall {
 		}},
 		{name: "ConsistentRead", call: func(ctx context.Context) error { return second(n.ConsistentRead(ctx, name, stateOf)) }},
 		{name: "StopServer", call: func(ctx context.Context) error { return n.StopServer(ctx, name) }},
-		{name: "RestartServer", call: func(ctx context.Context) error { return n.RestartServer(ctx, name) }},
+		{name: "RestartServer", call: func(ctx context.Context) error { return n.RestartServer(ctx, name, raft.RestartOptions{}) }},
 		{name: "DeleteServer", call: func(ctx context.Context) error { return n.DeleteServer(ctx, name) }},
 		{name: "TriggerCompaction", call: func(ctx context.Context) error { return n.TriggerCompaction(ctx, name) }},
 		{name: "ReadEntries", call: func(ctx context.Context) error { return second(n.ReadEntries(ctx, name, raft.Seq{})) }},
@@ -238,7 +238,7 @@ func TestBadMachine(t *testing.T) {
 			}
 			only := h.id(0, "d")
 			checkFor(t, ctx, 50*time.Millisecond, want(callsTo(h.nodes[0], only)[:1], true, c.causes...))
-			if err := h.nodes[0].RestartServer(ctx, "d"); !errors.Is(err, c.causes[1]) {
+			if err := h.nodes[0].RestartServer(ctx, "d", raft.RestartOptions{}); !errors.Is(err, c.causes[1]) {
 				t.Errorf("RestartServer: %v", err)
 			}
 			h.add(ctx, 1, "c")
@@ -272,7 +272,7 @@ func TestBadDuplicate(t *testing.T) {
 		{name: "StartCluster of nobody", causes: []error{core.ErrBadMember}, call: func(ctx context.Context) error {
 			return second(n.StartCluster(ctx, raft.ClusterConfig{Name: "x", Machine: "tally"}))
 		}},
-		{name: "RestartServer", causes: []error{raft.ErrRunning}, call: func(ctx context.Context) error { return n.RestartServer(ctx, "c") }},
+		{name: "RestartServer", causes: []error{raft.ErrRunning}, call: func(ctx context.Context) error { return n.RestartServer(ctx, "c", raft.RestartOptions{}) }},
 	})
 	if got := h.add(ctx, 1, "c"); got != 2 || len(n.Servers()) != 1 || h.logs(0) != 2 {
 		t.Fatalf("sum %d, %d servers, %d logs", got, len(n.Servers()), h.logs(0))

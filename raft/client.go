@@ -118,20 +118,3 @@ func (n *Node) attempt(ctx context.Context, at ServerID, c *Command) answer {
 	forget := n.ask(at, &opCommand{t}, len(t.data), func(a answer) { ch <- a })
 	return n.answerOf(ctx, ch, forget)
 }
-
-// Leader returns whom a server here takes for the leader of its cluster, zero when it knows nobody. It costs a look-up and an
-// atomic load. Error: ErrUnknownServer.
-func (n *Node) Leader(name string) (ServerID, error) {
-	if s := n.server(ServerID{Name: name, Node: n.id}); s != nil {
-		return s.leader.Load().leader, nil
-	}
-	return ServerID{}, ErrUnknownServer
-}
-
-// ClusterLeader is Leader for a cluster's name, of which this node has a member.
-func (n *Node) ClusterLeader(cluster string) (ServerID, error) {
-	if x, ok := n.clusters.Load(cluster); ok {
-		return x.(*server).leader.Load().leader, nil
-	}
-	return ServerID{}, ErrUnknownServer
-}

@@ -19,6 +19,8 @@ type ClusterConfig struct {
 	Machine string
 	// InitialVersion is the machine version in force before the first entry.
 	InitialVersion uint64
+	// Options are what each member has for itself.
+	Options ServerOptions
 	// Members are the addresses of its first voters, 1 to core.MaxMembers, each once.
 	Members []ServerID
 }
@@ -68,6 +70,9 @@ func (c *ClusterConfig) configuration(w *sched.World) (core.Configuration, error
 		})
 	}
 	slices.SortFunc(conf.Members, func(a, b core.Member) int { return a.ID.Compare(b.ID) })
+	if err := c.Options.validate(); err != nil {
+		return conf, err
+	}
 	if len(conf.Members) == 0 {
 		return conf, fmt.Errorf("%w: no members", core.ErrBadMember)
 	}
@@ -86,7 +91,7 @@ func (n *Node) startMembers(ctx context.Context, c ClusterConfig, conf core.Conf
 	defer cancel()
 	for _, m := range conf.Members {
 		op := opStart{config: ServerConfig{Name: m.ID.Name, Cluster: c.Name, UID: m.UID, Machine: c.Machine,
-			InitialVersion: c.InitialVersion, initial: conf, inc: m.Incarnation}}
+			InitialVersion: c.InitialVersion, Options: c.Options, initial: conf, inc: m.Incarnation}}
 		n.world.Go(func() { ends <- end{m.ID, n.startMember(ctx, m.ID.Node, op)} }) // ends with the call's context
 	}
 	for range conf.Members {
@@ -152,7 +157,7 @@ func (n *Node) startFor(ctx context.Context, op *opStart) answer {
 	if op.undo {
 		n.unwanted.Store(op.config.inc, nil) // a start that comes later finds that
 		n.wheel.after(unwantedFor, func() { n.unwanted.Delete(op.config.inc) })
-		err := n.delete(ctx, op.config.Name, op.config.inc, errStopServer) // behind a start that is under way
+		err := n.delete(ctx, op.config.Name, op.config.inc, errDeleteServer) // behind a start that is under way
 		if err != nil && !errors.Is(err, ErrUnknownServer) {
 			return failed(err, MaybeApplied, true, ServerID{})
 		}
@@ -231,6 +236,21 @@ func (n *Node) AddMember(ctx context.Context, to, server ServerID, o MemberOptio
 func (n *Node) RemoveMember(ctx context.Context, to, server ServerID, o MemberOptions) error {
 	return n.change(ctx, to, core.ChangeMembership{Change: core.RemoveMember, Expected: o.Expected,
 		Member: core.Member{Identity: core.Identity{ID: server}}})
+}
+
+// Leave takes a server of this node out of its cluster, and stops it for good when that is committed: DeleteServer removes what
+// is left of it. When it fails it can be called again. Errors: those of RemoveMember, core.ErrBadMember for the last
+// voter; and those of StopServer.
+func (n *Node) Leave(ctx context.Context, name string) error {
+	id := ServerID{Name: name, Node: n.id}
+	if n.server(id) == nil {
+		a := n.absent(id)
+		return a.error()
+	}
+	if err := n.RemoveMember(ctx, id, id, MemberOptions{}); err != nil && !errors.Is(err, core.ErrNotMember) {
+		return err
+	}
+	return n.StopServer(ctx, name)
 }
 
 // SetMembership changes what a member counts for, and returns when that is committed. Errors: those of AddMember.

@@ -42,7 +42,7 @@ func TestClusterMachinePanics(t *testing.T) {
 	if _, err := h.nodes[leader].LocalQuery(ctx, "c", stateOf, raft.QueryOptions{}); !errors.Is(err, raft.ErrStopped) || !errors.Is(err, raft.ErrMachine) {
 		t.Fatal(err)
 	}
-	if err := h.nodes[leader].RestartServer(ctx, "c"); err != nil {
+	if err := h.nodes[leader].RestartServer(ctx, "c", raft.RestartOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	until(t, ctx, "the state", func() bool { return h.total(ctx, leader, "c") == 3 })

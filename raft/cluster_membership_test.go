@@ -179,10 +179,10 @@ func TestClusterStopRestart(t *testing.T) {
 			t.Errorf("%+v: %v, want %v", c.config, err, c.want)
 		}
 	}
-	if err := h.nodes[0].RestartServer(ctx, "c"); !errors.Is(err, raft.ErrRunning) {
+	if err := h.nodes[0].RestartServer(ctx, "c", raft.RestartOptions{}); !errors.Is(err, raft.ErrRunning) {
 		t.Fatal(err)
 	}
-	if err := h.nodes[0].RestartServer(ctx, "d"); !errors.Is(err, raft.ErrUnknownServer) {
+	if err := h.nodes[0].RestartServer(ctx, "d", raft.RestartOptions{}); !errors.Is(err, raft.ErrUnknownServer) {
 		t.Fatal(err)
 	}
 	for range 3 {
@@ -193,7 +193,7 @@ func TestClusterStopRestart(t *testing.T) {
 			t.Fatal(err)
 		}
 		h.add(ctx, 1, "c")
-		if err := h.nodes[0].RestartServer(ctx, "c"); err != nil {
+		if err := h.nodes[0].RestartServer(ctx, "c", raft.RestartOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		h.add(ctx, 0, "c")
@@ -207,7 +207,7 @@ func TestClusterStopRestart(t *testing.T) {
 		list[0].Cluster != "c" || list[0].Machine != "tally" || !errors.Is(list[0].Err, raft.ErrStopped) {
 		t.Fatalf("%+v", list)
 	}
-	if err := h.nodes[0].RestartServer(ctx, "c"); err != nil {
+	if err := h.nodes[0].RestartServer(ctx, "c", raft.RestartOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	until(t, ctx, "the state", func() bool { return h.total(ctx, 0, "c") == 7 })

@@ -268,7 +268,6 @@ func (n *Node) receiveBeliefs(from NodeID, p *beliefs) {
 
 // leads takes note of whom a server follows now. That it does not lead any more its peers are told.
 func (n *Node) leads(s *server, old, now *leaderView) {
-	n.clusters.Store(s.record.Cluster, s)
 	if old.leader != s.id || now.leader == s.id && now.term == old.term {
 		return
 	}

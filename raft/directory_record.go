@@ -17,6 +17,8 @@ type serverRecord struct {
 	Version uint64
 	// Initial is the configuration before the first entry; without members for a server that joins.
 	Initial core.Configuration
+	// Options are the server's own, nil for those of the node.
+	Options *ServerOptions
 	// Deleted says that the server is no more.
 	Deleted bool
 	// Stopped keeps the server from being started when its node is.
@@ -24,7 +26,7 @@ type serverRecord struct {
 }
 
 const (
-	recordVersion = 1
+	recordVersion = 2 // of records with options; those without are of version 1
 	recordDeleted = 1
 	recordStopped = 2
 	recordInitial = 4
@@ -32,11 +34,12 @@ const (
 
 // marshal encodes a record:
 //
-//	1        version, 1
+//	1        version: 1, or 2 with options
 //	1        flags: 1 deleted, 2 stopped, 4 with a configuration
 //	names    name, uid, cluster, machine
 //	uvarint  incarnation
 //	uvarint  initial machine version
+//	         in version 2 the options: see ServerOptions.appendTo
 //	         the configuration, to the end
 func (r *serverRecord) marshal() []byte {
 	flags := byte(0)
@@ -49,12 +52,18 @@ func (r *serverRecord) marshal() []byte {
 	if len(r.Initial.Members) > 0 {
 		flags |= recordInitial
 	}
-	b := []byte{recordVersion, flags}
+	b := []byte{1, flags}
+	if r.Options != nil {
+		b[0] = recordVersion
+	}
 	for _, s := range []string{r.Name, string(r.UID), r.Cluster, r.Machine} {
 		b = appendName(b, s)
 	}
 	b = binary.AppendUvarint(b, uint64(r.Incarnation))
 	b = binary.AppendUvarint(b, r.Version)
+	if r.Options != nil {
+		b = r.Options.appendTo(b)
+	}
 	if flags&recordInitial != 0 {
 		b = append(b, r.Initial.Marshal()...)
 	}
@@ -66,13 +75,18 @@ func unmarshalRecord(b []byte) (r serverRecord, err error) {
 	if len(b) < 2 {
 		return r, malformed("server record of %d bytes", len(b))
 	}
-	if b[0] != recordVersion {
+	if b[0] < 1 || b[0] > recordVersion {
 		return r, ErrUnknownFormat
 	}
 	d := commandDecoder{in: b[2:]}
 	r.Name, r.UID = d.name(), core.UID(d.name())
 	r.Cluster, r.Machine = d.name(), d.name()
 	r.Incarnation, r.Version = core.Incarnation(d.uvarint()), d.uvarint()
+	if b[0] == recordVersion && !d.bad {
+		if r.Options, err = d.serverOptions(); err != nil {
+			return r, err
+		}
+	}
 	r.Deleted, r.Stopped = b[1]&recordDeleted != 0, b[1]&recordStopped != 0
 	if d.bad || b[1] > recordDeleted|recordStopped|recordInitial {
 		return r, malformed("server record")
@@ -80,6 +94,9 @@ func unmarshalRecord(b []byte) (r serverRecord, err error) {
 	if b[1]&recordInitial != 0 {
 		if r.Initial, err = core.UnmarshalConfiguration(d.in); err != nil {
 			return r, malformed("server record: %v", err)
+		}
+		if len(r.Initial.Members) == 0 {
+			return r, malformed("server record with a configuration of nobody")
 		}
 	} else if len(d.in) > 0 {
 		return r, malformed("server record with %d bytes behind it", len(d.in))

@@ -1,6 +1,7 @@
 package raft
 
 import (
+	"bytes"
 	"context"
 	"encoding/base32"
 	"errors"
@@ -25,6 +26,8 @@ type ServerConfig struct {
 	Machine string
 	// InitialVersion is the machine version in force before the first entry. It is the same for all members.
 	InitialVersion uint64
+	// Options are what the server has for itself.
+	Options ServerOptions
 	// initial is the configuration of a new cluster; a server without it is to be added to one.
 	initial core.Configuration
 	inc     core.Incarnation
@@ -55,7 +58,10 @@ func (n *Node) recordOf(c ServerConfig) (serverRecord, error) {
 		c.inc = newIncarnation(n.world)
 	}
 	r := serverRecord{Name: c.Name, UID: c.UID, Cluster: c.Cluster, Machine: c.Machine, Incarnation: c.inc,
-		Version: c.InitialVersion, Initial: c.initial}
+		Version: c.InitialVersion, Initial: c.initial, Options: c.Options.kept()}
+	if err := c.Options.validate(); err != nil {
+		return r, err
+	}
 	switch {
 	case r.id(n.id).Validate() != nil:
 		return r, r.id(n.id).Validate()
@@ -124,7 +130,7 @@ func (n *Node) create(ctx context.Context, r serverRecord) error {
 	}
 	if err := n.dir.wait(ctx, at); err != nil {
 		n.background(func() {
-			if err := n.delete(n.ctx, r.Name, r.Incarnation, errStopServer); err != nil && n.ctx.Err() == nil {
+			if err := n.delete(n.ctx, r.Name, r.Incarnation, errDeleteServer); err != nil && n.ctx.Err() == nil {
 				n.opts.Logger.Error("a server that was not wanted any more cannot be deleted", "server", r.Name, "err", err)
 			}
 		})
@@ -141,7 +147,7 @@ func (n *Node) add(s *server) error {
 		return ErrClosed
 	}
 	n.servers.Store(s.record.Name, s)
-	n.clusters.Store(s.record.Cluster, s)
+	n.enter(s)
 	s.applies.recover()
 	s.mail.start()
 	return nil
@@ -236,9 +242,36 @@ func (n *Node) launch(r serverRecord) error {
 	return nil
 }
 
-// RestartServer runs a server again that was stopped, or that failed. Errors: ErrUnknownServer, ErrRunning,
-// ErrUnknownMachine, those of its machine's Restore, of the engine, ctx's.
-func (n *Node) RestartServer(ctx context.Context, name string) error {
+// RestartOptions say what changes when a server is run again.
+type RestartOptions struct {
+	// Cluster, if not empty, is the name of its cluster from now on, for look-ups on this node.
+	Cluster string
+	// Options, if not nil, take the place of the server's own.
+	Options *ServerOptions
+}
+
+// apply changes a record and reports whether it did. Error: ErrMalformed.
+func (o *RestartOptions) apply(r *serverRecord) (changed bool, err error) {
+	before := *r
+	if o.Cluster != "" {
+		if r.Cluster = o.Cluster; !validName(r.Cluster) {
+			return false, malformed("cluster name of %d bytes", len(r.Cluster))
+		}
+	}
+	if o.Options != nil {
+		if err := o.Options.validate(); err != nil {
+			return false, err
+		}
+		r.Options = o.Options.kept()
+	}
+	r.Stopped = false
+	return !bytes.Equal(r.marshal(), before.marshal()), nil
+}
+
+// RestartServer runs a server again that was stopped, or that failed. What o changes is kept: it holds for later restarts too,
+// also when this one fails. Errors: ErrUnknownServer, ErrRunning, ErrMalformed for o, ErrUnknownMachine, those of its
+// machine's Restore, of the engine, ErrClosed, ctx's.
+func (n *Node) RestartServer(ctx context.Context, name string, o RestartOptions) error {
 	unlock, err := n.lockName(ctx, name)
 	if err != nil {
 		return err
@@ -256,17 +289,18 @@ func (n *Node) RestartServer(ctx context.Context, name string) error {
 			return err
 		}
 	}
-	if r.Stopped {
-		r.Stopped = false
-		if err := n.dir.put(ctx, r); err != nil {
-			return err
-		}
+	changed, err := o.apply(&r)
+	if err == nil && changed {
+		err = n.dir.put(ctx, r)
+	}
+	if err != nil {
+		return err
 	}
 	return n.run(r)
 }
 
 // StopServer stops a server, also for the node's next lives, until RestartServer. It waits for what the server is
-// about; to stop one that is stopped does nothing. Errors: ErrUnknownServer, ctx's, those of the engine.
+// about, and for its recovery checkpoint (NodeOptions.RecoveryInterval); to stop one that is stopped does nothing. Errors: ErrUnknownServer, ctx's, those of the engine.
 func (n *Node) StopServer(ctx context.Context, name string) error {
 	unlock, err := n.lockName(ctx, name)
 	if err != nil {
@@ -297,13 +331,17 @@ func (n *Node) halt(ctx context.Context, r serverRecord, why error) (*server, er
 	return s, s.wait(ctx)
 }
 
-var errStopServer = errors.New("raft: stopped by request")
+// Why a server is stopped by request: to rest, or to be deleted.
+var (
+	errStopServer   = errors.New("raft: stopped by request")
+	errDeleteServer = errors.New("raft: deleted by request")
+)
 
 // DeleteServer deletes a server with its log, whatever its cluster thinks of it: remove it from there first. When ctx ends
 // while the server is about something, it is stopped and still there; when it ends later, the rest is done all the
 // same. Errors: ErrUnknownServer, ErrClosed, ctx's, those of the engine.
 func (n *Node) DeleteServer(ctx context.Context, name string) error {
-	return n.delete(ctx, name, 0, errStopServer)
+	return n.delete(ctx, name, 0, errDeleteServer)
 }
 
 // delete deletes the server of that name and incarnation, 0 for any.
@@ -323,7 +361,9 @@ func (n *Node) delete(ctx context.Context, name string, life core.Incarnation, w
 	}
 	if s != nil {
 		n.servers.CompareAndDelete(name, s)
-		n.clusters.CompareAndDelete(r.Cluster, s)
+		if s.board.view.Load() == nil {
+			n.clusters.CompareAndDelete(r.Cluster, s.board)
+		}
 	}
 	n.failures.Delete(name)
 	r.Deleted = true

@@ -105,6 +105,9 @@ func (a *Applier) fail(err error) error {
 	return err
 }
 
+// Failed reports whether nothing is applied any more, because of a MachineError.
+func (a *Applier) Failed() bool { return a.failed != nil }
+
 // Machine returns the machine in force. It belongs to the Applier: read it between calls only.
 func (a *Applier) Machine() Machine { return a.machine }
 

@@ -43,10 +43,12 @@ type Node struct {
 	mailboxes registryOf[func(from ServerID, msg []byte)]
 
 	servers  sync.Map // name → *server
-	clusters sync.Map // cluster name → *server, of this node
+	clusters sync.Map // cluster name → *Leaderboard
 	calls    sync.Map // request number → *outstanding
 	asked    sync.Map // askedQuery → func(), withdraws it
 	sessions sync.Map // sessionKey → *ClientSession, of clients on this node
+
+	recoveries chan struct{} // a token for each recovery checkpoint that may be written now
 
 	restarting atomic.Int64 // servers that are still to be started again
 
@@ -97,6 +99,10 @@ func OpenNodeIn(w *sched.World, open func(dir string, o engine.Options) (*engine
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.wheel = newWheel(w)
 	n.ticks.alarm.ring = n.tick
+	n.recoveries = make(chan struct{}, recoveryWriters)
+	for range recoveryWriters {
+		n.recoveries <- struct{}{}
+	}
 	for name, m := range o.Machines {
 		if err := n.RegisterMachine(name, m); err != nil {
 			return nil, err
@@ -139,8 +145,8 @@ func (n *Node) open(engineOf func(string, engine.Options) (*engine.Engine, error
 	return nil
 }
 
-// Close stops all servers, orderly, and closes the engine. What is under way ends with ErrClosed. It waits for
-// machines and for the device, or until ctx ends: the directory stays locked then, and Close may be called again. See engine.Close.
+// Close stops all servers, orderly, each with a recovery checkpoint if it is due one (NodeOptions.RecoveryInterval), and
+// closes the engine. What is under way ends with ErrClosed. It waits for machines and for the device, or until ctx ends: the directory stays locked then, and Close may be called again. See engine.Close.
 func (n *Node) Close(ctx context.Context) error {
 	n.changing.Lock()
 	again := n.closed.Swap(true)
@@ -223,13 +229,16 @@ func (n *Node) spawn(f func()) {
 	n.work.Go(f)
 }
 
-// background is spawn for goroutines of callers. A node that is closed, or about to be, runs nothing more.
-func (n *Node) background(f func()) {
+// background is spawn for goroutines of callers. A node that is closed, or about to be, runs nothing more: then it
+// returns false.
+func (n *Node) background(f func()) bool {
 	n.changing.Lock()
 	defer n.changing.Unlock()
-	if !n.closed.Load() {
-		n.spawn(f)
+	if n.closed.Load() {
+		return false
 	}
+	n.spawn(f)
+	return true
 }
 
 // server returns a server of this node.

@@ -60,6 +60,9 @@ type NodeOptions struct {
 	// SnapshotTimeout is for how long the transfer of a snapshot to another member may make no progress. What arrived is kept
 	// for the next attempt. Default 30 s.
 	SnapshotTimeout time.Duration
+	// RecoveryInterval is how many entries a server must have applied since it last wrote its state for an orderly stop to
+	// write a recovery checkpoint: the next start goes on from there. Default 1,024; with -1 none is written.
+	RecoveryInterval int
 	// MaxCommandBytes bounds a command, of a client here as of one that a leader here is sent. Default 1 MiB, and never more
 	// than the engine takes as an entry, less MaxCommandHeader. It should be the same on all nodes.
 	MaxCommandBytes int
@@ -92,6 +95,7 @@ func (o NodeOptions) withDefaults() NodeOptions {
 	span(&o.SessionGrace, time.Minute)
 	span(&o.TickInterval, time.Second)
 	span(&o.SnapshotTimeout, 30*time.Second)
+	count(&o.RecoveryInterval, 1024)
 	count(&o.MaxCommandBytes, 1<<20)
 	count(&o.MailboxBytes, 16<<20)
 	count(&o.UnappliedBytes, 64<<20)

@@ -56,6 +56,8 @@ type ServerInfo struct {
 	UID core.UID
 	// Cluster is the name of its cluster, Machine the registered name of what it runs.
 	Cluster, Machine string
+	// Options are the server's own.
+	Options ServerOptions
 	// Err is why it does not run, nil while it does: ErrStopped, with the cause behind it unless it was StopServer.
 	Err error
 }
@@ -65,6 +67,9 @@ func (n *Node) Servers() []ServerInfo {
 	var list []ServerInfo
 	for _, r := range n.dir.all() {
 		i := ServerInfo{ID: r.id(n.id), UID: r.UID, Cluster: r.Cluster, Machine: r.Machine}
+		if r.Options != nil {
+			i.Options = *r.Options
+		}
 		if s := n.server(i.ID); s != nil {
 			i.Err = s.stopError()
 		} else {

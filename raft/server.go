@@ -38,6 +38,7 @@ type server struct {
 
 	// Read by anybody.
 	leader  atomic.Pointer[leaderView]
+	board   *Leaderboard // of its cluster, set before it runs
 	figures figures
 	sending atomic.Int32 // snapshots on their way to other members
 	// cursorWaits says that a released cursor waits for something to be durable.
@@ -91,11 +92,12 @@ func (n *Node) newServer(r serverRecord, log *engine.Log) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
+	o := n.optionsOf(&s.record)
 	s.core, err = core.New(core.Options{
 		Self: r.identity(n.id), Machine: s.applies.machine().Known(), Strategy: n.opts.MachineVersions,
 		BatchEntries: n.opts.BatchEntries, BatchBytes: n.opts.BatchBytes,
-		WindowEntries: n.opts.WindowEntries, WindowBytes: n.opts.WindowBytes,
-		SnapshotMS: uint32(n.opts.SnapshotTimeout.Milliseconds()),
+		WindowEntries: o.WindowEntries, WindowBytes: o.WindowBytes,
+		SnapshotMS: uint32(o.SnapshotTimeout.Milliseconds()), AwaitMS: uint32(o.AwaitTimeout.Milliseconds()),
 	}, restore)
 	if err != nil {
 		return nil, err

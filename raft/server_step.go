@@ -154,7 +154,7 @@ func (s *server) marker(m core.Marker) {
 func (s *server) newLeader() {
 	old := s.leader.Load()
 	v := &leaderView{leader: s.core.Leader(), term: s.core.State().Term, members: old.members}
-	s.leader.Store(v)
+	s.show(v)
 	s.watch() // also a leader that is no member any more
 	s.node.leads(s, old, v)
 }
@@ -164,7 +164,7 @@ func (s *server) reconfigured() {
 	c, _ := s.core.Configuration()
 	old := *s.leader.Load()
 	old.members = c.Members
-	s.leader.Store(&old)
+	s.show(&old)
 	s.watch()
 }
 

@@ -25,7 +25,7 @@ func (s *server) stop(err error) {
 	}
 	s.mail.close()
 	s.applies.close()
-	if !errors.Is(err, ErrClosed) && !errors.Is(err, errStopServer) {
+	if !orderly(err) && !errors.Is(err, errDeleteServer) {
 		s.node.opts.Logger.Error("a server has stopped", "server", s.id.String(), "err", err)
 	}
 	s.ended()
@@ -41,11 +41,14 @@ func (s *server) stopError() error {
 	return fmt.Errorf("%w: %w", ErrStopped, s.end.err)
 }
 
-// ended counts that the mailbox, the applies, or stop itself, run no more.
+// ended counts that the mailbox, the applies, or stop itself, run no more. Behind the last of them a server that goes on
+// some day leaves a recovery checkpoint.
 func (s *server) ended() {
 	s.end.Lock()
-	defer s.end.Unlock()
-	if s.end.left--; s.end.left == 0 {
+	s.end.left--
+	over := s.end.left == 0
+	s.end.Unlock()
+	if over && !s.leaveRecovery() {
 		close(s.end.done)
 	}
 }
@@ -77,6 +80,7 @@ func (s *server) mailEnded() {
 	s.log.SetHandler(nil)
 	v := s.leader.Load()
 	s.leader.Store(&leaderView{members: v.members})
+	s.hide(v)
 	if v.leader == s.id {
 		n.resigned(s, v)
 	}

@@ -31,7 +31,7 @@ func (n *Node) StartOrRestart(ctx context.Context, c ClusterConfig) error {
 		return malformed("%d members on node %q, want 1", len(mine), n.id)
 	}
 	if _, known := n.dir.get(mine[0].ID.Name); known {
-		if err := n.RestartServer(ctx, mine[0].ID.Name); !errors.Is(err, ErrRunning) {
+		if err := n.RestartServer(ctx, mine[0].ID.Name, RestartOptions{}); !errors.Is(err, ErrRunning) {
 			return err
 		}
 		return nil

@@ -11,7 +11,6 @@ import (
 type tickList struct {
 	mu      sync.Mutex
 	alarm   alarm
-	armed   bool
 	servers []*server
 }
 
@@ -20,6 +19,7 @@ type tickState struct {
 	applier *Applier // whose machine was looked at, and in which version
 	version uint64
 	listed  bool
+	next    int64 // when it is due, guarded by tickList.mu
 	// waiting says that a tick is in the queue: a machine that is busy is not given another.
 	waiting atomic.Bool
 }
@@ -42,16 +42,29 @@ func (n *Node) listTicks(s *server, want bool) {
 	defer n.ticks.mu.Unlock()
 	n.ticks.servers = slices.DeleteFunc(n.ticks.servers, func(x *server) bool { return x == s })
 	if want {
+		n.nextTickLocked(s, n.now())
 		n.ticks.servers = append(n.ticks.servers, s)
 	}
 	n.armTicksLocked()
 }
 
+// nextTickLocked sets when a server is due: at a multiple of its interval, so that one alarm serves all that have the same.
+func (n *Node) nextTickLocked(s *server, now int64) {
+	every := int64(n.optionsOf(&s.record).TickInterval)
+	s.applies.ticking.next = (now/every + 1) * every
+}
+
+// armTicksLocked sets the alarm to the first that is due.
 func (n *Node) armTicksLocked() {
-	if !n.ticks.armed && len(n.ticks.servers) > 0 {
-		n.ticks.armed = true
-		n.wheel.set(&n.ticks.alarm, n.now()+int64(n.opts.TickInterval))
+	if len(n.ticks.servers) == 0 {
+		n.wheel.stop(&n.ticks.alarm)
+		return
 	}
+	first := n.ticks.servers[0].applies.ticking.next
+	for _, s := range n.ticks.servers {
+		first = min(first, s.applies.ticking.next)
+	}
+	n.wheel.set(&n.ticks.alarm, first)
 }
 
 // tick has all machines that want it called. It runs on the wheel's goroutine, and waits for none of them. Servers
@@ -59,12 +72,16 @@ func (n *Node) armTicksLocked() {
 func (n *Node) tick() {
 	n.ticks.mu.Lock()
 	defer n.ticks.mu.Unlock()
-	n.ticks.armed = false
+	now := n.now()
 	n.ticks.servers = slices.DeleteFunc(n.ticks.servers, func(s *server) bool {
 		q := &s.applies
 		if s.stopError() != nil {
 			return true
 		}
+		if q.ticking.next > now {
+			return false
+		}
+		n.nextTickLocked(s, now)
 		return !q.ticking.waiting.Swap(true) && !q.do(q.tick)
 	})
 	n.armTicksLocked()
