@@ -101,10 +101,12 @@ type Effect struct {
 	// When are the conditions of a released cursor.
 	When CursorConditions
 
-	// Origin, Mode and Status belong to a reply.
-	Origin Origin
-	Mode   ReplyMode
-	Status ReplyStatus
+	// Origin, Mode and Status belong to a reply. Recalled says that the reply is that to an earlier entry with the
+	// same command of a session.
+	Origin   Origin
+	Mode     ReplyMode
+	Status   ReplyStatus
+	Recalled bool
 }
 
 // LoggedCommand is a user's command read back from the log.
@@ -193,6 +195,13 @@ func (e *Effects) add(x Effect) {
 // Asked returns what was asked for so far, without what would not be carried out in any case, and an error that
 // wraps ErrEffect when something was impossible. The slice is valid as long as e is.
 func (e *Effects) Asked() ([]Effect, error) { return e.list, e.bad }
+
+// recalled marks the reply that was just asked for, if one was.
+func (e *Effects) recalled() {
+	if n := len(e.list); n > 0 {
+		e.list[n-1].Recalled = true
+	}
+}
 
 // refuse notes an impossible effect. It does so in every role: a fault shows on all members at the same entry.
 func (e *Effects) refuse(format string, args ...any) {

@@ -227,6 +227,7 @@ func (a *Applier) user(c *Command) error {
 		status, reply := a.beginCommand(c)
 		if status != statusNew {
 			a.answer(c, status, reply, 0)
+			a.ctx.recalled()
 			return nil
 		}
 	}

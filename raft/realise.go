@@ -102,6 +102,9 @@ func (r *realiser) one(e *Effect) (more []Effect, err error) {
 // reply answers whoever waits for the command: here by its index, or on the node that it came from.
 func (r *realiser) reply(e *Effect) {
 	a := answer{reply: e.Data, status: e.Status, index: e.Index, session: e.Session, leader: r.server.id}
+	if e.Recalled {
+		a.index = 0
+	}
 	if e.Origin.Node == "" {
 		if c := r.server.pending.take(e.Index); c != nil {
 			c.answer(a)

@@ -41,7 +41,10 @@ func TestSessionDuplicate(t *testing.T) {
 	wantReply(t, r.ask(numbered(s, Normal, 1, 1, "x")), StatusStale, "")
 	wantReply(t, r.ask(numbered(s, Low, 1, 1, "y")), StatusApplied, "y at 4")
 	wantReply(t, r.ask(numbered(99, Low, 1, 1, "y")), StatusSessionExpired, "")
-	if want := []string{"x", "y", "z"}; !slices.Equal(m.applied, want) {
+	if first, again := r.ask(numbered(s, Low, 2, 2, "w")), r.ask(numbered(s, Low, 2, 2, "w")); first.Recalled || !again.Recalled {
+		t.Errorf("recalled: %v at first, %v at the repetition", first.Recalled, again.Recalled)
+	}
+	if want := []string{"x", "y", "z", "w"}; !slices.Equal(m.applied, want) {
 		t.Errorf("applied %q, want %q", m.applied, want)
 	}
 	checkTable(t, r.mu.table)
