@@ -296,8 +296,10 @@ func TestRemovedComesBack(t *testing.T) {
 	}
 	term := h.metrics(leader, "c").Term
 	h.open(away)
-	until(t, ctx, "a question", func() bool { return h.metrics(away, "c").Role == core.RolePreVote })
-	until(t, ctx, "the answer", func() bool { return h.metrics(away, "c").Role == core.RoleFollower })
+	until(t, ctx, "the answer to its question", func() bool {
+		view, err := h.nodes[away].ServerOverview(ctx, h.id(away, "c"))
+		return err == nil && view["removed"].(uint64) > 0
+	})
 	if err := h.nodes[away].TriggerElection(ctx, h.id(away, "c")); err != nil {
 		t.Fatal(err)
 	}

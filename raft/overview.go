@@ -46,6 +46,7 @@ func (s *server) overview() map[string]any {
 		"term": uint64(s.core.State().Term), "leader": s.core.Leader().String(), "last": last, "written": written,
 		"commit": uint64(s.core.Commit()), "applied": s.figures.applied.Load(), "snapshot": s.figures.snapshot.Load(),
 		"machine_version": s.core.Machine(), "configuration": c.Members, "configuration_index": uint64(at),
+		"removed": uint64(s.core.Removed()),
 	}
 }
 

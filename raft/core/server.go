@@ -235,6 +235,10 @@ func (s *Server) Configuration() (Configuration, Index) {
 	return c.configuration, c.index
 }
 
+// Removed returns the committed entry by which this server was told that it is no member any more, 0 for none; one that
+// was added again since has a newer configuration.
+func (s *Server) Removed() Index { return s.removed }
+
 // Machine returns the version of the machine that the newest noop of the log names.
 func (s *Server) Machine() uint64 { return s.history.machine() }
 
