@@ -127,6 +127,15 @@ func (k *checker) entriesOf(n *node, c *cluster, l *engine.Log, last raft.EntryI
 	}
 }
 
+// finally judges what clients were told.
+func (k *checker) finally(c *cluster) {
+	for _, number := range c.denied {
+		if c.happened[number] != 0 {
+			k.w.violate("outcome", "%s: %x is said not to have been applied, and was", c.name, number)
+		}
+	}
+}
+
 // crashed remembers what a power cut must leave.
 func (k *checker) crashed(n *node) {
 	if n.raft == nil {

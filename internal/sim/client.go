@@ -27,7 +27,11 @@ func (w *world) client(id uint64, c *cluster) {
 		if w.random.IntN(4) == 0 {
 			o.op = opRead
 		}
-		w.perform(c, w.anyone(), o)
+		n := w.anyone()
+		if n == nil {
+			return
+		}
+		w.perform(c, n, o)
 		w.pause(w.within(0, 20*time.Millisecond))
 	}
 }

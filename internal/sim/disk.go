@@ -63,6 +63,12 @@ func (q *diskQueue) Reap(atLeast int, done []*vfs.Op) (int, error) {
 	return q.Queue.Reap(atLeast, done)
 }
 
+// release ends a stall.
+func (d *disk) release() {
+	d.stalled = false
+	d.place.changed = true
+}
+
 // rest is how long the device takes.
 func (d *disk) rest() {
 	p := d.place

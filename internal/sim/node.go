@@ -38,6 +38,9 @@ const dir = "/db"
 // boot begins a life.
 func (n *node) boot() {
 	w := n.w
+	if n.place != nil {
+		return // it is there already
+	}
 	n.lives++
 	n.place, n.raft, n.err, n.end = w.newPlace(), nil, nil, nil
 	n.disk = &disk{FS: errorfs.New(n.mem, errorfs.Plan{}), place: n.place}
@@ -107,6 +110,9 @@ func (h *hearing) Event(e transport.Event) {
 
 // crash cuts the power. What becomes of that which was not synced is drawn.
 func (n *node) crash(o memfs.CrashOptions) {
+	if n.place == nil {
+		return
+	}
 	n.w.note("%s crashes, unsynced %v", n.id, [...]string{"lost", "kept", "drawn"}[o.Unsynced])
 	n.w.check.crashed(n)
 	image := n.mem.Crash(o)
@@ -114,11 +120,39 @@ func (n *node) crash(o memfs.CrashOptions) {
 	n.mem = image
 }
 
+// stop closes the node, as far as it can be closed within a while.
+func (n *node) stop() {
+	n.w.note("%s is closed", n)
+	place := n.place
+	n.call(5*time.Second, func(ctx context.Context, r *raft.Node) {
+		if err := r.Close(ctx); err != nil {
+			n.w.note("%s: %v", n, err)
+		}
+	})
+	if n.place == place {
+		n.crash(memfs.CrashOptions{Unsynced: memfs.Kept}) // the process ends, the cache stays
+	}
+}
+
+// hold has all tasks of the node stand still, or go on.
+func (n *node) hold(still bool) {
+	if n.place == nil || n.place.paused == still {
+		return
+	}
+	n.place.paused, n.place.changed = still, true
+	if still {
+		_ = n.w.net.Pause(n.id) // it has a name
+	} else {
+		_ = n.w.net.Resume(n.id)
+	}
+}
+
 // leave ends a life without a word.
 func (n *node) leave() {
 	if n.end != nil {
 		n.end.Abandon()
 	}
+	_ = n.w.net.Resume(n.id) // a node that boots listens
 	n.w.kill(n.place)
 	n.w.outside.changed = true
 	n.place, n.raft, n.end, n.disk = nil, nil, nil, nil

@@ -38,11 +38,14 @@ func (w *world) report(failure string) string {
 func TestSeeds(t *testing.T) {
 	seen := make(map[string]int)
 	for seed := *from; seed < *from+uint64(*seeds); seed++ {
-		w := live(t, seed)
-		for what, n := range w.seen {
-			seen[what] += n
-		}
-		t.Logf("seed %d: %d steps, %.1f s, %d proposals, %d faults, hash %016x", seed, w.steps, float64(w.now)/1e9, w.acked, w.faults, w.hash)
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			w := live(t, seed)
+			for what, n := range w.seen {
+				seen[what] += n
+			}
+			t.Logf("%d nodes, %d clusters, %d steps, %.1f s, %d proposals, %d faults, hash %016x",
+				len(w.nodes), len(w.clusters), w.steps, float64(w.now)/1e9, w.acked, w.faults, w.hash)
+		})
 	}
 	for _, what := range slices.Sorted(maps.Keys(seen)) {
 		t.Logf("%6d %s", seen[what], what)

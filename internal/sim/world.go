@@ -28,7 +28,8 @@ type world struct {
 	failure string       // the first violation
 	acked   int          // proposals that were answered
 	faults  int
-	calm    bool  // no more harm is done
+	peace   int   // numbers the times at which all was set right
+	clients int   // that have not ended
 	over    bool  // clients stop
 	stamp   int64 // orders the calls and answers of clients
 }
@@ -47,7 +48,8 @@ func newWorld(seed uint64) *world {
 	w.net = net
 	w.network.next, w.network.step = net.Next, net.Step
 	w.outside = w.newPlace()
-	for k := range 3 + w.random.IntN(3) {
+	_ = net.SetRules(quiet) // they are sound
+	for k := range 3 + w.random.IntN(5) {
 		id := fmt.Sprintf("n%d", k)
 		w.nodes = append(w.nodes, &node{w: w, id: id, mem: memfs.New(seed<<8 + uint64(k))})
 	}
@@ -128,7 +130,11 @@ func (w *world) script() {
 		w.start(c)
 	}
 	for k := range 3 * len(w.clusters) {
-		w.outside.Go(func() { w.client(uint64(k), w.clusters[k%len(w.clusters)]) })
+		w.clients++
+		w.outside.Go(func() {
+			w.client(uint64(k), w.clusters[k%len(w.clusters)])
+			w.clients--
+		})
 	}
 	w.harm()
 	w.heal()
@@ -165,14 +171,15 @@ func (w *world) living() (list []*node) {
 	return list
 }
 
-// anyone draws a node that can be asked, and waits for one.
+// anyone draws a node that can be asked, and waits for one; nil when it is over.
 func (w *world) anyone() *node {
-	for {
+	for w.failure == "" {
 		if list := w.living(); len(list) > 0 {
 			return list[w.random.IntN(len(list))]
 		}
 		w.pause(10 * time.Millisecond)
 	}
+	return nil
 }
 
 var _ sched.Simulator = (*place)(nil)
