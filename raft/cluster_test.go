@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rawl-db/rawl/engine"
+	"github.com/rawl-db/rawl/internal/sched"
 	"github.com/rawl-db/rawl/raft"
 	"github.com/rawl-db/rawl/raft/transport"
 )
@@ -51,7 +52,7 @@ func (h *house) open(i int) {
 	if h.options.change != nil {
 		h.options.change(&o)
 	}
-	n, err := raft.OpenNode(o)
+	n, err := raft.OpenNodeIn(sched.Real(), h.options.engineOf(i), o)
 	if err != nil {
 		h.t.Fatal(err)
 	}

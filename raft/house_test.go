@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rawl-db/rawl/engine"
+	"github.com/rawl-db/rawl/internal/vfs"
 	"github.com/rawl-db/rawl/raft"
 	"github.com/rawl-db/rawl/raft/transport"
 )
@@ -19,6 +21,15 @@ type houseOptions struct {
 	queries  map[string]raft.Query
 	change   func(*raft.NodeOptions)
 	network  transport.Options // but for Now
+	devices  []vfs.FS          // of the nodes, nil for the real one
+}
+
+// engineOf opens a node's engine on its device.
+func (o *houseOptions) engineOf(i int) func(string, engine.Options) (*engine.Engine, error) {
+	if o.devices == nil {
+		return engine.Open
+	}
+	return func(dir string, e engine.Options) (*engine.Engine, error) { return engine.OpenOn(o.devices[i], dir, e) }
 }
 
 // newHouseWith is newHouse with other machines, and a check that nothing of it is left running.

@@ -32,6 +32,7 @@ type Node struct {
 	pace     pace
 	contacts contacts
 	ticks    tickList
+	stall    stall
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -103,6 +104,7 @@ func OpenNodeIn(w *sched.World, open func(dir string, o engine.Options) (*engine
 	for range recoveryWriters {
 		n.recoveries <- struct{}{}
 	}
+	n.stall.node, n.stall.again.ring = n, n.stall.ring
 	for name, m := range o.Machines {
 		if err := n.RegisterMachine(name, m); err != nil {
 			return nil, err
@@ -121,7 +123,9 @@ func OpenNodeIn(w *sched.World, open func(dir string, o engine.Options) (*engine
 }
 
 func (n *Node) open(engineOf func(string, engine.Options) (*engine.Engine, error)) (err error) {
-	if n.engine, err = engineOf(n.opts.Dir, n.opts.Engine); err != nil {
+	o := n.opts.Engine
+	o.OnEvent = n.engineEvent
+	if n.engine, err = engineOf(n.opts.Dir, o); err != nil {
 		return err
 	}
 	n.opts.MaxCommandBytes = min(n.opts.MaxCommandBytes, n.engine.MaxEntryBytes()-MaxCommandHeader)
@@ -143,6 +147,13 @@ func (n *Node) open(engineOf func(string, engine.Options) (*engine.Engine, error
 	n.spawn(func() { n.wheel.run(n.ctx.Done()) })
 	n.spawn(func() { n.detector.Run(n.world, n.ctx.Done()) })
 	return nil
+}
+
+func (n *Node) engineEvent(e engine.Event) {
+	n.stall.heard(e)
+	if f := n.opts.Engine.OnEvent; f != nil {
+		f(e)
+	}
 }
 
 // Close stops all servers, orderly, each with a recovery checkpoint if it is due one (NodeOptions.RecoveryInterval), and

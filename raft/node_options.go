@@ -47,7 +47,9 @@ type NodeOptions struct {
 	Queries map[string]Query
 	// MachineVersions says when a cluster moves to a newer version of its machine. Default: when all have it.
 	MachineVersions core.Strategy
-	// Engine configures the storage engine. Its Handler is the node's.
+	// Engine configures the storage engine. Its Handler is the node's. When its health is stalled, after StallAfter, leaders
+	// here hand over to a voter elsewhere that has everything; the default of StallAfter is twice the DetectionBound here, 1 s
+	// at least. When the engine has failed, all servers here stop.
 	Engine engine.Options
 
 	// HeartbeatInterval and DetectionBound are those between nodes. Defaults 100 ms and 1 s.
@@ -92,6 +94,7 @@ func (o NodeOptions) withDefaults() NodeOptions {
 	}
 	span(&o.HeartbeatInterval, 100*time.Millisecond)
 	span(&o.DetectionBound, time.Second)
+	span(&o.Engine.StallAfter, stallAfter(&o))
 	span(&o.SessionGrace, time.Minute)
 	span(&o.TickInterval, time.Second)
 	span(&o.SnapshotTimeout, 30*time.Second)

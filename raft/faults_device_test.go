@@ -1,0 +1,152 @@
+package raft_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rawl-db/rawl/engine"
+	"github.com/rawl-db/rawl/internal/vfs"
+	"github.com/rawl-db/rawl/internal/vfs/errorfs"
+	"github.com/rawl-db/rawl/internal/vfs/memfs"
+	"github.com/rawl-db/rawl/raft"
+	"github.com/rawl-db/rawl/raft/core"
+)
+
+// onDevices are houses' options with a device for each node that can be made to fail.
+func onDevices(nodes int) (houseOptions, []*errorfs.FS) {
+	o := tallies(nil)
+	var list []*errorfs.FS
+	for i := range nodes {
+		fs := errorfs.New(memfs.New(uint64(i)), errorfs.Plan{})
+		list = append(list, fs)
+		o.devices = append(o.devices, vfs.FS(fs))
+	}
+	o.change = func(n *raft.NodeOptions) {
+		n.Engine.Strategy = engine.StrategyDatasync
+		n.Engine.SlowAfter, n.Engine.StallAfter = 50*time.Millisecond, 200*time.Millisecond
+		n.HeartbeatInterval, n.DetectionBound = 10*time.Millisecond, 500*time.Millisecond
+	}
+	return o, list
+}
+
+// commits are what a WAL file's batches come down to.
+func commits(op errorfs.Op) bool {
+	return op.Kind == errorfs.OpWrite && op.Durable && strings.HasSuffix(op.Name, ".wal")
+}
+
+// TestH5DeviceHangs: the leader's device answers nothing any more, while its node goes on and its heartbeats too (H7).
+// Another member leads before long, nothing that was answered is lost, and clusters that are led elsewhere keep their leader. When
+// the device answers again the member has everything.
+func TestH5DeviceHangs(t *testing.T) {
+	o, devices := onDevices(3)
+	h := newHouseWith(t, 3, o)
+	ctx := ctxFor(t)
+	h.start(ctx, "c", "tally", 0, 1, 2)
+	h.start(ctx, "free", "tally", 0, 1, 2)
+	at := h.leader(ctx, 0, "c")
+	other := (at + 1) % 3
+	h.lead(ctx, other, "free")
+	h.add(ctx, at, "c")
+	h.add(ctx, at, "free")
+	term, beats := h.metrics(other, "free").Term, h.nodes[at].Heartbeats()
+	devices[at].Arm(errorfs.Plan{K: 1, Sticky: true, Fault: errorfs.Stall, Match: commits})
+	sum := h.add(ctx, other, "c")
+	<-devices[at].Stalled()
+	h.leader(ctx, other, "c", at)
+	if sum = h.add(ctx, other, "c"); sum != 3 {
+		t.Fatalf("the sum is %d", sum)
+	}
+	until(t, ctx, "heartbeats of a detection bound", func() bool { return h.nodes[at].Heartbeats() > beats+2*50 })
+	if m := h.metrics(other, "free"); m.Role != core.RoleLeader || m.Term != term {
+		t.Fatalf("the other cluster: %v in %d, led %d", m.Role, m.Term, term)
+	}
+	h.add(ctx, other, "free")
+	devices[at].Heal()
+	until(t, ctx, "the state", func() bool { return h.total(ctx, at, "c") == int64(sum) && h.total(ctx, at, "free") == 2 })
+}
+
+// lead makes a node's member the leader.
+func (h *house) lead(ctx context.Context, i int, name string) {
+	h.t.Helper()
+	until(h.t, ctx, "leadership", func() bool {
+		_ = h.nodes[i].TransferLeadership(ctx, h.id(i, name), h.id(i, name)) // it may not have everything yet
+		return h.metrics(i, name).Role == core.RoleLeader
+	})
+}
+
+// TestH5AllDevicesHang: the devices of all nodes hang for a while. Nobody can lead better, nothing is acknowledged
+// meanwhile, and all goes on afterwards.
+func TestH5AllDevicesHang(t *testing.T) {
+	o, devices := onDevices(3)
+	h := newHouseWith(t, 3, o)
+	ctx := ctxFor(t)
+	h.start(ctx, "c", "tally", 0, 1, 2)
+	at := h.leader(ctx, 0, "c")
+	h.add(ctx, at, "c")
+	for _, d := range devices {
+		d.Arm(errorfs.Plan{K: 1, Sticky: true, Fault: errorfs.Stall, Match: commits})
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := h.nodes[at].Process(ctx, h.id(at, "c"), one(), raft.ProcessOptions{})
+		done <- err
+	}()
+	<-devices[at].Stalled()
+	until(t, ctx, "a stalled engine", func() bool { s, _ := h.nodes[at].Engine().Health(); return s == engine.HealthStalled })
+	select {
+	case err := <-done:
+		if err == nil {
+			t.Fatal("acknowledged by nobody's device")
+		}
+	default:
+	}
+	for _, d := range devices {
+		d.Heal()
+	}
+	h.leader(ctx, at, "c")
+	sum := h.add(ctx, at, "c")
+	if sum != 2 && sum != 3 {
+		t.Fatalf("the sum is %d", sum)
+	}
+	for i := range 3 {
+		until(t, ctx, "equal states", func() bool { return h.total(ctx, i, "c") == int64(sum) })
+	}
+}
+
+// TestF15DeviceFails: the leader's device fails for good. Its server stops with the cause and says so to the
+// others, who lead on; what waited there is answered.
+func TestF15DeviceFails(t *testing.T) {
+	o, devices := onDevices(3)
+	h := newHouseWith(t, 3, o)
+	ctx := ctxFor(t)
+	h.start(ctx, "c", "tally", 0, 1, 2)
+	at := h.leader(ctx, 0, "c")
+	other := (at + 1) % 3
+	h.add(ctx, at, "c")
+	devices[at].Arm(errorfs.Plan{K: 1, Sticky: true, Fault: errorfs.EIO})
+	done := make(chan error, 1)
+	go func() {
+		_, err := h.nodes[at].Process(ctx, h.id(at, "c"), one(), raft.ProcessOptions{})
+		done <- err
+	}()
+	until(t, ctx, "the end of the leader", func() bool { return h.metrics(at, "c").Err != nil })
+	h.leader(ctx, other, "c", at)
+	err := <-done
+	sum := h.add(ctx, other, "c")
+	if least := map[bool]uint64{true: 3, false: 2}[err == nil]; sum < least || sum > 3 {
+		t.Fatalf("the sum is %d after %v", sum, err)
+	}
+	if err := h.metrics(at, "c").Err; !errors.Is(err, engine.ErrFailed) {
+		t.Fatalf("it stopped for %v", err)
+	}
+	if err := h.nodes[at].Close(ctx); !errors.Is(err, engine.ErrFailed) {
+		t.Errorf("close: %v", err)
+	}
+	h.nodes[at] = nil
+	devices[at].Heal()
+	h.open(at)
+	until(t, ctx, "the state", func() bool { return h.total(ctx, at, "c") == int64(sum) })
+}

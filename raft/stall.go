@@ -1,0 +1,61 @@
+package raft
+
+import (
+	"sync"
+	"time"
+
+	"github.com/rawl-db/rawl/engine"
+	"github.com/rawl-db/rawl/raft/core"
+)
+
+// stall hands leaders over while the node's device answers nothing: its heartbeats go on, so nobody else would
+// take their place.
+type stall struct {
+	node *Node
+
+	mu      sync.Mutex
+	stalled bool
+	again   alarm // a transfer may fail, and a server may have won while the device stalled
+}
+
+// heard takes an event of the engine, on the engine's goroutine. A device that failed is nothing to build on: the servers
+// stop, and say so to their peers.
+func (s *stall) heard(e engine.Event) {
+	if e.Kind != engine.EventHealth {
+		return
+	}
+	if e.Health == engine.HealthFailed {
+		for _, x := range s.node.all() {
+			x.mail.do(func() { x.fail(e.Err) }, nil)
+		}
+	}
+	s.mu.Lock()
+	was := s.stalled
+	s.stalled = e.Health == engine.HealthStalled
+	now := s.stalled
+	s.mu.Unlock()
+	if now && !was {
+		s.ring()
+	}
+}
+
+// ring has every leader here hand over, and looks again later.
+func (s *stall) ring() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.stalled {
+		return
+	}
+	n := s.node
+	for _, x := range n.all() {
+		if core.Role(x.figures.role.Load()) == core.RoleLeader {
+			x.mail.put(core.DiskStalled{})
+		}
+	}
+	n.wheel.set(&s.again, n.now()+int64(2*n.opts.DetectionBound))
+}
+
+// stallAfter is the default for how long the device of a node may take.
+func stallAfter(o *NodeOptions) time.Duration {
+	return max(2*o.DetectionBound, o.Engine.SlowAfter, time.Second)
+}
