@@ -113,4 +113,55 @@
 //	    uvarint  number minus the least that it can be
 //	    1        reply: 0 kept, 1 above MaxReply, 2 no room
 //	    uvarint  length of a kept reply, and its bytes
+//
+// # Faults and their tests
+//
+// The fault model's rows about snapshots (E), elections and replication (F), membership (G), reads, clocks and devices that
+// hang (H), and where each is tested by name. Most tests have a fault that they must notice, in internal/planted. Of H3
+// there is nothing to test: no lease, no wall clock. G3 is about joint configurations, which there are none of, E13 about processes
+// on several machines.
+//
+//	E1   raft.TestE1OwnSnapshotBesideInstall engine.TestInstallRefusals
+//	E2   raft.TestE2SnapshotReplacedWhileSent
+//	E3   snapshotwriter.TestFailure engine.TestKthOperationFails
+//	E4   snapshot.TestCheckChunk snapshotwriter.TestReceive
+//	E5   core.TestE5LogBelowTheSnapshot core.TestE5OldTail engine.TestCutInstall
+//	E6   core.TestE6UncommittedMembershipAndInstall
+//	E7   core.TestE7InstallWhileCandidateOrReceiving raft.TestClusterSnapshotInterrupted
+//	E8   core.TestE8TargetHasIt
+//	E9   core.TestE9SnapshotBelowCommit raft.TestE9E12InstallBehindQueuedApply engine.TestInstallKeepsCommitted
+//	E10  core.TestE10TwoSnapshots
+//	E11  core.TestE11LogOfASnapshotOnly engine.TestInstall
+//	E12  core.TestE12ReleaseWhilePeersRead raft.TestE9E12InstallBehindQueuedApply
+//	E14  snapshotwriter.TestPowerCut engine.TestPowerCuts engine.TestCutInstall
+//	F1   core.TestF1Figure8, Figure 8 of the Raft paper
+//	F2   core.TestF2CommitOfUncheckedLog
+//	F3   core.TestF3PreVoteLeavesNoMark
+//	F4   core.TestF4CandidateAndPreVoter
+//	F5   core.TestF5HigherTermInEveryReply core.TestF5NoticeOutlivesLateMessages raft.TestF5ResetBehindMessages
+//	F6   core.TestF6DuplicateVote
+//	F7   core.TestF7ReorderedAnswers
+//	F8   core.TestF8TermOfCompactedEntry
+//	F9   core.TestF9CommitNeverRegresses
+//	F10  core.TestF10WindowLeaksNothing
+//	F11  core.TestF11NonVoterAndRemoved
+//	F12  core.TestF12HardStateBehindLog raft.TestKilledNodes
+//	F13  core.TestF13EmptyAppend
+//	F14  core.TestF14TransferWaitsForTheTarget raft.TestClusterTransfer
+//	F15  core.TestF15EveryRequestIsAnswered raft.TestF15LateAnswers raft.TestF15DeviceFails raft.TestPipelineLeaderLost
+//	G1   core.TestG1ChangeBeforeTheNoop, the single-server membership bug
+//	G2   core.TestG2ConfigurationBehindCommit raft.TestKilledNodes
+//	G4   core.TestG4OverwrittenConfiguration
+//	G5   core.TestG5RemovalUnblocks core.TestG5PromotionAfterTransfer
+//	G6   core.TestG6RemovalNeedsAMajority
+//	G7   core.TestG7RemovedMembersFormNoQuorum core.TestShrinkAndStrangers
+//	H1   core.TestH1ReadBeforeTheNoop
+//	H2   core.TestH2OldContact
+//	H4   core.TestH4ReadSeesACommit core.TestH4ReadAcrossEpochs core.TestH4ReadWhileRecovering
+//	H5   raft.TestH5DeviceHangs raft.TestH5AllDevicesHang
+//	H6   core.TestH6StalledFollower raft.TestH6StalledFollower
+//	H7   raft.TestH7HeartbeatsBesideApply raft.TestH5DeviceHangs
+//	H8   raft.TestH8SmallQueues
+//	H9   core.TestH9Bridge core.TestH9BridgeLosesItsLeader raft.TestH9BridgeUndisturbed
+//	H10  raft.TestH10LaggardUnderLoad
 package raft

@@ -345,7 +345,7 @@ func TestH7HeartbeatsBesideApply(t *testing.T) {
 	until(t, ctx, "a detection bound of heartbeats", func() bool {
 		h.add(ctx, leader, "free")
 		for i := range 3 {
-			if h.nodes[i].Heartbeats() < before[i]+200 {
+			if h.nodes[i].Heartbeats() < before[i]+450 {
 				return false
 			}
 		}
@@ -430,7 +430,7 @@ func TestH9BridgeUndisturbed(t *testing.T) {
 	from := h.nodes[bridge].Heartbeats()
 	until(t, ctx, "a detection bound of heartbeats", func() bool {
 		h.add(ctx, bridge, "c")
-		return h.nodes[bridge].Heartbeats() >= from+200
+		return h.nodes[bridge].Heartbeats() >= from+450
 	})
 	if m := h.metrics(leader, "c"); m.Role != core.RoleLeader || m.Term != term {
 		t.Fatalf("%v in %d, led %d", m.Role, m.Term, term)
