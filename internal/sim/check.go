@@ -1,6 +1,10 @@
 package sim
 
 import (
+	"errors"
+	"io"
+	"syscall"
+
 	"github.com/rawl-db/rawl/engine"
 	"github.com/rawl-db/rawl/raft"
 	"github.com/rawl-db/rawl/raft/core"
@@ -99,10 +103,27 @@ func (k *checker) logOf(n *node, c *cluster, s *serverState, l *engine.Log) {
 	}
 	s.hard = hard
 	if last != s.last {
+		k.truncated(c, s, l, last)
 		k.entriesOf(n, c, l, last)
 		s.last = last
 	}
 	s.written = written
+}
+
+// truncated counts entries that have left a log for others, or for nothing.
+func (k *checker) truncated(c *cluster, s *serverState, l *engine.Log, last raft.EntryID) {
+	t, err := l.Term(s.last.Index)
+	if s.last.Index < l.First() || s.last.Index <= last.Index && (err != nil || t == s.last.Term) {
+		return
+	}
+	k.w.sometimes("conflict truncation")
+	for _, x := range c.configs {
+		if t, err := l.Term(x.at.Index); x.at.Index <= s.last.Index && x.at.Term <= s.last.Term && x.at.Index >= l.First() &&
+			(x.at.Index > last.Index || err == nil && t != x.at.Term) {
+			k.w.sometimes("overwritten configuration")
+			return
+		}
+	}
 }
 
 // entriesOf compares new entries with what others have there.
@@ -110,7 +131,10 @@ func (k *checker) entriesOf(n *node, c *cluster, l *engine.Log, last raft.EntryI
 	for i := last.Index; i >= l.First() && i > 0; i-- {
 		e, err := l.Read(i)
 		if err != nil {
-			return // what cannot be read is found out elsewhere
+			if h, _ := n.raft.Engine().Health(); h != engine.HealthFailed && i >= l.First() && !tolerable(err) {
+				k.w.violate("I10", "%s on %s: entry %d, of %d to %d, cannot be read: %v", c.name, n, i, l.First(), last.Index, err)
+			}
+			return
 		}
 		key := entryKey{c, e.ID()}
 		h := hashOf(hashOf(14695981039346656037, []byte{byte(e.Type)}), e.Data)
@@ -118,6 +142,9 @@ func (k *checker) entriesOf(n *node, c *cluster, l *engine.Log, last raft.EntryI
 		switch {
 		case !known:
 			k.entries[key] = h
+			if e.Type == core.KindConfiguration {
+				k.configured(c, &e)
+			}
 		case was != h:
 			k.w.violate("I6", "%s on %s: entry %v differs from that of others", c.name, n, e.ID())
 			return
@@ -127,8 +154,85 @@ func (k *checker) entriesOf(n *node, c *cluster, l *engine.Log, last raft.EntryI
 	}
 }
 
-// finally judges what clients were told.
+// acknowledged has an entry whose command was answered lie on a majority's disks.
+func (k *checker) acknowledged(c *cluster, at raft.Index) {
+	if at == 0 {
+		return // recalled
+	}
+	is, known := c.history[at]
+	if !known {
+		k.w.violate("I1", "%s: %d is answered, and nobody has applied it", c.name, at)
+		return
+	}
+	for i := c.configs.last(at); i < len(c.configs); i++ {
+		have, voters := 0, 0
+		for _, m := range c.configs[i].config.Members {
+			if m.Membership != core.Voter {
+				continue
+			}
+			voters++
+			s := k.servers[m.ID]
+			if s != nil && s.uid == m.UID && s.durable(raft.EntryID{Index: at, Term: is.term}) {
+				have++
+			}
+		}
+		if 2*have > voters {
+			return
+		}
+	}
+	k.w.violate("I1", "%s: %d/%d is answered, and is not on a majority's disks: %v", c.name, is.term, at, c.configs)
+}
+
+// durable reports whether the server's disk has an entry that is committed.
+func (s *serverState) durable(id raft.EntryID) bool {
+	at := s.written
+	if s.crashed {
+		at = s.crashedAt
+	}
+	return at.Index >= id.Index && at.Term >= id.Term
+}
+
+// configAt is a configuration that stood, or stands, in a log.
+type configAt struct {
+	at     raft.EntryID
+	config core.Configuration
+}
+
+// configList is all that ever stood in a log of a cluster, by index.
+type configList []configAt
+
+// last is the newest place at or below an index.
+func (l configList) last(at raft.Index) int {
+	k := 0
+	for i := range l {
+		if l[i].at.Index <= at {
+			k = i
+		}
+	}
+	return k
+}
+
+// configured takes note of a configuration in a log.
+func (k *checker) configured(c *cluster, e *engine.Entry) {
+	config, err := core.UnmarshalConfiguration(e.Data)
+	if err != nil {
+		k.w.violate("I6", "%s: %v", c.name, err)
+		return
+	}
+	i := len(c.configs)
+	for i > 0 && c.configs[i-1].at.Index > e.Index {
+		i--
+	}
+	c.configs = append(c.configs[:i], append(configList{{e.ID(), config}}, c.configs[i:]...)...)
+}
+
+// finally judges what clients were told, and has every way of reading give the same.
 func (k *checker) finally(c *cluster) {
+	for _, n := range c.members {
+		if l := n.log(c); l != nil {
+			k.readsOf(n, c, l)
+		}
+	}
 	for _, number := range c.denied {
 		if c.happened[number] != 0 {
 			k.w.violate("outcome", "%s: %x is said not to have been applied, and was", c.name, number)
@@ -144,6 +248,9 @@ func (k *checker) crashed(n *node) {
 	for _, c := range k.w.clusters {
 		if l := n.log(c); l != nil {
 			if s := k.servers[c.server(n)]; s != nil && s.uid == l.UID() {
+				if s.metrics.Role == core.RoleReceiveSnapshot {
+					k.w.sometimes("interrupted install")
+				}
 				s.crashed, s.crashedAt, s.crashedLast = true, l.LastWritten(), l.Last()
 				s.hard = l.DurableHardState()
 			}
@@ -167,9 +274,73 @@ func (k *checker) opened(n *node) {
 		if t, err := l.Term(s.crashedAt.Index); err == nil && t < s.crashedAt.Term {
 			k.w.violate("I2", "%s on %s recovers term %d at %v", c.name, n, t, s.crashedAt)
 		}
+		if at := l.Last(); at.Index > max(s.crashedLast.Index, l.First()-1) {
+			k.w.violate("I16", "%s on %s recovers up to %v, appended was %v", c.name, n, at, s.crashedLast)
+		}
+		if at := l.Applied(); at > max(l.LastWritten().Index, l.First()-1) {
+			k.w.violate("I3", "%s on %s recovers applied %d, written %v", c.name, n, at, l.LastWritten())
+		}
+		if h := l.DurableHardState(); h.Term == s.hard.Term && s.hard.Vote != "" && h.Vote != s.hard.Vote {
+			k.w.violate("I4", "%s on %s recovers a vote for %q in term %d, it was %q", c.name, n, h.Vote, h.Term, s.hard.Vote)
+		}
 		if h := l.DurableHardState(); h.Term < s.hard.Term {
 			k.w.violate("I4", "%s on %s recovers term %d, it was %d", c.name, n, h.Term, s.hard.Term)
 		}
 		s.metrics, s.last = raft.Metrics{}, raft.EntryID{}
+	}
+}
+
+// tolerable reports whether a log may say so while its files fail, or it is deleted.
+func tolerable(err error) bool {
+	for _, e := range []error{engine.ErrDeleted, engine.ErrClosed, engine.ErrFailed, syscall.EIO, io.EOF, io.ErrUnexpectedEOF} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return errors.Is(err, engine.ErrCompacted)
+}
+
+// readsOf reads a whole log in every way that there is.
+func (k *checker) readsOf(n *node, c *cluster, l *engine.Log) {
+	first, last := l.First(), l.Last()
+	next := first
+	see := func(how string, e engine.Entry, err error) bool {
+		h := hashOf(hashOf(14695981039346656037, []byte{byte(e.Type)}), e.Data)
+		if was, known := k.entries[entryKey{c, e.ID()}]; err != nil || e.Index != next || known && was != h {
+			k.w.violate("I7", "%s on %s: %s gives %v, %v, wanted was entry %d of %d to %v", c.name, n, how, e.ID(), err, next, first, last)
+			return false
+		}
+		if is, known := c.history[e.Index]; known && is.term != e.Term {
+			k.w.violate("I7", "%s on %s: %s gives %v, applied was term %d", c.name, n, how, e.ID(), is.term)
+			return false
+		}
+		next++
+		return true
+	}
+	for i := first; i <= last.Index; i++ {
+		if e, err := l.Read(i); !see("Read", e, err) {
+			return
+		}
+	}
+	next = first
+	for e, err := range l.ReadRange(first, last.Index) {
+		if !see("ReadRange", e, err) {
+			return
+		}
+	}
+	next = first
+	for list, err := range l.ReadBatches(first, last.Index) {
+		if err != nil {
+			see("ReadBatches", engine.Entry{}, err)
+			return
+		}
+		for _, e := range list {
+			if !see("ReadBatches", e, nil) {
+				return
+			}
+		}
+	}
+	if next != last.Index+1 {
+		k.w.violate("I7", "%s on %s: reading ends at %d of %v", c.name, n, next, last)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rawl-db/rawl/raft"
+	"github.com/rawl-db/rawl/raft/core"
 )
 
 // operation is one call of a client, for the judgement of the whole history.
@@ -16,62 +17,60 @@ type operation struct {
 	number      uint64
 	call, reply int64 // times; reply is 0 when nobody knows whether it happened
 	result      []byte
+	over        bool // nothing more is heard of it
 }
 
 // client uses a cluster until the end.
 func (w *world) client(id uint64, c *cluster) {
 	for number := id << 32; !w.over; {
 		number++
-		o := operation{client: id, number: number, kind: byte(w.random.IntN(int(kinds))), key: byte(w.random.IntN(keys))}
-		o.op = o.kind + opWrite
-		if w.random.IntN(4) == 0 {
-			o.op = opRead
-		}
 		n := w.anyone()
 		if n == nil {
 			return
 		}
-		w.perform(c, n, o)
+		w.perform(c, n, w.draw(id, number))
 		w.pause(w.within(0, 20*time.Millisecond))
 	}
+}
+
+// draw draws an operation.
+func (w *world) draw(client, number uint64) operation {
+	o := operation{client: client, number: number, kind: byte(w.random.IntN(int(kinds))), key: byte(w.random.IntN(keys))}
+	o.op = o.kind + opWrite
+	if w.random.IntN(4) == 0 {
+		o.op = opRead
+	}
+	return o
 }
 
 // patience is how long a client waits for an answer.
 const patience = 3 * time.Second
 
-// perform does an operation and takes it into the history, unless it is certain that it did not happen.
+// perform does an operation, without a session.
 func (w *world) perform(c *cluster, n *node, o operation) bool {
-	to := c.server(c.members[w.random.IntN(len(c.members))])
+	to := c.to()
 	byQuery := o.op == opRead && w.random.IntN(2) == 0
-	var result []byte
-	var err error
+	var reply raft.Reply
+	err := errors.New("its node has ended")
 	w.stamp++
 	o.call = w.stamp
-	answered := n.call(patience, func(ctx context.Context, r *raft.Node) {
+	n.call(patience, func(ctx context.Context, r *raft.Node) {
 		cmd := command(o.op, o.kind, o.key, o.number)
 		if byQuery {
-			result, err = r.ConsistentQuery(ctx, to, "read", cmd)
+			reply.Data, err = r.ConsistentQuery(ctx, to, "read", cmd)
 			return
 		}
-		var reply raft.Reply
-		reply, err = r.Process(ctx, to, cmd, raft.ProcessOptions{})
-		result = reply.Data
+		how := raft.ProcessOptions{Priority: raft.Priority(w.random.IntN(2))}
+		if w.random.IntN(3) == 0 {
+			how.Reply, how.Member = raft.ReplyFromMember, c.anyMember().id
+		}
+		reply, err = r.Process(ctx, to, cmd, how)
 	})
 	w.stamp++
-	switch {
-	case answered && err == nil:
-		o.reply, o.result = w.stamp, result
-		c.acked++
-		if !byQuery {
-			w.acked++
-		}
-	case o.op == opRead:
-		return false
-	case answered && !mayHaveHappened(err):
-		c.denied = append(c.denied, o.number)
+	if byQuery && err != nil {
 		return false
 	}
-	c.operations = append(c.operations, o)
+	w.conclude(c, &o, reply, err)
 	return o.reply != 0
 }
 
@@ -94,6 +93,12 @@ func (w *world) start(c *cluster) {
 		started, err := r.StartCluster(ctx, raft.ClusterConfig{Name: c.name, Machine: c.name, Members: ids})
 		if err != nil || len(started) < 2 {
 			w.violate("start", "%s: %d members, %v", c.name, len(started), err)
+			return
 		}
+		list, err := r.InitialMembers(c.name)
+		if err != nil {
+			w.violate("start", "%s: %v", c.name, err)
+		}
+		c.configs = configList{{config: core.Configuration{Members: list}}}
 	})
 }

@@ -11,11 +11,12 @@ type cluster struct {
 	captureEvery int
 	history      map[raft.Index]appliedEntry
 	newest       raft.Index
+	configs      configList
 	happened     map[uint64]int64 // when an operation was first applied, by its number
 	leaders      map[raft.Term]raft.NodeID
-	members      []*node // where it was started
+	members      []*node // as far as operators know
+	births       int     // of servers that were added
 	operations   []operation
-	acked        int
 	denied       []uint64 // operations of which the client was told that they never happen
 }
 
@@ -71,6 +72,9 @@ func (c *cluster) installed(n *node, at, before raft.EntryID) {
 func (c *cluster) entered(n *node, s raft.ServerState) {
 	c.w.note("%s on %s is %s", c.name, n, stateNames[s])
 	c.w.sometimes("state " + stateNames[s])
+	if s == raft.StateReceiveSnapshot {
+		c.w.spring(n)
+	}
 }
 
 func (c *cluster) upgraded(n *node, v uint64) {

@@ -25,6 +25,7 @@ var faults = []struct {
 }{
 	{"crash", 4, (*world).crashOne},
 	{"crash of all", 1, (*world).crashAll},
+	{"ambush", 3, (*world).layAmbush},
 	{"stop", 2, (*world).stopOne},
 	{"pause", 3, (*world).pauseOne},
 	{"clock step", 1, (*world).stepClock},
@@ -112,16 +113,35 @@ func (w *world) crashAll() bool {
 	return true
 }
 
-// stopOne closes a node orderly. It may come back with newer machines.
+// layAmbush has the next member that begins to receive a snapshot, or who sends it, crash amid that.
+func (w *world) layAmbush() bool {
+	was := w.ambush
+	w.ambush = true
+	return !was
+}
+
+// spring is called when a member receives a snapshot.
+func (w *world) spring(n *node) {
+	if !w.ambush || w.over {
+		return
+	}
+	w.ambush = false
+	if w.random.IntN(4) == 0 {
+		n = w.nodes[w.random.IntN(len(w.nodes))]
+	}
+	w.later(0, 4*time.Millisecond, func() {
+		n.crash(w.powerCut())
+		w.later(10*time.Millisecond, time.Second, n.boot)
+	})
+}
+
+// stopOne closes a node orderly.
 func (w *world) stopOne() bool {
 	n := w.one()
 	if n == nil {
 		return false
 	}
 	n.stop()
-	if w.random.IntN(2) == 0 && n.version == 0 {
-		n.version = 1
-	}
 	w.later(10*time.Millisecond, time.Second, n.boot)
 	return true
 }
@@ -318,12 +338,17 @@ func (n *node) broken() bool {
 	return h == engine.HealthFailed
 }
 
+// recovery is how long, from peace on, it may take until all members are equal and a new write is committed.
+const recovery = 10 * time.Second
+
 // heal ends all harm, and waits until all members are equal again and a new write is committed.
 func (w *world) heal() {
 	w.note("peace, after %d proposals and %d faults", w.acked, w.faults)
+	deadline := w.now + int64(recovery)
 	w.settle()
 	w.over = true
-	w.until("all nodes are back", 10*time.Second, func() bool {
+	w.upgrade()
+	w.until("all nodes are back", deadline, func() bool {
 		for _, n := range w.nodes {
 			if n.place != nil && n.broken() { // something had been under way
 				n.crash(w.powerCut())
@@ -332,29 +357,47 @@ func (w *world) heal() {
 		}
 		return len(w.living()) == len(w.nodes)
 	})
+	w.until("operators have ended", deadline, func() bool { return w.operators == 0 })
 	for _, c := range w.clusters {
-		w.converge(c)
+		w.converge(c, deadline)
 	}
-	w.until("clients have ended", 2*patience, func() bool { return w.clients == 0 })
+	w.until("clients have ended", w.now+int64(2*recovery), func() bool { return w.clients == 0 })
 	for _, c := range w.clusters {
 		w.check.finally(c)
 	}
 }
 
-// converge waits until a new write is applied by all members.
-func (w *world) converge(c *cluster) {
-	deadline := w.now + int64(10*time.Second)
-	for number := uint64(1) << 62; ; number++ {
-		if w.now > deadline || w.failure != "" {
-			w.violate("liveness", "%s: no write is committed after the harm has ended", c.name)
-			return
-		}
-		if n := w.anyone(); n != nil && w.perform(c, n, operation{client: 99, op: opWrite, kind: register, number: number}) {
-			break
+// upgrade gives all nodes the newest machines: a member whose machine is too old for the version in force does not apply.
+func (w *world) upgrade() {
+	newest := uint64(0)
+	for _, n := range w.nodes {
+		newest = max(newest, n.version)
+	}
+	for _, n := range w.nodes {
+		if n.version < newest {
+			n.version = newest
+			n.crash(memfs.CrashOptions{Unsynced: memfs.Kept})
+			n.boot()
 		}
 	}
+}
+
+// converge waits until a new write is applied by all members.
+func (w *world) converge(c *cluster, deadline int64) {
+	committed := false
+	for number := uint64(1) << 62; !committed; number++ {
+		if w.now > deadline || w.failure != "" {
+			w.violate("liveness", "%s: no write is committed within %v", c.name, recovery)
+			return
+		}
+		n := w.anyone()
+		committed = n != nil && w.perform(c, n, operation{client: 99, op: opWrite, kind: register, number: number})
+	}
+	for !w.muster(c) && w.now < deadline {
+		w.pause(20 * time.Millisecond)
+	}
 	at := c.newest
-	w.until(c.name+": all members are equal", time.Duration(deadline-w.now)+10*time.Second, func() bool {
+	w.until(c.name+": all members are equal", deadline, func() bool {
 		for _, n := range c.members {
 			if n.raft == nil {
 				return false

@@ -41,7 +41,9 @@ func (n *node) boot() {
 	if n.place != nil {
 		return // it is there already
 	}
-	n.lives++
+	if n.lives++; n.lives > 1 && w.random.IntN(2) == 0 {
+		n.version = 1 // newer machines
+	}
 	n.place, n.raft, n.err, n.end = w.newPlace(), nil, nil, nil
 	n.disk = &disk{FS: errorfs.New(n.mem, errorfs.Plan{}), place: n.place}
 	n.logs = make(map[string]*engine.Log)

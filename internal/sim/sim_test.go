@@ -5,11 +5,12 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"testing"
 )
 
 var (
-	seeds = flag.Int("seeds", 20, "how many worlds to go through")
+	seeds = flag.Int("seeds", 0, "how many worlds to go through, 0 for 20, or 4 with -short")
 	from  = flag.Uint64("from", 1, "the seed of the first of them")
 	show  = flag.Bool("trace", false, "print the whole trace of every world")
 )
@@ -34,22 +35,43 @@ func (w *world) report(failure string) string {
 	return fmt.Sprintf("%s\nseed %d: %s\nreplay: go test ./internal/sim -run TestSeeds -seeds 1 -from %d", w.trace(), w.seed, failure, w.seed)
 }
 
-// TestSeeds goes through the worlds that the flags name.
+// TestSeeds goes through the worlds that the flags name, and counts what happened in them.
 func TestSeeds(t *testing.T) {
+	var mu sync.Mutex
 	seen := make(map[string]int)
-	for seed := *from; seed < *from+uint64(*seeds); seed++ {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			w := live(t, seed)
-			for what, n := range w.seen {
-				seen[what] += n
-			}
-			t.Logf("%d nodes, %d clusters, %d steps, %.1f s, %d proposals, %d faults, hash %016x",
-				len(w.nodes), len(w.clusters), w.steps, float64(w.now)/1e9, w.acked, w.faults, w.hash)
-		})
-	}
+	t.Run("worlds", func(t *testing.T) {
+		for k := range worlds() {
+			seed := *from + uint64(k)
+			t.Run(fmt.Sprint(seed), func(t *testing.T) {
+				t.Parallel() // a world knows nothing of the others
+				w := live(t, seed)
+				t.Logf("%d nodes, %d clusters, %d steps, %.1f s, %d proposals, %d faults, hash %016x",
+					len(w.nodes), len(w.clusters), w.steps, float64(w.now)/1e9, w.acked, w.faults, w.hash)
+				mu.Lock()
+				defer mu.Unlock()
+				for what, n := range w.seen {
+					seen[what] += n
+				}
+			})
+		}
+	})
 	for _, what := range slices.Sorted(maps.Keys(seen)) {
 		t.Logf("%6d %s", seen[what], what)
 	}
+	if never := missing(seen); len(never) > 0 && worlds() >= enoughSeeds {
+		t.Errorf("in %d worlds nobody has seen: %v", worlds(), never)
+	}
+}
+
+// worlds is how many to go through: what the flag says, else some, and fewer where they are slow.
+func worlds() int {
+	switch {
+	case *seeds > 0:
+		return *seeds
+	case testing.Short():
+		return 4
+	}
+	return 20
 }
 
 // TestReplay has the same seeds give the same histories, event by event.
@@ -63,4 +85,30 @@ func TestReplay(t *testing.T) {
 			t.Errorf("seed %d: %d steps, hash %x, and then %d, %x", seed, a.steps, a.hash, b.steps, b.hash)
 		}
 	}
+}
+
+// expected is what has to happen in some of a few hundred worlds, or they would show nothing of it.
+var expected = []string{
+	"commit failed", "conflict truncation", "election by request", "install", "interrupted install", "machine version",
+	"member added", "member removed", "overwritten configuration", "pipeline", "recovery", "session", "transfer",
+	"state recovered", "state follower", "state pre-vote", "state candidate", "state leader", "state waiting",
+	"state receiving a snapshot",
+}
+
+// enoughSeeds is from how many worlds on everything that is expected has happened in one.
+const enoughSeeds = 200
+
+// missing returns what is expected and has not happened.
+func missing(seen map[string]int) (list []string) {
+	for _, f := range faults {
+		if seen[f.name] == 0 {
+			list = append(list, f.name)
+		}
+	}
+	for _, what := range expected {
+		if seen[what] == 0 {
+			list = append(list, what)
+		}
+	}
+	return list
 }

@@ -22,16 +22,18 @@ type world struct {
 	check    *checker
 	seen     map[string]int // what happened how often
 
-	lines   []string // the newest of the trace, in a ring
-	noted   int
-	watch   func(string) // hears of every line, nil for nobody
-	failure string       // the first violation
-	acked   int          // proposals that were answered
-	faults  int
-	peace   int   // numbers the times at which all was set right
-	clients int   // that have not ended
-	over    bool  // clients stop
-	stamp   int64 // orders the calls and answers of clients
+	lines     []string // the newest of the trace, in a ring
+	noted     int
+	watch     func(string) // hears of every line, nil for nobody
+	failure   string       // the first violation
+	acked     int          // proposals that were answered
+	faults    int
+	ambush    bool // who receives a snapshot next is to crash
+	peace     int  // numbers the times at which all was set right
+	clients   int  // that have not ended, operators among them
+	operators int
+	over      bool  // clients stop
+	stamp     int64 // orders the calls and answers of clients
 }
 
 // ring is how many lines of the trace are kept.
@@ -118,7 +120,7 @@ func (w *world) script() {
 	for _, n := range w.nodes {
 		n.boot()
 	}
-	w.until("all nodes are open", 10*time.Second, func() bool {
+	w.until("all nodes are open", w.now+int64(recovery), func() bool {
 		for _, n := range w.nodes {
 			if !n.up() {
 				return false
@@ -129,23 +131,35 @@ func (w *world) script() {
 	for _, c := range w.clusters {
 		w.start(c)
 	}
-	for k := range 3 * len(w.clusters) {
-		w.clients++
-		w.outside.Go(func() {
-			w.client(uint64(k), w.clusters[k%len(w.clusters)])
-			w.clients--
+	for k, c := range w.clusters {
+		id := uint64(10 * k)
+		w.employ(func() { w.client(id, c) })
+		w.employ(func() { w.client(id+1, c) })
+		w.employ(func() { w.sessions(id+2, c) })
+		w.operators++
+		w.employ(func() {
+			w.operator(c)
+			w.operators--
 		})
 	}
 	w.harm()
 	w.heal()
 }
 
-// until waits, as long as that takes at most.
-func (w *world) until(what string, patience time.Duration, is func() bool) bool {
-	deadline := w.now + int64(patience)
+// employ runs a client until it is over.
+func (w *world) employ(f func()) {
+	w.clients++
+	w.outside.Go(func() {
+		f()
+		w.clients--
+	})
+}
+
+// until waits for something that has to be by then.
+func (w *world) until(what string, deadline int64, is func() bool) bool {
 	for !is() {
 		if w.now >= deadline || w.failure != "" {
-			w.violate("liveness", "not within %v: %s", patience, what)
+			w.violate("liveness", "not in time: %s", what)
 			return false
 		}
 		w.pause(5 * time.Millisecond)
