@@ -20,10 +20,19 @@ type ProcessOptions struct {
 type Reply struct {
 	// Data is what the machine answered. It must not be changed.
 	Data []byte
-	// Index is the command's entry, 0 when the answer was recalled from a session.
+	// Index and Term name the command's entry; they are 0 when the answer was recalled from a session.
 	Index Index
-	// Leader is who led when it was answered.
+	Term  Term
+	// Leader is who led when it was answered, as far as the member that answered knows.
 	Leader ServerID
+}
+
+// ID is the command's entry, for QueryOptions.Applied: to read on any member what was written.
+func (r *Reply) ID() EntryID { return EntryID{Index: r.Index, Term: r.Term} }
+
+// toClient is the answer as clients see it.
+func (a *answer) toClient() Reply {
+	return Reply{Data: a.reply, Index: a.index, Term: a.term, Leader: a.leader}
 }
 
 // Process has a cluster apply a command and returns the reply of its machine. to is any member of the
@@ -44,7 +53,7 @@ func (n *Node) process(ctx context.Context, to ServerID, command []byte, h Sessi
 		c.Reply = ReplyFromLeader
 	}
 	a := n.submit(ctx, to, &c)
-	return Reply{Data: a.reply, Index: a.index, Leader: a.leader}, a.error()
+	return a.toClient(), a.error()
 }
 
 // error is the answer's, as an error of the type that callers look for.

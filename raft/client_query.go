@@ -4,8 +4,8 @@ import "context"
 
 // QueryOptions say when a local query may run.
 type QueryOptions struct {
-	// Applied, when its index is not 0, delays the query until that entry is applied here: a client reads what it wrote.
-	// When another entry stands there the error is ErrLost.
+	// Applied, when its index is not 0, delays the query until that entry is applied here: a client reads what it wrote
+	// (Reply.ID). When an entry of another term stands there the error is ErrLost; term 0 is any.
 	Applied EntryID
 }
 

@@ -131,7 +131,7 @@ func (c *ClientSession) Process(ctx context.Context, command []byte, o ProcessOp
 	}
 	a := c.deliver(ctx, &cmd, c.renumber)
 	c.settle(o.Priority, h.Sequence)
-	return Reply{Data: a.reply, Index: a.index, Leader: a.leader}, a.error()
+	return a.toClient(), a.error()
 }
 
 // KeepAlive tells the cluster that the session is in use and owned by this node, and which replies it need not

@@ -1,6 +1,81 @@
 // Package raft is the replicated layer above package engine: clusters of servers, each with a log and a machine of
 // the user's, on the nodes of a distributed service.
 //
+// # Nodes and servers
+//
+// A Node is one storage engine, its directory and its place in the network. It hosts any number of servers, each a
+// member of a cluster: a log of the engine, a machine, and a name that is unique on the node. A server is started by
+// StartCluster or StartServer and runs until StopServer, DeleteServer, Leave or the end of its cluster; a node that is opened again
+// runs those that were not stopped (Servers tells why one does not). An orderly stop leaves a recovery checkpoint, so that
+// the next start applies little again.
+//
+// Who wants several engines on one machine, say on disks of their own, opens several nodes in one process, with an id each, on
+// the same Network: a server's address says on which engine it is. Nothing is shared but the process.
+//
+// What fails stays where it is: a machine that panics, a log that is damaged, or entries that cannot be read, end one server,
+// whose leadership is over at once; a machine that blocks holds up its own cluster. A node whose device fails ends
+// all its servers.
+//
+// # Clusters
+//
+// StartCluster makes a new cluster of voters, StartOrRestart brings up a node's member of a listed one, whether it is
+// new or not. AddMember, RemoveMember, SetMembership and Leave change the members, one change at a time; each returns when its
+// change is committed, and MemberOptions.Expected lets it happen only to the configuration that the caller has seen.
+// A new member joins as core.Promotable and becomes a voter by itself when it has caught up. TransferLeadership moves the
+// leader, DeleteCluster ends the cluster with all its logs, ForceShrink goes on with one member when a majority is lost
+// for ever.
+//
+// # Clients
+//
+// Any node is a client of any cluster: it needs the address of one member, and finds the leader from there.
+//
+//	Process            one command, and its reply; redirected to the leader, sent again while that is safe
+//	Pipeline           many commands without waiting, each with a notice
+//	ClientSession      commands that are applied exactly once, and events from the machine
+//	LocalQuery         reads a member's machine as it is, or behind an entry that the caller knows
+//	LeaderQuery        reads the leader's: old only while two believe to lead
+//	ConsistentQuery    a linearizable read, without a write, on the member that is asked
+//	Leaderboard        who leads, by one atomic load; KeyMetrics has the figures of a server that hangs
+//
+// A query that another node is to run is a registered function, by its name; functions themselves stay in the process.
+//
+// # Errors
+//
+// Every failed proposal, a change of the membership too, is a *ProposalError. Outcome says what may have become of it, Retriable
+// whether the same call may go well later:
+//
+//	outcome        retriable  what to do
+//	NotApplied     yes        call again, later or elsewhere
+//	NotApplied     no         the call is wrong: ErrTooLarge, ErrMalformed, the node is closed
+//	MaybeApplied   yes        call again if twice does no harm, or in a session
+//	MaybeApplied   no         the caller's context ended, or the reply could not be had (ErrReplyTooLarge)
+//
+// A context that has ended keeps a call from doing anything: NotApplied. One that ends while an attempt is under way
+// leaves MaybeApplied, whatever that attempt was waiting for: the network, the log, a majority, the machine. One that ends
+// between attempts leaves NotApplied, with ErrNoLeader when none was found. The causes:
+//
+//	no such server or cluster          ErrUnknownServer
+//	a node that cannot be reached      ErrUnreachable
+//	machine not registered             ErrUnknownMachine; behind ErrStopped for a server that was there before
+//	machine of another format          ErrMachine, with its Restore's error, behind ErrStopped
+//	machine older than asked for       ErrMachineVersion
+//	started already, name or uid used  ErrRunning, ErrExists
+//	cluster started twice              ErrClusterNotFormed with ErrExists, ErrMustJoin
+//	change during another change       core.ErrChangeInProgress, with the end of the context that waited for it
+//	change of another configuration    core.ErrConfigurationMoved
+//	command above the limit            ErrTooLarge
+//	reply above the limit              ErrReplyTooLarge: the command was applied
+//	machine that panicked              ErrMachine, behind ErrLost for commands that it leaves open, behind ErrStopped for others
+//	machine that blocks                the caller's context; KeyMetrics shows Applied behind Commit
+//	too much under way                 ErrBusy
+//
+// # Limits
+//
+// MaxCommandBytes bounds a command, MaxReply a reply, core.MaxMembers the members of a cluster. MailboxBytes bounds what
+// waits for one server: beyond it messages of peers are dropped, as a network may do, and commands refused
+// with ErrBusy; UnappliedBytes bounds what a leader has appended and not applied. Nobody who sends to a server ever
+// waits for it. What the log says it has written takes one place, however often it says so.
+//
 // # Machines
 //
 // A Machine is an ordinary Go value with three methods: Apply changes the state by a command and returns

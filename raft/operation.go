@@ -212,7 +212,7 @@ func withdrawable(op any) bool {
 // runQuery runs on the goroutine that applies.
 func (s *server) runQuery(op *opQuery, done func(answer)) {
 	if op.at.Index > 0 && s.applies.machine().At().Index >= op.at.Index {
-		if t, err := s.log.Term(op.at.Index); err == nil && t != op.at.Term {
+		if t, err := s.log.Term(op.at.Index); err == nil && op.at.Term != 0 && t != op.at.Term {
 			done(failed(ErrLost, NotApplied, false, ServerID{}))
 			return
 		}

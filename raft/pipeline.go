@@ -184,8 +184,7 @@ func (p *Pipeline) answered(x *piped, at ServerID, a answer) {
 		s.settle(x.priority, x.sequence)
 		s.heard(&a, 0)
 	}
-	p.notices.put(Notice{Correlation: x.correlation, Err: err,
-		Reply: Reply{Data: a.reply, Index: a.index, Leader: a.leader}}, 0)
+	p.notices.put(Notice{Correlation: x.correlation, Err: err, Reply: a.toClient()}, 0)
 }
 
 // again reports whether the command is to be sent once more. It holds mu.

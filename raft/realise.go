@@ -101,9 +101,12 @@ func (r *realiser) one(e *Effect) (more []Effect, err error) {
 
 // reply answers whoever waits for the command: here by its index, or on the node that it came from.
 func (r *realiser) reply(e *Effect) {
-	a := answer{reply: e.Data, status: e.Status, index: e.Index, session: e.Session, leader: r.server.id}
-	if e.Recalled {
+	a := answer{reply: e.Data, status: e.Status, index: e.Index, session: e.Session, leader: r.server.leader.Load().leader}
+	switch at := r.server.applies.machine().At(); {
+	case e.Recalled:
 		a.index = 0
+	case at.Index == e.Index: // the entry that was just applied
+		a.term = at.Term
 	}
 	if e.Origin.Node == "" {
 		if c := r.server.pending.take(e.Index); c != nil {

@@ -71,6 +71,18 @@ type simple[S any] struct {
 	state S
 }
 
+func (m *simple[S]) current() S { return m.state }
+
+// State returns the state of a machine that Simple made, for queries; false when it is none of that type. It is the machine's
+// own: it must not be changed, and no part of it that may change be kept.
+func State[S any](m Machine) (state S, ok bool) {
+	s, ok := optional[interface{ current() S }](m)
+	if ok {
+		state = s.current()
+	}
+	return state, ok
+}
+
 func (m *simple[S]) Apply(ctx *ApplyContext, command []byte) (reply []byte) {
 	m.state, reply = m.fold.Apply(ctx, m.state, command)
 	return reply

@@ -25,6 +25,7 @@ type answer struct {
 	reply   []byte
 	status  ReplyStatus
 	index   Index
+	term    Term // of a command's entry
 	session SessionID
 	any     any // of calls that are no commands
 	err     *ProposalError
