@@ -4,7 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/rawl-db/rawl/wal"
+	"github.com/rawl-db/rawl/internal/histogram"
 )
 
 // engineStats are the counters that no part keeps for itself.
@@ -14,7 +14,7 @@ type engineStats struct {
 }
 
 // Histogram counts values; see its methods.
-type Histogram = wal.Histogram
+type Histogram = histogram.Histogram
 
 // Stats is a snapshot of an engine. Counters run from Open on; sizes are bytes. Figures of
 // one snapshot may be a batch apart.

@@ -94,7 +94,11 @@ func (s *server) captured(snap engine.Snapshot, err error) {
 		s.node.opts.Logger.Warn("a capture failed", "server", s.id.String(), "err", err)
 		return
 	}
+	if snap.Kind == engine.KindCheckpoint {
+		s.count(CounterCheckpoints, 1)
+	}
 	if snap.Kind == engine.KindSnapshot {
+		s.count(CounterSnapshots, 1)
 		s.figures.snapshot.Store(uint64(snap.ID.Index))
 		s.mail.put(snapshotTaken(snap))
 	}

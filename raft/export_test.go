@@ -41,3 +41,8 @@ func (n *Node) Held(name string) (messages, inputs int) {
 	}
 	return len(m.in.messages), len(m.in.inputs)
 }
+
+// Counts reports whether a server has counted anything.
+func (n *Node) Counts(name string) bool {
+	return n.server(ServerID{Name: name, Node: n.id}).counters.Load() != nil
+}

@@ -27,6 +27,7 @@ func (m *machineMessage) Size() int { return 80 + len(m.from.Name) + len(m.name)
 // sendMessage sends a machine's message. What cannot be sent at once is dropped. It runs on the goroutine that
 // applies.
 func (s *server) sendMessage(e *Effect) {
+	s.count(CounterMachineMessages, 1)
 	m := &machineMessage{from: s.id, name: e.Name, event: e.Event, index: e.Index, data: e.Data}
 	if e.Session != 0 {
 		m.session = sessionKey{s.applies.config.Cluster, e.Session}

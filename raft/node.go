@@ -49,6 +49,7 @@ type Node struct {
 	asked    sync.Map // askedQuery → func(), withdraws it
 	sessions sync.Map // sessionKey → *ClientSession, of clients on this node
 
+	figures    nodeFigures
 	recoveries chan struct{} // a token for each recovery checkpoint that may be written now
 
 	restarting atomic.Int64 // servers that are still to be started again

@@ -107,6 +107,7 @@ func (s *server) performOwned(op any, done func(answer)) {
 		}
 		done(answer{leader: s.core.Leader()})
 	case *opAux:
+		s.count(CounterAuxCommands, 1)
 		if op.consistent {
 			s.consistentAux(op, done)
 			return
@@ -147,6 +148,11 @@ func (s *server) resultTo(done func(answer)) func(core.Result) {
 // query runs a query as late as its level demands: a local one at once or when its entry is applied, a leader's where this
 // server leads, a consistent one behind everything that was committed before it was asked.
 func (s *server) query(op *opQuery, done func(answer)) {
+	if op.level == queryConsistent {
+		s.count(CounterConsistentQueries, 1)
+	} else {
+		s.count(CounterLocalQueries, 1)
+	}
 	c := &ticket{done: done}
 	run := func() { s.runQuery(op, done) }
 	switch op.level {

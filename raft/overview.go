@@ -3,6 +3,7 @@ package raft
 import (
 	"slices"
 
+	"github.com/rawl-db/rawl/internal/histogram"
 	"github.com/rawl-db/rawl/raft/core"
 )
 
@@ -14,8 +15,12 @@ type Metrics struct {
 	Leader ServerID
 	// Last is the end of its log, Written what of it is durable, Commit, Applied and Snapshot the indexes of these names.
 	Last, Written, Commit, Applied, Snapshot Index
+	// MachineVersion is the newest version of the machine that its log names.
+	MachineVersion uint64
 	// Dropped counts messages that found its mailbox full.
 	Dropped uint64
+	// Counters are its counts since it was started: of what happens, where those above are of what is.
+	Counters Counters
 	// Err is why it does not run, nil while it does.
 	Err error
 }
@@ -34,6 +39,7 @@ func (n *Node) KeyMetrics(name string) (Metrics, error) {
 		Role: core.Role(f.role.Load()), Term: Term(f.term.Load()), Leader: s.leader.Load().leader,
 		Last: Index(f.last.Load()), Written: Index(f.written.Load()), Commit: Index(f.commit.Load()),
 		Applied: Index(f.applied.Load()), Snapshot: Index(f.snapshot.Load()), Dropped: dropped, Err: s.stopError(),
+		MachineVersion: f.version.Load(), Counters: s.counted(),
 	}, nil
 }
 
@@ -48,6 +54,31 @@ func (s *server) overview() map[string]any {
 		"machine_version": s.core.Machine(), "configuration": c.Members, "configuration_index": uint64(at),
 		"removed": uint64(s.core.Removed()),
 	}
+}
+
+// NodeStats are figures of a node, over all its servers and since it was opened. Those of its device and its logs are
+// the engine's: Node.Engine, Stats.
+type NodeStats struct {
+	// CommitNanos is how long leaders here took from appending an entry until it was committed, of one entry in some turns
+	// of each.
+	CommitNanos Histogram
+	// BatchCommands is how many commands leaders appended at once, ApplyEntries how many entries servers applied in a round.
+	BatchCommands, ApplyEntries Histogram
+	// DroppedMessages are those of machines that found no room, or no mailbox.
+	DroppedMessages uint64
+}
+
+// Histogram counts values; see its methods.
+type Histogram = histogram.Histogram
+
+// nodeFigures are what NodeStats copies.
+type nodeFigures struct{ commitNanos, batchCommands, applyEntries histogram.Recorder }
+
+// Stats returns the node's figures. It asks nobody.
+func (n *Node) Stats() NodeStats {
+	f := &n.figures
+	return NodeStats{CommitNanos: f.commitNanos.Snapshot(), BatchCommands: f.batchCommands.Snapshot(),
+		ApplyEntries: f.applyEntries.Snapshot(), DroppedMessages: n.droppedMessages.Load()}
 }
 
 // ServerInfo is what the directory of a node holds about a server.

@@ -41,7 +41,9 @@ func (x *paceSample) end(s *server, commit Index, leads bool) {
 		return
 	}
 	if leads && commit >= x.index {
-		s.node.pace.add(s.node.now() - x.began)
+		took := s.node.now() - x.began
+		s.node.pace.add(took)
+		s.node.figures.commitNanos.Record(uint64(took))
 	} else if leads {
 		return
 	}

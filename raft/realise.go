@@ -91,7 +91,10 @@ func (r *realiser) one(e *Effect) (more []Effect, err error) {
 		r.timer(e)
 	case EffectLogRead:
 		return r.read(e)
-	case EffectReleaseCursor, EffectCheckpoint:
+	case EffectReleaseCursor:
+		r.server.count(CounterReleaseCursors, 1)
+		r.capture(e)
+	case EffectCheckpoint:
 		r.capture(e)
 	case EffectPromoteCheckpoint:
 		r.promote(e.Target)
@@ -149,6 +152,7 @@ func (s *server) enqueue(c *ticket) {
 		}
 		c.fail(ErrTooLarge, NotApplied, false)
 	case !s.mail.propose(c):
+		s.count(CounterRefused, 1)
 		c.fail(ErrBusy, NotApplied, true)
 	}
 }

@@ -37,10 +37,11 @@ type server struct {
 	watching []NodeID // nodes of the other members and of the leader, each once
 
 	// Read by anybody.
-	leader  atomic.Pointer[leaderView]
-	board   *Leaderboard // of its cluster, set before it runs
-	figures figures
-	sending atomic.Int32 // snapshots on their way to other members
+	leader   atomic.Pointer[leaderView]
+	board    *Leaderboard // of its cluster, set before it runs
+	figures  figures
+	counters atomic.Pointer[serverCounters]
+	sending  atomic.Int32 // snapshots on their way to other members
 	// cursorWaits says that a released cursor waits for something to be durable.
 	cursorWaits atomic.Bool
 	incoming    atomic.Pointer[incoming] // the snapshot that is received
@@ -76,7 +77,7 @@ func (v *leaderView) memberOn(n NodeID, voter bool) bool {
 type figures struct {
 	role, term                     atomic.Uint64
 	last, written, commit, applied atomic.Uint64
-	snapshot                       atomic.Uint64
+	snapshot, version              atomic.Uint64
 }
 
 // newServer makes the server of a record, with a log that is open, and begins its recovery.

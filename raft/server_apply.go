@@ -289,6 +289,7 @@ func (q *applyQueue) work(i applyItem) error {
 
 // apply applies entries up to an index. A machine whose code is too old stops there and goes on replicating.
 func (q *applyQueue) apply(upTo Index) error {
+	q.server.node.figures.applyEntries.Record(uint64(upTo - min(q.applied, upTo)))
 	log := q.server.log
 	buffer := applyBuffers.Get().(*[applyBatch]engine.Entry)
 	defer applyBuffers.Put(buffer)

@@ -238,6 +238,7 @@ const keepSlots = 8
 
 // take carries out what a turn holds: first what is durable, commands last.
 func (s *server) take(b *turn) {
+	s.countReceived(b.messages)
 	if b.written {
 		if h := s.durableState(); h != s.known {
 			s.known = h
@@ -288,4 +289,5 @@ func (s *server) publish() {
 	f.last.Store(uint64(last.Index))
 	f.written.Store(uint64(written.Index))
 	f.commit.Store(uint64(s.core.Commit()))
+	f.version.Store(s.core.Machine())
 }

@@ -67,6 +67,7 @@ func (s *server) propose(calls []*ticket) {
 	}
 	e.Results = e.Results[:0]
 	s.pending.add(admitted, e.Append)
+	s.countProposed(admitted)
 	if n := len(e.Append); n > 0 {
 		s.sample.begin(s, e.Append[n-1].Index)
 	}
@@ -81,6 +82,7 @@ func (s *server) admit(c *ticket, flight int) bool {
 		return false
 	}
 	if flight+len(c.data) > s.node.opts.UnappliedBytes && flight > 0 {
+		s.count(CounterRefused, 1)
 		c.fail(ErrBusy, NotApplied, true)
 		return false
 	}

@@ -57,6 +57,7 @@ func (s *server) sendEntries(x *core.Send, entries []engine.Entry) (sent core.Se
 	}
 	ok = s.node.sendRaft(newRaftPacket(x.Head, core.Append{
 		Prev: x.Prev, Commit: x.Commit, Probe: x.Probe, Entries: entries}))
+	s.countSent(ok)
 	return core.Sent{To: x.Head.To, Last: x.First + Index(len(entries)) - 1, Bytes: bytes}, ok
 }
 

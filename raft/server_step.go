@@ -50,6 +50,7 @@ func (s *server) carry(e *core.Effects) {
 	if e.Install != nil {
 		s.install(*e.Install, e.InstallTransfer)
 	}
+	s.countEffects(e)
 	for i := range e.Messages {
 		s.send(&e.Messages[i])
 	}
@@ -135,7 +136,7 @@ func (s *server) durableState() core.HardState { return s.log.DurableHardState()
 
 // send hands a message to the network. What it does not take is lost, as the network may lose it.
 func (s *server) send(m *core.Message) {
-	s.node.sendRaft(newRaftPacket(m.Head, m.Body))
+	s.countSent(s.node.sendRaft(newRaftPacket(m.Head, m.Body)))
 }
 
 // marker tells the machine of a change of role, at its place among the entries.

@@ -177,6 +177,7 @@ func (s *server) install(meta core.SnapshotMeta, transfer uint64) {
 		}
 		in.reply(&snapshotReply{done: true})
 		s.figures.snapshot.Store(uint64(meta.ID.Index))
+		s.count(CounterSnapshotsInstalled, 1)
 		s.mail.put(core.Installed{Snapshot: meta})
 		return nil
 	})

@@ -216,5 +216,8 @@ func (o *outgoing) endLocked(ok bool) {
 	delete(s.outgoing.list, o.transfer)
 	s.outgoing.mu.Unlock()
 	s.sending.Add(-1)
+	if ok {
+		s.count(CounterSnapshotsSent, 1)
+	}
 	s.mail.put(core.SnapshotSent{To: o.to, Transfer: o.transfer, OK: ok})
 }

@@ -69,6 +69,6 @@ func (w *WAL) recordBatch() {
 	c.entries.Add(uint64(w.enc.entries))
 	c.controls.Add(uint64(w.enc.controls))
 	c.payload.Add(uint64(w.enc.payload))
-	c.batchEntries.record(uint64(w.enc.entries + w.enc.controls))
-	c.batchBytes.record(uint64(len(w.frame)))
+	c.batchEntries.Record(uint64(w.enc.entries + w.enc.controls))
+	c.batchBytes.Record(uint64(len(w.frame)))
 }

@@ -162,7 +162,7 @@ func (w *WAL) write() error {
 		return err
 	}
 	took := max(w.count.lastDone.Load()-start, 0)
-	w.count.syncNanos.record(uint64(took))
+	w.count.syncNanos.Record(uint64(took))
 	if t := w.count.ewma.Load(); t == 0 {
 		w.count.ewma.Store(took)
 	} else {

@@ -3,6 +3,7 @@ package wal
 import (
 	"sync/atomic"
 
+	"github.com/rawl-db/rawl/internal/histogram"
 	"github.com/rawl-db/rawl/internal/raftlog"
 )
 
@@ -20,7 +21,7 @@ type Stats struct {
 	// to the device for it, frames with their padding and zeros ahead.
 	PayloadBytes, WrittenBytes uint64
 	// BatchEntries, BatchBytes (of frames) and SyncNanos have one value per batch.
-	BatchEntries, BatchBytes, SyncNanos Histogram
+	BatchEntries, BatchBytes, SyncNanos histogram.Histogram
 	// QueueEntries and QueueBytes are what waits to be written, control records counted as
 	// entries.
 	QueueEntries, QueueBytes uint64
@@ -52,8 +53,8 @@ type counters struct {
 	batches, syncs, idle, failure atomic.Uint64
 	entries, controls             atomic.Uint64
 	payload, written              atomic.Uint64
-	batchEntries, batchBytes      histogram
-	syncNanos                     histogram
+	batchEntries, batchBytes      histogram.Recorder
+	syncNanos                     histogram.Recorder
 	file                          atomic.Uint64
 	fileBytes                     atomic.Int64
 	rolls, unprepared, starved    atomic.Uint64
@@ -74,9 +75,9 @@ func (w *WAL) Stats() Stats {
 		Controls:        c.controls.Load(),
 		PayloadBytes:    c.payload.Load(),
 		WrittenBytes:    c.written.Load(),
-		BatchEntries:    c.batchEntries.snapshot(),
-		BatchBytes:      c.batchBytes.snapshot(),
-		SyncNanos:       c.syncNanos.snapshot(),
+		BatchEntries:    c.batchEntries.Snapshot(),
+		BatchBytes:      c.batchBytes.Snapshot(),
+		SyncNanos:       c.syncNanos.Snapshot(),
 		File:            c.file.Load(),
 		FileBytes:       c.fileBytes.Load(),
 		Rolls:           c.rolls.Load(),

@@ -21,7 +21,7 @@ var (
 		"raft", "raft/machinetest", "raft/core", "raft/transport", "raft/detector"}
 
 	// beneath are the packages that the engine is made of.
-	beneath = []string{"internal/raftlog", "internal/sched", "internal/vfs", "internal/invariants", "internal/frame",
+	beneath = []string{"internal/histogram", "internal/raftlog", "internal/sched", "internal/vfs", "internal/invariants", "internal/frame",
 		"internal/segment", "internal/snapshot", "internal/manifest", "ring", "fallback",
 		"wal", "memtable", "segwriter", "readplan", "snapshotwriter"}
 
@@ -37,6 +37,7 @@ var (
 var table = []arrows{
 	{from: "internal/raftlog"},
 	{from: "internal/sched"},
+	{from: "internal/histogram"},
 	{from: "internal/vfs"},
 	{from: "internal/invariants"},
 	{from: "internal/archtest"},
@@ -54,7 +55,7 @@ var table = []arrows{
 	{from: "ring", to: []string{"internal/vfs", "internal/vfs/osfs", "internal/invariants"}},
 	{from: "fallback", to: []string{"internal/vfs", "internal/vfs/osfs", "internal/invariants"}},
 
-	{from: "wal", to: []string{"internal/sched", "internal/frame", "internal/vfs", "internal/raftlog", "internal/invariants"}},
+	{from: "wal", to: []string{"internal/histogram", "internal/sched", "internal/frame", "internal/vfs", "internal/raftlog", "internal/invariants"}},
 	{from: "memtable", to: []string{"internal/raftlog", "internal/invariants"}},
 	{from: "segwriter", to: []string{"internal/segment", "internal/vfs", "internal/raftlog", "internal/invariants"}},
 	{from: "readplan", to: []string{"internal/segment", "internal/vfs", "internal/raftlog", "internal/invariants"}},
@@ -65,7 +66,7 @@ var table = []arrows{
 		denied: []string{"os", "net", "time", "sync", "log", "math/rand", "crypto/rand"}},
 	{from: "raft/transport", to: []string{"raft/core", "internal/raftlog"}},
 	{from: "raft/detector", to: []string{"internal/sched", "raft/core", "internal/raftlog"}},
-	{from: "raft", to: []string{"internal/sched", "engine", "readplan", "raft/core", "raft/transport", "raft/detector", "internal/raftlog"}},
+	{from: "raft", to: []string{"internal/histogram", "internal/sched", "engine", "readplan", "raft/core", "raft/transport", "raft/detector", "internal/raftlog"}},
 	{from: "raft/machinetest", to: []string{"raft", "internal/raftlog"}},
 
 	{from: "fio"},

@@ -1,4 +1,5 @@
-package wal
+// Package histogram counts values in buckets of rising width, without locks.
+package histogram
 
 import (
 	"math/bits"
@@ -11,17 +12,18 @@ const (
 	bucketsMax = (64 - subBits + 1) << subBits
 )
 
-// histogram counts values of one writer; others read it at any time.
-type histogram struct {
+// Recorder counts values. Any goroutine may record, and read, at any time. The zero one is empty. It takes 2 KiB.
+type Recorder struct {
 	count, sum, max atomic.Uint64
 	buckets         [bucketsMax]atomic.Uint32
 }
 
-func (h *histogram) record(v uint64) {
+// Record counts a value.
+func (h *Recorder) Record(v uint64) {
 	h.count.Add(1)
 	h.sum.Add(v)
-	if v > h.max.Load() {
-		h.max.Store(v)
+	for most := h.max.Load(); v > most && !h.max.CompareAndSwap(most, v); {
+		most = h.max.Load()
 	}
 	h.buckets[bucketOf(v)].Add(1)
 }
@@ -50,7 +52,8 @@ type Histogram struct {
 	buckets         []uint32
 }
 
-func (h *histogram) snapshot() Histogram {
+// Snapshot copies the counts. What is recorded meanwhile may be in a part of it.
+func (h *Recorder) Snapshot() Histogram {
 	s := Histogram{Count: h.count.Load(), Sum: h.sum.Load(), Max: h.max.Load(), buckets: make([]uint32, bucketsMax)}
 	for i := range h.buckets {
 		s.buckets[i] = h.buckets[i].Load()
