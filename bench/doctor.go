@@ -15,8 +15,8 @@ import (
 	"github.com/rawl-db/rawl/ring"
 )
 
-const doctorText = `Says what this disk and kernel can do, measures a lone and a large durable write on every
-backend, and says which backend auto chooses and why.`
+const doctorText = `Says what this disk and kernel can do and what its flush costs, measures a lone and a large durable
+write on every backend, and says which backend auto chooses and why.`
 
 func runDoctor(ctx context.Context, args []string) error {
 	fs := newFlags("doctor", doctorText)
@@ -31,6 +31,10 @@ func runDoctor(ctx context.Context, args []string) error {
 	defer w.remove()
 	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	describeMachine(out, w.dir)
+	fmt.Fprintln(out)
+	if err := describeStreams(out, w.dir); err != nil {
+		fmt.Fprintf(out, "device not measured\t%v\n", err)
+	}
 	fmt.Fprintln(out)
 	measureBackends(ctx, out, w.dir)
 	fmt.Fprintln(out)
@@ -83,6 +87,33 @@ func queueAttribute(dir, name string) string {
 	}
 	return strings.TrimSpace(string(b))
 }
+
+// describeStreams compares sequential writes with those that are durable one after another. Where the
+// durable ones are much slower the device's flush costs time for every byte, and bounds all who write
+// durably, whatever their sizes and depth.
+func describeStreams(out io.Writer, dir string) error {
+	p, err := openProbe(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = p.close() }()
+	plain, err := p.stream(streamTime)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "direct sequential writes, not flushed\t%.0f MB/s\n", plain/1e6)
+	for _, size := range []int{1 << 20, 4 << 20} {
+		n, took, err := p.commits(size, streamTime, newHist())
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "durable ones of %s\t%.0f MB/s\n", sizeName(size), float64(n*size)/took.Seconds()/1e6)
+	}
+	return nil
+}
+
+// streamTime is how long each sequence of writes is measured.
+const streamTime = 500 * time.Millisecond
 
 // measureBackends appends lone entries of 256 B, and of 252 KiB, to an engine on every backend.
 func measureBackends(ctx context.Context, out io.Writer, dir string) {
