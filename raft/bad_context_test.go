@@ -266,6 +266,70 @@ func TestBadContextLifecycle(t *testing.T) {
 	h.add(ctx, 0, "c")
 }
 
+// Changes of the membership, and a session's opening, whose context ends at each look: what is known of them is true.
+func TestBadContextMembership(t *testing.T) {
+	h := newHouseWith(t, 3, tallies(nil))
+	ctx := ctxFor(t)
+	h.start(ctx, "c", "tally", 0, 1)
+	h.add(ctx, 0, "c")
+	n, to := h.nodes[0], h.id(0, "c")
+	id, err := h.nodes[2].StartServer(ctx, raft.ServerConfig{Name: "c", Machine: "tally"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name   string
+		before func() error
+		call   func(ctx context.Context) error
+		want   core.Membership // when it went well
+	}{
+		{"AddMember", func() error { return n.RemoveMember(ctx, to, id, raft.MemberOptions{}) }, func(ctx context.Context) error {
+			return n.AddMember(ctx, to, id, raft.MemberOptions{Membership: core.NonVoter})
+		}, core.NonVoter},
+		{"RemoveMember", func() error { return n.AddMember(ctx, to, id, raft.MemberOptions{Membership: core.NonVoter}) },
+			func(ctx context.Context) error { return n.RemoveMember(ctx, to, id, raft.MemberOptions{}) }, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for k := 1; ; k++ {
+				if err := c.before(); err != nil && !errors.Is(err, core.ErrNotMember) && !errors.Is(err, core.ErrAlreadyMember) {
+					t.Fatal(err)
+				}
+				was := h.membership(ctx, 0, id)
+				at := newCountdown(k)
+				err := c.call(at)
+				var p *raft.ProposalError
+				if err != nil && (!errors.As(err, &p) || !errors.Is(err, context.Canceled)) {
+					t.Fatalf("look %d: %v", k, err)
+				}
+				now := h.membership(ctx, 0, id)
+				if err == nil && now != c.want || err != nil && p.Outcome == raft.NotApplied && now != was {
+					t.Errorf("look %d: %v is %v, was %v", k, err, now, was)
+				}
+				if at.left > 0 {
+					return
+				}
+			}
+		})
+	}
+	for k := 1; ; k++ {
+		at := newCountdown(k)
+		s, err := n.OpenSession(at, to, raft.SessionOptions{})
+		if err == nil {
+			err = s.Close(ctx)
+		}
+		if err != nil && !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		until(t, ctx, "no session", func() bool {
+			view, err := n.ServerOverview(ctx, h.id(h.leader(ctx, 0, "c"), "c"))
+			return err == nil && view["sessions"] == 0
+		})
+		if at.left > 0 {
+			return
+		}
+	}
+}
+
 // A close whose context ends can be made again.
 func TestBadContextClose(t *testing.T) {
 	h := newHouseWith(t, 1, tallies(nil))

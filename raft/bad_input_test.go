@@ -125,6 +125,7 @@ func localCalls(n *raft.Node, name string) []badCall {
 		{name: "StopServer", call: func(ctx context.Context) error { return n.StopServer(ctx, name) }},
 		{name: "RestartServer", call: func(ctx context.Context) error { return n.RestartServer(ctx, name, raft.RestartOptions{}) }},
 		{name: "DeleteServer", call: func(ctx context.Context) error { return n.DeleteServer(ctx, name) }},
+		{name: "Leave", call: func(ctx context.Context) error { return n.Leave(ctx, name) }},
 		{name: "TriggerCompaction", call: func(ctx context.Context) error { return n.TriggerCompaction(ctx, name) }},
 		{name: "ReadEntries", call: func(ctx context.Context) error { return second(n.ReadEntries(ctx, name, raft.Seq{})) }},
 	}

@@ -3,6 +3,7 @@ package raft
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 	"time"
 
@@ -20,7 +21,10 @@ func heldServer(t *testing.T, o NodeOptions) (s *server, free func()) {
 		t.Fatal(err)
 	}
 	o.ID, o.Dir, o.Network = "n", t.TempDir(), InProcess(net)
-	o.Engine = engine.Options{WALFileBytes: 1 << 20, MemoryBytes: 64 << 20, Strategy: engine.StrategyNone}
+	if o.Engine.MemoryBytes == 0 {
+		o.Engine.MemoryBytes = 64 << 20
+	}
+	o.Engine.WALFileBytes, o.Engine.Strategy = 1<<20, engine.StrategyNone
 	o.Machines = map[string]func() Machine{"m": func() Machine { return &scripted{} }}
 	n, err := OpenNode(o)
 	if err != nil {
@@ -148,5 +152,40 @@ func TestUnappliedBound(t *testing.T) {
 		if a := <-answers; a.err != nil {
 			t.Error(a.err)
 		}
+	}
+}
+
+// Commands that come at once are refused, to be sent again, when the log does not take so many: its server goes on.
+func TestBatchTooLarge(t *testing.T) {
+	s, free := heldServer(t, NodeOptions{Engine: engine.Options{MemoryBytes: 4 << 20, LogMemoryBytes: 1 << 20}})
+	size := s.node.engine.MaxEntryBytes() - MaxCommandHeader
+	const commands = 8
+	if commands*size < 512<<10 {
+		t.Fatalf("%d bytes are not too many", commands*size)
+	}
+	ends := make(chan error, commands)
+	for range commands {
+		go func() {
+			_, err := s.node.Process(t.Context(), s.id, make([]byte, size), ProcessOptions{})
+			ends <- err
+		}()
+	}
+	for waiting := 0; waiting < commands; {
+		s.mail.mu.Lock()
+		waiting = 0
+		if s.mail.in != nil {
+			waiting = len(s.mail.in.commands)
+		}
+		s.mail.mu.Unlock()
+		runtime.Gosched()
+	}
+	free()
+	for range commands {
+		if err := <-ends; err != nil {
+			t.Error(err)
+		}
+	}
+	if err := s.stopError(); err != nil {
+		t.Error(err)
 	}
 }
