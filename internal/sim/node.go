@@ -24,12 +24,13 @@ type node struct {
 	lives   int
 
 	// Of the present life.
-	place *place // nil between lives
-	disk  *disk
-	end   *transport.Endpoint[raft.Packet]
-	raft  *raft.Node // nil until it is open
-	err   error      // why it could not be opened
-	logs  map[string]*engine.Log
+	place  *place // nil between lives
+	disk   *disk
+	end    *transport.Endpoint[raft.Packet]
+	raft   *raft.Node // nil until it is open
+	engine *engine.Engine
+	err    error // why it could not be opened
+	logs   map[string]*engine.Log
 }
 
 // dir is where every node has its engine.
@@ -52,7 +53,9 @@ func (n *node) boot() {
 	place.Go(func() {
 		in := sched.Simulated(place)
 		open := func(dir string, o engine.Options) (*engine.Engine, error) {
-			return engine.OpenDriven(in, n.disk, dir, o)
+			e, err := engine.OpenDriven(in, n.disk, dir, o)
+			n.engine = e
+			return e, err
 		}
 		x, err := raft.OpenNodeIn(in, open, n.options())
 		if err != nil {
@@ -157,7 +160,25 @@ func (n *node) leave() {
 	_ = n.w.net.Resume(n.id) // a node that boots listens
 	n.w.kill(n.place)
 	n.w.outside.changed = true
-	n.place, n.raft, n.end, n.disk = nil, nil, nil, nil
+	if n.raft != nil {
+		n.bury()
+	}
+	if n.engine != nil {
+		for l := range n.engine.Logs() { // what still holds the engine, as a snapshot that was being sent does, lets go of the servers
+			l.SetHandler(nil)
+		}
+	}
+	n.place, n.raft, n.end, n.disk, n.engine, n.logs = nil, nil, nil, nil, nil, nil
+}
+
+// bury has a node whose tasks have ended give back what it held: nobody hears or sees any of it.
+func (n *node) bury() {
+	defer func() {
+		if x := recover(); x != nil && x != any(killed{}) {
+			panic(x)
+		}
+	}()
+	_ = n.raft.Close(context.Background()) // it comes to an end where it would wait
 }
 
 // up reports whether the node can be asked for something.
