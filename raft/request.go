@@ -29,6 +29,9 @@ func (n *Node) ask(to ServerID, op any, size int, done func(answer)) (forget fun
 			return func() {}
 		}
 		s.perform(op, done)
+		if !withdrawable(op) {
+			return func() {}
+		}
 		return func() { s.withdraw(op) }
 	}
 	if n.cutOff(to.Node) {
