@@ -122,6 +122,9 @@ func (n *node) crash(o memfs.CrashOptions) {
 	n.w.check.crashed(n)
 	image := n.mem.Crash(o)
 	n.leave()
+	if n.w.random.IntN(8) == 0 {
+		n.w.check.recoverTwice(n, image)
+	}
 	n.mem = image
 }
 
@@ -209,7 +212,10 @@ func (n *node) call(patience time.Duration, f func(ctx context.Context, r *raft.
 // log returns the log of a cluster's member here, nil when there is none.
 func (n *node) log(c *cluster) *engine.Log {
 	if l := n.logs[c.name]; l != nil {
-		return l
+		if x, err := n.raft.Engine().Log(l.UID()); err == nil && x == l {
+			return l
+		}
+		delete(n.logs, c.name) // its server was deleted
 	}
 	for l := range n.raft.Engine().Logs() {
 		if strings.HasPrefix(string(l.UID()), c.name+"-") {
