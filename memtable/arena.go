@@ -11,8 +11,11 @@ import (
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 const (
-	minChunk = 4 << 10
-	maxChunk = 1 << 20
+	// firstChunk is the least size of a tail's first chunk, minChunk that of the others: many logs never hold more than
+	// what begins a term.
+	firstChunk = 128
+	minChunk   = 4 << 10
+	maxChunk   = 1 << 20
 	// growth is how many times the size of a new chunk the tail holds already, about: a log that
 	// is released as it grows stays in little memory, which the processor's caches then know.
 	growth = 2
@@ -58,6 +61,9 @@ func (tl *tail) reserve(n int, i raftlog.Index) (place, []byte) {
 // openChunk begins an ordinary chunk with room for need bytes, index i being the first in it.
 func (tl *tail) openChunk(need int, i raftlog.Index) {
 	size := minChunk
+	if tl.chunks.next() == 0 {
+		size = firstChunk
+	}
 	for size < need || size < maxChunk && int64(size) < tl.held/growth {
 		size *= 2
 	}

@@ -26,15 +26,16 @@ func TestChunkSizes(t *testing.T) {
 	}{
 		"nothing":              {nil, nil},
 		"empty payloads":       {[]int{0, 0, 0}, nil},
-		"one byte":             {[]int{1}, []int64{4 * kib}},
+		"one byte":             {[]int{1}, []int64{firstChunk}},
+		"a second chunk":       {[]int{100, 100}, []int64{firstChunk, 4 * kib}},
 		"exactly full":         {[]int{4 * kib}, []int64{4 * kib}},
 		"half of what is held": {[]int{3 * kib, 3 * kib, 3 * kib, 3 * kib, 9 * kib}, []int64{4 * kib, 4 * kib, 8 * kib, 16 * kib}},
-		"fits the payload":     {[]int{100, 70 * kib}, []int64{4 * kib, 128 * kib}},
+		"fits the payload":     {[]int{50, 70 * kib}, []int64{firstChunk, 128 * kib}},
 		"up to the largest":    {slices.Repeat([]int{255 * kib}, 17), []int64{256 * kib, 256 * kib, 512 * kib, 1024 * kib, 1024 * kib, 1024 * kib, 1024 * kib}},
 		"own chunk first":      {[]int{ownChunk}, []int64{ownChunk}},
 		"own chunk exact":      {[]int{ownChunk + 77, 1}, []int64{ownChunk + 77, 256 * kib}},
-		"remainder continues":  {[]int{100, ownChunk, 100}, []int64{0, ownChunk, 4 * kib}},
-		"remainder moves once": {[]int{100, ownChunk, ownChunk, ownChunk, 100}, []int64{0, ownChunk, ownChunk, ownChunk, 4 * kib}},
+		"remainder continues":  {[]int{5 * kib, ownChunk, 100}, []int64{0, ownChunk, 8 * kib}},
+		"remainder moves once": {[]int{5 * kib, ownChunk, ownChunk, ownChunk, 100}, []int64{0, ownChunk, ownChunk, ownChunk, 8 * kib}},
 		"remainder too little": {[]int{4*kib - 100, ownChunk, 50}, []int64{4 * kib, ownChunk, 256 * kib}},
 		"long one finds room":  {[]int{255 * kib, 255 * kib, 200 * kib, ownChunk}, []int64{256 * kib, 256 * kib, 512 * kib}},
 	} {
@@ -91,8 +92,8 @@ func TestEmptiedTableKeepsLittle(t *testing.T) {
 	if tb.Bytes() != 0 {
 		t.Fatalf("%d bytes kept of a large tail", tb.Bytes())
 	}
-	must(t, tb.Append(entries(20_001, 200, 200)))
-	if want := int64(firstBlockSlots*slotBytes + minChunk); tb.Bytes() != want {
+	must(t, tb.Append(entries(20_001, 50, 50)))
+	if want := int64(firstBlockSlots*slotBytes + firstChunk); tb.Bytes() != want {
 		t.Fatalf("a fresh tail takes %d bytes, want %d", tb.Bytes(), want)
 	}
 	small := tb.Bytes()

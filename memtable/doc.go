@@ -6,7 +6,8 @@
 //
 // A Table is a few words until its first entry. Then it has a tail: fixed-size slots (term,
 // type, length, CRC-32C and the place of the payload; no pointers, 32 bytes each) in blocks of
-// 64, and payloads in arena chunks that grow with what the table holds, from 4 KiB to 1 MiB.
+// 64, and payloads in arena chunks that grow with what the table holds: a first one of 128 bytes, then from 4 KiB to
+// 1 MiB.
 // A directory finds a block by dividing the index and a chunk by its number. The garbage
 // collector sees one pointer per block and chunk, never one per entry.
 //

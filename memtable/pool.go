@@ -20,7 +20,7 @@ type Pool struct {
 // own leaves at most an eighth of it unused. Ordinary chunks are among them.
 const (
 	chunkSteps   = 8   // lengths from one power of two to the next
-	chunkClasses = 120 // up to MaxPayload
+	chunkClasses = 160 // up to MaxPayload
 )
 
 // New returns an empty table whose first entry must have index first, which is 1 or more; 0 counts
@@ -34,7 +34,7 @@ func (p *Pool) New(first raftlog.Index) *Table {
 // chunkPower is the power of two below size; sizes are steps of an eighth of it above.
 func chunkPower(size int) int { return bits.Len(uint(size-1)) - 1 }
 
-// roundChunk returns the least length of the pool's that is not below size, which is at least minChunk.
+// roundChunk returns the least length of the pool's that is not below size, which is at least firstChunk.
 func roundChunk(size int) int {
 	step := 1 << chunkPower(size) / chunkSteps
 	return (size + step - 1) / step * step
@@ -43,7 +43,7 @@ func roundChunk(size int) int {
 // chunkClass numbers the lengths of the pool's.
 func chunkClass(size int) int {
 	power := chunkPower(size)
-	return (power-chunkPower(minChunk))*chunkSteps + size*chunkSteps>>power - chunkSteps - 1
+	return (power-chunkPower(firstChunk))*chunkSteps + size*chunkSteps>>power - chunkSteps - 1
 }
 
 // take returns a chunk of size bytes, one of the pool's lengths. A nil Pool allocates any.

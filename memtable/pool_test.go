@@ -58,7 +58,7 @@ func TestSplitChunkIsNotPooled(t *testing.T) {
 	for range 20 {
 		p := &Pool{}
 		tb := p.New(1)
-		must(t, tb.Append(entries(1, 1000, ownChunk, 1000)))
+		must(t, tb.Append(entries(1, 5000, ownChunk, 1000)))
 		tb.Release(1)
 		if n := pooled(p); n != 0 {
 			t.Fatalf("%d chunks are in the pool", n)
@@ -80,7 +80,7 @@ func holds(tb *Table, i raftlog.Index, size int) error {
 // Every length of the pool's has a class of its own, and none is more than an eighth longer than asked for.
 func TestChunkClasses(t *testing.T) {
 	size := map[int]int{} // by class
-	for n := minChunk; n <= MaxPayload; n += 1 + n/1000 {
+	for n := firstChunk; n <= MaxPayload; n += 1 + n/1000 {
 		got := roundChunk(n)
 		if got < n || got > n+n/8 || roundChunk(got) != got {
 			t.Fatalf("%d bytes get %d", n, got)
