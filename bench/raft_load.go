@@ -139,11 +139,13 @@ func (c *raftClient) send(ctx context.Context, n *raft.Node) (raft.Reply, error)
 
 // settle takes note of what became of the last command.
 func (c *raftClient) settle(err error) {
-	var p *raft.ProposalError
-	switch {
-	case err == nil:
+	if err == nil {
 		c.outcome.acked++
 		c.outcome.last = c.sent
+		return
+	}
+	var p *raft.ProposalError
+	switch {
 	case !errors.As(err, &p) || p.Outcome == raft.MaybeApplied:
 		c.outcome.unknown[c.sent] = true
 	default:

@@ -70,8 +70,7 @@ func (p *raftPipe) notify(list []raft.Notice) {
 	for k := range list {
 		i, err := int(list[k].Correlation), list[k].Err
 		p.clients[i].settle(err)
-		var refused *raft.ProposalError
-		if err != nil && !(errors.As(err, &refused) && refused.Retriable && refused.Outcome == raft.NotApplied) {
+		if err != nil && !refused(err) {
 			p.failed(err)
 		}
 		if measuring && err == nil {
@@ -80,4 +79,10 @@ func (p *raftPipe) notify(list []raft.Notice) {
 		}
 		p.next(i)
 	}
+}
+
+// refused reports whether a command is known not to have been applied, and may be sent again.
+func refused(err error) bool {
+	var p *raft.ProposalError
+	return errors.As(err, &p) && p.Retriable && p.Outcome == raft.NotApplied
 }

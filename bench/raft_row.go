@@ -52,7 +52,7 @@ func (r *raftRow) label() string {
 func (r *raftRow) flags(fs *flag.FlagSet) {
 	fs.IntVar(&r.Clusters, "clusters", r.Clusters, "number of clusters")
 	fs.IntVar(&r.Clients, "clients", r.Clients, "clients of each cluster, at its leader")
-	fs.IntVar(&r.Outstanding, "outstanding", r.Outstanding, "commands that each client has under way")
+	fs.IntVar(&r.Outstanding, "outstanding", r.Outstanding, "commands that each client has under way, through a Pipeline if more than one")
 	fs.IntVar(&r.Size, "size", r.Size, "size of a command, bytes")
 	fs.DurationVar(&r.Duration, "duration", r.Duration, "measured time")
 	fs.BoolVar(&r.Reads, "reads", false, "linearizable reads instead of commands")

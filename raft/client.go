@@ -71,15 +71,42 @@ func (a *answer) error() error {
 	return nil
 }
 
-// submit finds the leader and has it append the command. What an earlier attempt may have done, the last one
-// does not take back.
+// submit finds the leader and has it append the command.
 func (n *Node) submit(ctx context.Context, to ServerID, c *Command) answer {
+	if ctx.Err() != nil {
+		return n.insistOn(ctx, to, c, nil)
+	}
+	at := to
+	if v := n.view(to); v != nil && len(v.members) > 0 && !v.leader.IsZero() {
+		at = v.leader
+	}
+	a := n.attempt(ctx, at, c)
+	if !n.worthAgain(&a, c, at, to) { // nearly always
+		return a
+	}
+	return n.insistOn(ctx, to, c, &a)
+}
+
+// worthAgain reports whether another attempt may go better.
+func (n *Node) worthAgain(a *answer, c *Command, at, to ServerID) bool {
+	return a.err != nil && a.err.Retriable && (a.err.Outcome == NotApplied || c.Session.ID != 0) && !n.unknown(a, at, to)
+}
+
+// insistOn is submit behind a first attempt that may be made again, if there was one. What an earlier attempt may have
+// done, the last one does not take back.
+func (n *Node) insistOn(ctx context.Context, to ServerID, c *Command, first *answer) answer {
 	var a answer
 	unsure := false
+	if first != nil {
+		a, unsure = *first, first.err.Outcome == MaybeApplied
+	}
 	err := n.seek(ctx, to, func(at ServerID) (ServerID, bool) {
+		if first != nil {
+			first = nil
+			return a.leader, true
+		}
 		a = n.attempt(ctx, at, c)
-		again := a.err != nil && a.err.Retriable && (a.err.Outcome == NotApplied || c.Session.ID != 0) &&
-			!n.unknown(&a, at, to)
+		again := n.worthAgain(&a, c, at, to)
 		unsure = unsure || again && a.err.Outcome == MaybeApplied
 		return a.leader, again
 	})
@@ -111,6 +138,9 @@ func (a *answer) outOfTime(why error) answer {
 // attempt proposes a command to one server. When another member is to answer, the request is known by its
 // origin, and the leader answers only what it refuses.
 func (n *Node) attempt(ctx context.Context, at ServerID, c *Command) answer {
+	if c.Reply <= ReplyFromLeader && at.Node == n.id {
+		return n.propose(ctx, at, c)
+	}
 	ch := make(chan answer, 2)
 	t := ticket{kind: c.Kind, session: c.Session, open: c.Open, priority: c.Priority}
 	if c.Reply > ReplyFromLeader {
@@ -124,6 +154,7 @@ func (n *Node) attempt(ctx context.Context, at ServerID, c *Command) answer {
 	if t.data, err = AppendCommand(make([]byte, 0, len(c.Payload)+MaxCommandHeader), c); err != nil {
 		return failed(err, NotApplied, false, ServerID{})
 	}
-	forget := n.ask(at, &opCommand{t}, len(t.data), func(a answer) { ch <- a })
-	return n.answerOf(ctx, ch, forget)
+	q := n.ask(at, &opCommand{t}, len(t.data), func(a answer) { ch <- a })
+	a, _ := n.answerTo(ctx, q, ch)
+	return a
 }

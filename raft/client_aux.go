@@ -40,7 +40,7 @@ func (s *server) consistentAux(op *opAux, done func(answer)) {
 			done(failed(r.Err, NotApplied, true, s.core.Leader()))
 			return
 		}
-		s.applies.when(r.Index, nil, &ticket{done: done}, func() { s.aux(op, done) })
+		s.applies.wait(applyWait{index: r.Index, call: &ticket{done: done}, run: func() { s.aux(op, done) }})
 	})
 	s.step(core.Read{Ref: op.ref})
 }

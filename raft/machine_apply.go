@@ -28,9 +28,8 @@ type ApplierOptions struct {
 // one goroutine at a time; Admit and AdmitOpen alone may be called by any, at any time.
 type Applier struct {
 	machine Machine
-	events  EventApplier // nil when the machine hears of no events
-	known   uint64       // newest version that the machine knows
-	version uint64       // in force
+	known   uint64 // newest version that the machine knows
+	version uint64 // in force
 	place   Place
 	state   ServerState
 	at      EntryID // last entry applied
@@ -43,7 +42,7 @@ type Applier struct {
 	command Command
 	pending []AuxEvent // what the AuxHandler is about to hear of
 
-	watched map[SessionID]bool // sessions that the AuxHandler monitors
+	watched map[SessionID]bool // sessions that the AuxHandler monitors, nil for none
 	applied atomic.Uint64      // at.Index, stored behind what the entry changed in the table
 	mu      struct {
 		sync.Mutex
@@ -54,7 +53,7 @@ type Applier struct {
 // NewApplier makes an Applier that has applied nothing. Errors: ErrMachineVersion, and a MachineError
 // when making the machine panics or yields none.
 func NewApplier(o ApplierOptions) (*Applier, error) {
-	a := &Applier{place: o.Place, watched: make(map[SessionID]bool)}
+	a := &Applier{place: o.Place}
 	a.mu.table = newSessionTable()
 	var m Machine
 	if err := guard("New", 0, func() { m = o.New() }); err != nil {
@@ -95,7 +94,6 @@ func (a *Applier) selectVersion(version uint64) error {
 		a.machine = m
 	}
 	a.version = version
-	a.events, _ = optional[EventApplier](a.machine)
 	return nil
 }
 
@@ -266,10 +264,11 @@ func (a *Applier) answer(c *Command, status ReplyStatus, reply []byte, opened Se
 
 // event has the machine apply an event, if it hears of them.
 func (a *Applier) event(ev Event) error {
-	if a.events == nil {
+	events, ok := optional[EventApplier](a.machine)
+	if !ok {
 		return nil
 	}
-	if err := guard("ApplyEvent", a.ctx.Index, func() { a.events.ApplyEvent(&a.ctx, ev) }); err != nil {
+	if err := guard("ApplyEvent", a.ctx.Index, func() { events.ApplyEvent(&a.ctx, ev) }); err != nil {
 		return err
 	}
 	if a.ctx.bad != nil {

@@ -53,7 +53,7 @@ func (a *Applier) resolve(e *Effect) bool {
 		e.Node = owner
 		return open
 	case EffectMonitor:
-		if a.watched[e.Session] = true; !open {
+		if a.watch(e.Session); !open {
 			delete(a.watched, e.Session)
 			a.pending = append(a.pending, AuxEvent{Kind: AuxSessionDown, Session: e.Session})
 		}
@@ -63,6 +63,14 @@ func (a *Applier) resolve(e *Effect) bool {
 		return false
 	}
 	return true
+}
+
+// watch has the AuxHandler hear of a session's end.
+func (a *Applier) watch(id SessionID) {
+	if a.watched == nil {
+		a.watched = make(map[SessionID]bool)
+	}
+	a.watched[id] = true
 }
 
 // aux calls the AuxHandler. What comes of the user is reply and refusal; err is a MachineError.
@@ -159,7 +167,7 @@ func (a *Applier) Installed(old *Applier) ([]Effect, error) {
 	a.state = old.state
 	for _, id := range slices.Sorted(maps.Keys(old.watched)) {
 		if _, open := a.ownerOf(id); open {
-			a.watched[id] = true
+			a.watch(id)
 		} else {
 			a.pending = append(a.pending, AuxEvent{Kind: AuxSessionDown, Session: id})
 		}

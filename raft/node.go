@@ -30,6 +30,7 @@ type Node struct {
 	wheel    *wheel
 	queue    *runQueue // of servers
 	pace     pace
+	callers  callers
 	contacts contacts
 	ticks    tickList
 	stall    stall

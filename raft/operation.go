@@ -22,9 +22,12 @@ type (
 		f     func(Machine) (any, error)
 		level queryLevel
 		// at is what must be applied before, of opLocal.
-		at EntryID
-		// ref is the core's read while one is asked for. It belongs to whoever runs the server's mailbox.
-		ref uint64
+		at   EntryID
+		done func(answer)
+		// group is whose read it shares, while one is asked for, and slot its place there. They belong to whoever runs the
+		// server's mailbox.
+		group *readGroup
+		slot  int
 	}
 	// opMembers asks for the configuration.
 	opMembers struct{}
@@ -40,7 +43,7 @@ type (
 		cast    bool // nobody waits
 		// consistent has it wait for all that was committed before.
 		consistent bool
-		ref        uint64 // as that of opQuery
+		ref        uint64 // the core's read while one is asked for, of whoever runs the mailbox
 	}
 	// opProgress asks the leader how far its peers are.
 	opProgress struct{}
@@ -73,7 +76,8 @@ func (s *server) perform(op any, done func(answer)) {
 		op.done = done
 		s.enqueue(&op.ticket)
 	case *opQuery:
-		s.query(op, done)
+		op.done = done
+		s.query(op)
 	default:
 		s.owned(done, func() { s.performOwned(op, done) })
 	}
@@ -147,37 +151,27 @@ func (s *server) resultTo(done func(answer)) func(core.Result) {
 
 // query runs a query as late as its level demands: a local one at once or when its entry is applied, a leader's where this
 // server leads, a consistent one behind everything that was committed before it was asked.
-func (s *server) query(op *opQuery, done func(answer)) {
+func (s *server) query(op *opQuery) {
 	if op.level == queryConsistent {
 		s.count(CounterConsistentQueries, 1)
 	} else {
 		s.count(CounterLocalQueries, 1)
 	}
-	c := &ticket{done: done}
-	run := func() { s.runQuery(op, done) }
 	switch op.level {
 	case queryLocal:
-		s.applies.when(op.at.Index, op, c, run)
+		s.applies.when(op.at.Index, op)
 	case queryLeader:
-		s.owned(done, func() {
+		s.owned(op.done, func() {
 			if s.core.Role() != core.RoleLeader {
-				done(failed(ErrNotLeader, NotApplied, true, s.core.Leader()))
+				op.done(failed(ErrNotLeader, NotApplied, true, s.core.Leader()))
 				return
 			}
-			s.applies.when(0, op, c, run)
+			s.applies.when(0, op)
 		})
 	default:
-		s.owned(done, func() {
-			op.ref = s.expect(func(r core.Result) {
-				op.ref = 0
-				if r.Err != nil {
-					done(failed(r.Err, NotApplied, true, s.core.Leader()))
-					return
-				}
-				s.applies.when(r.Index, op, c, run)
-			})
-			s.step(core.Read{Ref: op.ref})
-		})
+		if !s.mail.read(op) {
+			op.done(failed(s.stopError(), NotApplied, true, ServerID{}))
+		}
 	}
 }
 
@@ -187,7 +181,7 @@ func (s *server) withdraw(op any) {
 	switch op := op.(type) {
 	case *opQuery:
 		s.mail.do(func() {
-			s.cancelRead(&op.ref)
+			s.withdrawRead(op)
 			s.applies.withdraw(op)
 		}, nil)
 	case *opAux:
@@ -216,10 +210,10 @@ func withdrawable(op any) bool {
 }
 
 // runQuery runs on the goroutine that applies.
-func (s *server) runQuery(op *opQuery, done func(answer)) {
+func (s *server) runQuery(op *opQuery) {
 	if op.at.Index > 0 && s.applies.machine().At().Index >= op.at.Index {
 		if t, err := s.log.Term(op.at.Index); err == nil && op.at.Term != 0 && t != op.at.Term {
-			done(failed(ErrLost, NotApplied, false, ServerID{}))
+			op.done(failed(ErrLost, NotApplied, false, ServerID{}))
 			return
 		}
 	}
@@ -244,7 +238,7 @@ func (s *server) runQuery(op *opQuery, done func(answer)) {
 	if err != nil {
 		a = failed(err, NotApplied, false, ServerID{})
 	}
-	done(a)
+	op.done(a)
 }
 
 // aux asks the machine's companion.

@@ -22,15 +22,14 @@ func (p *pace) add(d int64) {
 type paceSample struct {
 	index Index // 0 for none
 	began int64
-	turns uint8
 }
 
-// paceEvery is after how many turns of a leader the next entry is timed: looking at the clock costs.
+// paceEvery is which indexes are timed, its multiples: looking at the clock costs.
 const paceEvery = 8
 
-// begin times an entry, when its turn has come.
+// begin times an entry, if it is one of those.
 func (x *paceSample) begin(s *server, i Index) {
-	if x.turns++; x.index == 0 && x.turns >= paceEvery {
+	if x.index == 0 && i%paceEvery == 0 {
 		*x = paceSample{index: i, began: s.node.now()}
 	}
 }

@@ -53,7 +53,8 @@ type Pipeline struct {
 	late  lateList
 	// flight is how many commands' notices were not handed to Notify.
 	flight  int
-	handing bool // Notify is being called
+	free    []*piped // to be used again, without a session
+	handing bool     // Notify is being called
 	closed  bool
 	drained chan struct{} // closed when flight is 0 and nothing is sent any more
 }
@@ -68,6 +69,10 @@ type piped struct {
 	attempt     int // numbers the sendings; the answer to an earlier one counts too
 	answered    bool
 	maybe       bool // an earlier attempt may have been applied
+	// Of an attempt that no other one follows: whom it was sent to, what was sent, and what takes the answer.
+	at   ServerID
+	op   opCommand
+	done func(answer)
 }
 
 // OpenPipeline makes a pipeline to a cluster of which to is a member. It asks nobody. Error: ErrMalformed for the options.
@@ -107,11 +112,11 @@ func (p *Pipeline) SendPriority(priority Priority, correlation uint64, command [
 	}
 	p.order.Lock()
 	defer p.order.Unlock()
-	x := &piped{correlation: correlation, priority: priority, command: Command{Kind: KindUser, Priority: priority, Reply: ReplyFromLeader, Payload: command}}
-	if err := p.enter(x); err != nil {
+	x, err := p.enter(correlation, priority)
+	if err != nil {
 		return err
 	}
-	if p.opts.Session != nil { // it may be sent again
+	if x.command.Payload = command; p.opts.Session != nil { // it may be sent again
 		x.command.Payload = append([]byte(nil), command...)
 	}
 	p.send(x)
@@ -119,24 +124,41 @@ func (p *Pipeline) SendPriority(priority Priority, correlation uint64, command [
 }
 
 // enter counts a new command, and numbers it in its session.
-func (p *Pipeline) enter(x *piped) error {
+func (p *Pipeline) enter(correlation uint64, priority Priority) (*piped, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case p.closed || p.node.closed.Load():
-		return ErrClosed
+		return nil, ErrClosed
 	case p.flight >= p.opts.Outstanding:
-		return ErrBusy
+		return nil, ErrBusy
 	}
+	command := Command{Kind: KindUser, Priority: priority, Reply: ReplyFromLeader}
 	if s := p.opts.Session; s != nil {
-		h, err := s.next(x.priority)
+		h, err := s.next(priority)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		x.command.Session, x.sequence = h, h.Sequence
+		command.Session = h
 	}
 	p.flight++
-	return nil
+	var x *piped
+	if n := len(p.free); n > 0 {
+		x, p.free = p.free[n-1], p.free[:n-1]
+		x.answered = false
+	} else {
+		x = &piped{}
+		x.done = func(a answer) { p.answered(x, x.attempt, x.at, a) }
+	}
+	x.correlation, x.priority, x.sequence, x.command = correlation, priority, command.Session.Sequence, command
+	return x, nil
+}
+
+// releaseLocked keeps an answered command for another one, when the server has nothing of it any more.
+func (p *Pipeline) releaseLocked(x *piped, a *answer) {
+	if p.opts.Session == nil && a.err == nil && x.at.Node == p.node.id && cap(x.op.data) <= keepCommand {
+		p.free = append(p.free, x)
+	}
 }
 
 // send hands a command to whom the pipeline takes for the leader. It holds order.
@@ -146,24 +168,34 @@ func (p *Pipeline) send(x *piped) {
 		p.opts.Session.renumber(&x.command)
 	}
 	c := &x.command
-	data, err := AppendCommand(make([]byte, 0, len(c.Payload)+MaxCommandHeader), c)
+	buffer := x.op.data[:0]
+	if p.opts.Session != nil || buffer == nil {
+		buffer = make([]byte, 0, len(c.Payload)+MaxCommandHeader)
+	}
+	data, err := AppendCommand(buffer, c)
 	if err != nil {
-		p.answered(x, ServerID{}, failed(err, NotApplied, false, ServerID{}))
+		p.answered(x, x.attempt, ServerID{}, failed(err, NotApplied, false, ServerID{}))
 		return
 	}
 	at := n.begin(p.route)
-	p.sent(x)
-	op := &opCommand{ticket{kind: c.Kind, session: c.Session, priority: c.Priority, data: data}}
-	n.ask(at, op, len(data), func(a answer) { p.answered(x, at, a) })
+	attempt := p.sent(x)
+	t := ticket{kind: c.Kind, session: c.Session, priority: c.Priority, data: data}
+	if p.opts.Session == nil {
+		x.at, x.op.ticket, x.command.Payload = at, t, nil
+		n.ask(at, &x.op, len(data), x.done)
+		return
+	}
+	n.ask(at, &opCommand{t}, len(data), func(a answer) { p.answered(x, attempt, at, a) })
 }
 
-// answered takes the answer to one attempt. It may be called by any goroutine, also amid send.
-func (p *Pipeline) answered(x *piped, at ServerID, a answer) {
+// answered takes the answer to one attempt. It may be called by any goroutine, also amid send. Without a session x may be
+// on its way for another command by now: then the attempt is another one.
+func (p *Pipeline) answered(x *piped, attempt int, at ServerID, a answer) {
 	if a.err != nil {
 		p.turn(at, &a)
 	}
 	p.mu.Lock()
-	if x.answered {
+	if x.answered || p.opts.Session == nil && x.attempt != attempt {
 		p.mu.Unlock()
 		return
 	}
@@ -176,15 +208,18 @@ func (p *Pipeline) answered(x *piped, at ServerID, a answer) {
 	}
 	x.answered = true
 	p.late.trim(p.node)
-	maybe := x.maybe
+	maybe, correlation, priority, sequence := x.maybe, x.correlation, x.priority, x.sequence
+	p.releaseLocked(x, &a)
 	p.mu.Unlock()
-	a = a.afterAll(maybe)
+	if maybe {
+		a = a.afterAll(maybe)
+	}
 	err := a.error()
 	if s := p.opts.Session; s != nil {
-		s.settle(x.priority, x.sequence)
+		s.settle(priority, sequence)
 		s.heard(&a, 0)
 	}
-	p.notices.put(Notice{Correlation: x.correlation, Err: err, Reply: a.toClient()}, 0)
+	p.notices.put(Notice{Correlation: correlation, Err: err, Reply: a.toClient()}, 0)
 }
 
 // again reports whether the command is to be sent once more. It holds mu.

@@ -32,14 +32,15 @@ func (l *lateList) trim(n *Node) {
 	}
 }
 
-// sent begins to watch an attempt.
-func (p *Pipeline) sent(x *piped) {
+// sent begins to watch an attempt, and returns its number.
+func (p *Pipeline) sent(x *piped) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	x.attempt++
 	at := p.node.now() + int64(p.opts.Patience)
 	p.late.list = append(p.late.list, lateAttempt{x, x.attempt, at})
 	p.armLocked()
+	return x.attempt
 }
 
 func (p *Pipeline) armLocked() {
@@ -54,10 +55,10 @@ func (p *Pipeline) ring() {
 	p.mu.Lock()
 	p.late.armed = false
 	now := p.node.now()
-	var late []*piped
+	var late []lateAttempt
 	for len(p.late.list) > 0 && (p.late.list[0].over() || p.late.list[0].deadline <= now) {
 		if first := &p.late.list[0]; !first.over() {
-			late = append(late, first.command)
+			late = append(late, *first)
 		}
 		p.late.list = p.late.list[1:]
 	}
@@ -65,6 +66,6 @@ func (p *Pipeline) ring() {
 	p.armLocked()
 	p.mu.Unlock()
 	for _, x := range late {
-		p.answered(x, ServerID{}, failed(ErrNoAnswer, MaybeApplied, true, ServerID{}))
+		p.answered(x.command, x.attempt, ServerID{}, failed(ErrNoAnswer, MaybeApplied, true, ServerID{}))
 	}
 }

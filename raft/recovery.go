@@ -29,7 +29,7 @@ func (s *server) leaveRecovery() bool {
 		sched.Wait(s.node.world, s.node.recoveries, nil, nil)
 		s.writeRecovery()
 		s.node.recoveries <- struct{}{} // there is room: it was taken from there
-		close(s.end.done)
+		s.tellEnd()
 	}
 	if errors.Is(s.stopError(), ErrClosed) {
 		s.node.spawn(f) // Close waits for it

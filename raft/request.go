@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/rawl-db/rawl/internal/sched"
 	"github.com/rawl-db/rawl/raft/transport"
 )
 
@@ -15,38 +14,51 @@ type outstanding struct {
 	done func(answer)
 }
 
-// ask has a server perform an operation; done is called once, by any goroutine, unless forget is called before, which also
-// ends the waiting of a query.
-func (n *Node) ask(to ServerID, op any, size int, done func(answer)) (forget func()) {
+// ask has a server perform an operation; done is called once, by any goroutine, unless it is forgotten before.
+func (n *Node) ask(to ServerID, op any, size int, done func(answer)) question {
 	if n.closed.Load() {
 		done(failed(ErrClosed, NotApplied, false, ServerID{}))
-		return func() {}
+		return question{}
 	}
 	if to.Node == n.id {
 		s := n.server(to)
 		if s == nil {
 			done(n.absent(to))
-			return func() {}
+			return question{}
 		}
 		s.perform(op, done)
-		if !withdrawable(op) {
-			return func() {}
-		}
-		return func() { s.withdraw(op) }
+		return question{server: s, op: op}
 	}
 	if n.cutOff(to.Node) {
 		done(failed(ErrUnreachable, NotApplied, true, ServerID{}))
-		return func() {}
+		return question{}
 	}
 	id := n.number()
 	n.calls.Store(id, &outstanding{node: to.Node, done: done})
 	if err := n.net.Send(to.Node, transport.Control, &request{id: id, to: to, call: op, size: size}); err != nil {
 		n.complete(id, failed(ErrUnreachable, NotApplied, true, ServerID{}))
 	}
-	return func() {
-		n.calls.Delete(id)
-		if withdrawable(op) {
-			_ = n.net.Send(to.Node, transport.Control, &withdrawal{id}) // one that is lost costs the query's node an answer
+	return question{node: n, to: to.Node, id: id, op: op}
+}
+
+// question is what a server was asked for: by itself when server is set, over the network when node is, else it is answered.
+type question struct {
+	server *server
+	node   *Node
+	to     NodeID
+	id     uint64
+	op     any
+}
+
+// forget says that nobody waits any more, which also ends the waiting of a query.
+func (q *question) forget() {
+	switch {
+	case q.server != nil:
+		q.server.withdraw(q.op)
+	case q.node != nil:
+		q.node.calls.Delete(q.id)
+		if withdrawable(q.op) { // one that is lost costs the query's node an answer
+			_ = q.node.net.Send(q.to, transport.Control, &withdrawal{q.id})
 		}
 	}
 }
@@ -73,17 +85,10 @@ func (n *Node) await(ctx context.Context, to ServerID, op any, size int) answer 
 	if ctx.Err() != nil {
 		return failed(context.Cause(ctx), NotApplied, true, ServerID{})
 	}
-	ch := make(chan answer, 1)
-	forget := n.ask(to, op, size, func(a answer) { ch <- a })
-	return n.answerOf(ctx, ch, forget)
-}
-
-// answerOf waits for the answer.
-func (n *Node) answerOf(ctx context.Context, ch <-chan answer, forget func()) answer {
-	a, end := sched.Wait(n.world, ch, ctx.Done(), nil)
-	if end == sched.Stopped {
-		forget()
-		return failed(context.Cause(ctx), MaybeApplied, false, ServerID{})
+	c := n.callers.caller()
+	a, received := n.answerTo(ctx, n.ask(to, op, size, c.done), c.answers)
+	if received {
+		n.callers.waiting.Put(c)
 	}
 	return a
 }

@@ -33,17 +33,16 @@ type server struct {
 	low      []*ticket // commands of low priority that wait for a turn
 	results  map[uint64]func(core.Result)
 	ref      uint64
-	dead     bool     // the log or the core has failed: nothing is fed to the core any more
 	watching []NodeID // nodes of the other members and of the leader, each once
+	dead     bool     // the log or the core has failed: nothing is fed to the core any more
 
-	// Read by anybody.
-	leader   atomic.Pointer[leaderView]
-	board    *Leaderboard // of its cluster, set before it runs
-	figures  figures
-	counters atomic.Pointer[serverCounters]
-	sending  atomic.Int32 // snapshots on their way to other members
-	// cursorWaits says that a released cursor waits for something to be durable.
+	// Read by anybody. cursorWaits says that a released cursor waits for something to be durable.
 	cursorWaits atomic.Bool
+	sending     atomic.Int32 // snapshots on their way to other members
+	leader      atomic.Pointer[leaderView]
+	board       *Leaderboard // of its cluster, set before it runs
+	figures     figures
+	counters    atomic.Pointer[serverCounters]
 	incoming    atomic.Pointer[incoming] // the snapshot that is received
 	outgoing    outgoingTable
 	pending     pendingCalls
@@ -51,8 +50,9 @@ type server struct {
 	end struct {
 		sync.Mutex
 		err  error         // why it stopped, nil while it runs
-		left int           // of mailbox, applies and stop those that still run
-		done chan struct{} // closed when none does
+		left int32         // of mailbox, applies and stop those that still run
+		over bool          // none does, and what a stopped server leaves behind is written
+		done chan struct{} // closed then; nil until somebody waits
 	}
 }
 
@@ -84,7 +84,7 @@ type figures struct {
 func (n *Node) newServer(r serverRecord, log *engine.Log) (*server, error) {
 	s := &server{
 		node: n, record: r, id: r.id(n.id), log: log}
-	s.end.done, s.end.left = make(chan struct{}), 3
+	s.end.left = 3
 	s.leader.Store(&leaderView{})
 	s.mail.running = true // until start: what comes in waits
 	s.mail.server, s.applies.server, s.timers.server = s, s, s

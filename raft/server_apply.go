@@ -24,6 +24,7 @@ type applyQueue struct {
 	closed  bool
 	held    bool // until the end of a turn of the mailbox
 	wanted  bool // something came meanwhile
+	moved   bool // target is behind all items
 	items   []applyItem
 	waits   []applyWait // ascending by index
 	target  Index       // the newest index that is asked for
@@ -48,12 +49,21 @@ type applyItem struct {
 	lost func()       // called instead when the server stops before; may be nil
 }
 
-// applyWait is a query that waits for an index to be applied.
+// applyWait is what waits for an index to be applied: a query, or else something to run that belongs to a call.
 type applyWait struct {
 	index Index
 	query *opQuery
 	call  *ticket
 	run   func()
+}
+
+// fail answers who waits: it will not be done.
+func (w *applyWait) fail(err error) {
+	if w.query != nil {
+		w.query.done(failed(err, NotApplied, true, ServerID{}))
+		return
+	}
+	w.call.fail(err, NotApplied, true)
 }
 
 // machine is the Applier in force.
@@ -80,10 +90,11 @@ func (q *applyQueue) recover() {
 func (q *applyQueue) commit(upTo Index) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if upTo <= q.target {
+	if upTo <= q.target || q.closed {
 		return
 	}
-	q.addLocked(applyItem{upTo: upTo})
+	q.target, q.moved = upTo, true
+	q.wakeLocked()
 }
 
 // marker adds a change of role behind the entries that belong before it.
@@ -116,22 +127,44 @@ func (q *applyQueue) ask(f func() error, lost func()) bool {
 	return true
 }
 
-// when runs f, which belongs to c, as soon as the entry at index is applied.
-func (q *applyQueue) when(index Index, op *opQuery, c *ticket, f func()) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.closed {
-		c.fail(q.server.stopError(), NotApplied, true)
+// when runs a query as soon as the entry at index is applied.
+func (q *applyQueue) when(index Index, op *opQuery) { q.wait(applyWait{index: index, query: op}) }
+
+// whenAll is when for many.
+func (q *applyQueue) whenAll(index Index, list []*opQuery) {
+	if len(list) == 0 {
 		return
 	}
-	k, _ := slices.BinarySearchFunc(q.waits, index, func(w applyWait, i Index) int {
+	waits := make([]applyWait, len(list))
+	for i, op := range list {
+		waits[i] = applyWait{index: index, query: op}
+	}
+	q.wait(waits...)
+}
+
+// wait adds what waits for the same index, behind what waits for it already.
+func (q *applyQueue) wait(list ...applyWait) {
+	q.mu.Lock()
+	if q.closed {
+		q.mu.Unlock()
+		for i := range list {
+			list[i].fail(q.server.stopError())
+		}
+		return
+	}
+	k, _ := slices.BinarySearchFunc(q.waits, list[0].index, func(w applyWait, i Index) int {
 		if w.index <= i {
 			return -1
 		}
 		return 1
 	})
-	q.waits = slices.Insert(q.waits, k, applyWait{index: index, query: op, call: c, run: f})
+	if len(q.waits) == 0 && len(list) > 1 {
+		q.waits = list
+	} else {
+		q.waits = slices.Insert(q.waits, k, list...)
+	}
 	q.wakeLocked()
+	q.mu.Unlock()
 }
 
 // withdraw takes back a query that waits.
@@ -151,13 +184,11 @@ func (q *applyQueue) addLocked(i applyItem) {
 	if q.closed {
 		return
 	}
-	q.target = max(q.target, i.upTo)
-	if n := len(q.items); n > 0 && q.items[n-1].then == nil {
-		i.upTo = max(i.upTo, q.items[n-1].upTo)
-		q.items[n-1] = i
-	} else {
-		q.items = append(q.items, i)
+	if q.moved {
+		i.upTo, q.moved = max(i.upTo, q.target), false
 	}
+	q.target = max(q.target, i.upTo)
+	q.items = append(q.items, i)
 	q.wakeLocked()
 }
 
@@ -195,8 +226,8 @@ func (q *applyQueue) close() {
 	q.items, q.waits = nil, nil
 	idle := !q.running
 	q.mu.Unlock()
-	for _, w := range waits {
-		w.call.fail(q.server.stopError(), NotApplied, true)
+	for i := range waits {
+		waits[i].fail(q.server.stopError())
 	}
 	dropItems(items)
 	if idle {
@@ -217,11 +248,11 @@ func dropItems(items []applyItem) {
 func (q *applyQueue) run() {
 	for {
 		q.mu.Lock()
-		items := q.items
-		q.items = nil
+		items, moved, last := q.items, q.moved, applyItem{upTo: q.target}
+		q.items, q.moved = nil, false
 		ready := q.readyLocked()
 		closed := q.closed
-		if len(items) == 0 && len(ready) == 0 || closed {
+		if len(items) == 0 && !moved && len(ready) == 0 || closed {
 			q.machine().Rest()
 			q.running = false
 			q.mu.Unlock()
@@ -231,10 +262,14 @@ func (q *applyQueue) run() {
 			return
 		}
 		q.mu.Unlock()
-		for _, w := range ready {
-			w.run()
+		for i := range ready {
+			if w := &ready[i]; w.query != nil {
+				q.server.runQuery(w.query)
+			} else {
+				w.run()
+			}
 		}
-		if !q.workAll(items) {
+		if !q.workAll(items) || moved && !q.workAll([]applyItem{last}) {
 			continue // stopped
 		}
 		q.effects.retryCursor()
@@ -267,11 +302,13 @@ func (q *applyQueue) readyLocked() []applyWait {
 	for n < len(q.waits) && q.waits[n].index <= q.applied {
 		n++
 	}
+	if n == len(q.waits) {
+		ready := q.waits
+		q.waits = nil
+		return ready
+	}
 	ready := slices.Clone(q.waits[:n])
 	q.waits = slices.Delete(q.waits, 0, n)
-	if len(q.waits) == 0 {
-		q.waits = nil
-	}
 	return ready
 }
 

@@ -31,6 +31,7 @@ type turn struct {
 	messages []*raftPacket
 	commands []*ticket
 	tasks    []task
+	reads    []*opQuery
 
 	again []core.Input // what the last step's effects brought about at once
 	fed   int          // how many of them the core was fed
@@ -39,6 +40,7 @@ type turn struct {
 	dispatched core.Dispatched
 	durable    core.Written
 	proposed   core.Proposed
+	effects    core.Effects // lent to the core
 }
 
 // posted is an input that came behind so many messages of its turn: what is told of a connection's end must not
@@ -66,9 +68,11 @@ func kept[T any](list []T) []T {
 // release gives a turn back that is over.
 func (t *turn) release() {
 	*t = turn{
-		inputs: kept(t.inputs), messages: kept(t.messages), commands: kept(t.commands), tasks: kept(t.tasks), again: kept(t.again),
+		reads: kept(t.reads), inputs: kept(t.inputs), messages: kept(t.messages), commands: kept(t.commands), tasks: kept(t.tasks), again: kept(t.again),
 		dispatched: core.Dispatched{Sent: kept(t.dispatched.Sent), Failed: kept(t.dispatched.Failed)},
 		proposed:   core.Proposed{Proposals: kept(t.proposed.Proposals)},
+		effects: core.Effects{Append: kept(t.effects.Append), Messages: kept(t.effects.Messages), Sends: kept(t.effects.Sends),
+			Timers: kept(t.effects.Timers), Results: kept(t.effects.Results)},
 	}
 	turns.Put(t)
 }
@@ -151,6 +155,18 @@ func (m *mailbox) propose(c *ticket) bool {
 	return true
 }
 
+// read adds a consistent query; false when the server is stopped.
+func (m *mailbox) read(op *opQuery) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return false
+	}
+	t := m.inLocked()
+	t.reads = append(t.reads, op)
+	return true
+}
+
 // ring has the server look at its timers.
 func (m *mailbox) ring() {
 	m.mu.Lock()
@@ -192,6 +208,9 @@ func (m *mailbox) close() {
 				t.lost()
 			}
 		}
+		for _, op := range t.reads {
+			op.done(failed(m.server.stopError(), NotApplied, true, ServerID{}))
+		}
 	}
 	if idle {
 		m.server.mailEnded()
@@ -205,7 +224,9 @@ func (m *mailbox) run() (applies bool) {
 	if t := m.take(); t != nil {
 		s.applies.hold()
 		s.turn = t
+		s.core.Lend(&t.effects)
 		s.take(t)
+		s.core.Lend(nil)
 		s.turn = nil
 		t.release()
 		applies = s.applies.letGo()
@@ -263,7 +284,10 @@ func (s *server) take(b *turn) {
 		s.step(p.in)
 	}
 	s.stepAll(b.messages[from:])
-	for _, t := range b.tasks {
+	if len(b.reads) > 0 {
+		s.startReads(b.reads)
+	}
+	for _, t := range b.tasks { // a read may be withdrawn by one
 		t.run()
 	}
 	if len(b.commands) > 0 {

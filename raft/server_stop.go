@@ -49,13 +49,36 @@ func (s *server) ended() {
 	over := s.end.left == 0
 	s.end.Unlock()
 	if over && !s.leaveRecovery() {
+		s.tellEnd()
+	}
+}
+
+// tellEnd tells who waits that nothing of the server runs any more.
+func (s *server) tellEnd() {
+	s.end.Lock()
+	defer s.end.Unlock()
+	s.end.over = true
+	if s.end.done != nil {
 		close(s.end.done)
 	}
 }
 
+// over is closed once nothing of the server runs any more.
+func (s *server) over() <-chan struct{} {
+	s.end.Lock()
+	defer s.end.Unlock()
+	if s.end.done == nil {
+		s.end.done = make(chan struct{})
+		if s.end.over {
+			close(s.end.done)
+		}
+	}
+	return s.end.done
+}
+
 // wait waits until nothing of a stopped server runs any more.
 func (s *server) wait(ctx context.Context) error {
-	if _, end := sched.Wait(s.node.world, s.end.done, ctx.Done(), nil); end == sched.Stopped {
+	if _, end := sched.Wait(s.node.world, s.over(), ctx.Done(), nil); end == sched.Stopped {
 		return context.Cause(ctx)
 	}
 	return nil

@@ -31,7 +31,7 @@ const (
 // sessionTable is who may be answered from what was applied before: the client sessions of a cluster.
 // It changes by committed entries only, in their order, so that it is the same on every
 // member; it knows no clock and no randomness. It is not safe for concurrent use: Applier guards it.
-type sessionTable struct {
+type sessionTable struct { // without maps until the first session: most never have one
 	sessions map[SessionID]*session
 	opened   map[OpenID]SessionID
 	owners   map[NodeID]int // sessions of each node that has some
@@ -76,8 +76,7 @@ const (
 )
 
 func newSessionTable() *sessionTable {
-	return &sessionTable{sessions: make(map[SessionID]*session), opened: make(map[OpenID]SessionID),
-		owners: make(map[NodeID]int)}
+	return &sessionTable{}
 }
 
 // open opens a session, or finds the one that an earlier attempt with the same OpenID opened; then
@@ -98,6 +97,9 @@ func (t *sessionTable) open(at Index, c *Command) (SessionID, ReplyStatus) {
 }
 
 func (t *sessionTable) add(s *session) {
+	if t.sessions == nil {
+		t.sessions, t.opened, t.owners = make(map[SessionID]*session), make(map[OpenID]SessionID), make(map[NodeID]int)
+	}
 	t.sessions[s.id] = s
 	t.opened[s.open] = s.id
 	t.owners[s.owner]++

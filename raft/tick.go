@@ -18,8 +18,8 @@ type tickList struct {
 type tickState struct {
 	applier *Applier // whose machine was looked at, and in which version
 	version uint64
-	listed  bool
 	next    int64 // when it is due, guarded by tickList.mu
+	listed  bool
 	// waiting says that a tick is in the queue: a machine that is busy is not given another.
 	waiting atomic.Bool
 }

@@ -15,7 +15,7 @@
 //	NodeDown, NodeUp, LinkReset          contact between nodes
 //	LeaderLost                           a leadership that is over, or that may be
 //	Proposed, Read, CancelRead, ChangeMembership, TransferLeadership, ForceShrink, TriggerElection, DiskStalled
-//	Sent, SendFailed                     the answer to each Effects.Sends
+//	Sent, SendFailed                     the answer to each Effects.Sends; Dispatched answers many
 //	SnapshotOffered, SnapshotSent        the answers to each Effects.Snapshots; SnapshotSent ends a transfer
 //	SnapshotProgress, SnapshotReceived, SnapshotFailed, Installed    the receiving side
 //	SnapshotTaken                        the log was released up to a snapshot of this server's own
@@ -69,7 +69,6 @@
 //	E5   TestE5LogBelowTheSnapshot, TestE5OldTail  log below an installed snapshot, and behind it
 //	E6   TestE6UncommittedMembershipAndInstall     uncommitted membership survives an install
 //	E7   TestE7InstallWhileCandidateOrReceiving    install while candidate, or while receiving
-//	     TestE7FailedInstallWaits                  who could not install one is not sent the next at once
 //	E8   TestE8TargetHasIt                         the target has the snapshot already
 //	E9   TestE9SnapshotBelowCommit                 snapshot below what is committed
 //	E10  TestE10TwoSnapshots                       two in a short time

@@ -29,7 +29,7 @@ func (s *Server) startLeading() {
 	s.stopTimer(TimerElection)
 	s.election.failed = 0
 	s.leader, s.leaderInc = s.opts.Self.ID, s.opts.Self.Incarnation
-	s.joining = Head{} // its own log says where it is, also once it removed itself
+	s.joining = home{} // its own log says where it is, also once it removed itself
 	s.eff.NewLeader = true
 	s.lead = &leadership{evaluate: true}
 	if s.shrink.epoch != 0 {

@@ -70,7 +70,7 @@ func (s *Server) addressed(m *Message) Refusal {
 	case m.Epoch == epoch:
 		return 0
 	}
-	if s.lead == nil && s.joining.Cluster == (ClusterID{}) && !s.named() {
+	if s.lead == nil && s.joining.cluster == (ClusterID{}) && !s.named() {
 		return 0
 	}
 	return RefusedEpoch
@@ -112,7 +112,7 @@ func (s *Server) follow(m *Message) bool {
 		return false
 	default:
 		s.leader, s.leaderInc = m.From, m.FromInc
-		s.joining = m.Head
+		s.joining = home{m.Cluster, m.Epoch}
 		s.leaderOver = s.over.Term == m.Term && s.over.Leader == m.From
 		s.matched, s.leaderCommit = s.commit, 0
 		s.eff.NewLeader = true

@@ -60,7 +60,8 @@ func (s *Server) stepReceiving(in Input) {
 		if s.receives(in.Transfer) {
 			s.receiving.installing = false
 			s.abortReceiving()
-			s.rest() // without an answer: the leader's timer is to decide when it tries again
+			s.rest()
+			s.acknowledge()
 		}
 	case Installed:
 		s.installed(in.Snapshot)

@@ -40,7 +40,6 @@ func (r Role) String() string {
 // Server is one member of a cluster. It belongs to one goroutine at a time.
 type Server struct {
 	opts Options
-	role Role
 
 	// state is the hard state, durable what of it the device is known to have. Until they are equal no
 	// message leaves: they wait in held.
@@ -56,6 +55,7 @@ type Server struct {
 	leaderInc Incarnation
 	// lostLeader says that the belief in it ended, until it is heard again; leaderOver that it ended for good.
 	lostLeader, leaderOver bool
+	role                   Role
 	// over is the newest notice of a leadership's end: it may come before the leader's last messages do.
 	over LeaderLost
 	// matched is up to where the log is known to be that of this term's leader.
@@ -63,9 +63,9 @@ type Server struct {
 	// leaderCommit is the newest commit index that this term's leader told.
 	leaderCommit Index
 
-	// joining is the head of the leader's message. It says in which cluster and epoch a server is whose log
+	// joining is what the leader's message said. It tells in which cluster and epoch a server is whose log
 	// has no configuration with it: a log may begin with configurations of an older epoch.
-	joining Head
+	joining home
 
 	// removed is the newest committed entry by which this server was said to be no member.
 	removed Index
@@ -79,8 +79,14 @@ type Server struct {
 	reads     []uint64        // reads that a leader elsewhere is asked for
 	down      map[NodeID]bool // nodes without two-way contact; nil while there are none
 	timers    [Timers]timer
-	eff       Effects
+	eff       *Effects // of the step that runs or was the last; lent, or its own; nil for none
 	scratch   []Index
+}
+
+// home is what a server is a member of.
+type home struct {
+	cluster ClusterID
+	epoch   uint64
 }
 
 type timer struct {
@@ -145,6 +151,9 @@ func checkRuns(l *log) error {
 
 // Step takes one input and returns what follows from it. It waits for nothing and never fails.
 func (s *Server) Step(in Input) *Effects {
+	if s.eff == nil {
+		s.eff = new(Effects)
+	}
 	s.eff.reset()
 	switch {
 	case s.role == RoleEnded:
@@ -160,11 +169,16 @@ func (s *Server) Step(in Input) *Effects {
 		}
 	}
 	s.eff.Commit = s.commit
-	return &s.eff
+	return s.eff
 }
+
+// Lend has the steps that follow put their effects into e, until the next Lend, so that servers at rest need no memory for
+// them. After Lend(nil) a server uses its own.
+func (s *Server) Lend(e *Effects) { s.eff = e }
 
 func (e *Effects) reset() {
 	clear(e.Messages)
+	clear(e.Append)
 	*e = Effects{
 		Append: e.Append[:0], Messages: e.Messages[:0], Sends: e.Sends[:0], Snapshots: e.Snapshots[:0],
 		Markers: e.Markers[:0], Timers: e.Timers[:0], Results: e.Results[:0],
@@ -330,10 +344,10 @@ func (s *Server) to(id ServerID, inc Incarnation) Head {
 // cluster is what this server is a member of, as far as it knows.
 func (s *Server) cluster() (ClusterID, uint64) {
 	c := &s.history.config().configuration
-	if s.joining.Cluster == (ClusterID{}) || c.Has(s.opts.Self.ID, s.opts.Self.Incarnation) {
+	if s.joining.cluster == (ClusterID{}) || c.Has(s.opts.Self.ID, s.opts.Self.Incarnation) {
 		return c.Cluster, c.Epoch
 	}
-	return s.joining.Cluster, s.joining.Epoch
+	return s.joining.cluster, s.joining.epoch
 }
 
 func (s *Server) setTimer(t Timer, lo, hi uint32, attempt uint8) {
