@@ -65,6 +65,13 @@ func (n *Node) enter(s *server) {
 	s.board.view.CompareAndSwap(nil, s.leader.Load())
 }
 
+// strike removes the board of a server that has stopped, unless another member is on it.
+func (n *Node) strike(s *server) {
+	if s.board.view.Load() == nil {
+		n.clusters.CompareAndDelete(s.record.Cluster, s.board)
+	}
+}
+
 // show replaces what a server believes. It belongs to whoever runs the mailbox.
 func (s *server) show(v *leaderView) {
 	s.leader.Store(v)

@@ -288,6 +288,9 @@ func (n *Node) RestartServer(ctx context.Context, name string, o RestartOptions)
 		if err := old.wait(ctx); err != nil {
 			return err
 		}
+		if o.Cluster != "" && o.Cluster != old.record.Cluster {
+			n.strike(old)
+		}
 	}
 	changed, err := o.apply(&r)
 	if err == nil && changed {
@@ -361,9 +364,7 @@ func (n *Node) delete(ctx context.Context, name string, life core.Incarnation, w
 	}
 	if s != nil {
 		n.servers.CompareAndDelete(name, s)
-		if s.board.view.Load() == nil {
-			n.clusters.CompareAndDelete(r.Cluster, s.board)
-		}
+		n.strike(s)
 	}
 	n.failures.Delete(name)
 	r.Deleted = true

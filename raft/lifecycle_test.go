@@ -210,6 +210,9 @@ func TestRestartOptions(t *testing.T) {
 			t.Errorf("%+v", info)
 		}
 		until(t, ctx, "a leader", func() bool { l, err := h.nodes[0].ClusterLeader("renamed"); return err == nil && !l.IsZero() })
+		if _, err := h.nodes[0].ClusterLeader("c"); !errors.Is(err, raft.ErrUnknownServer) {
+			t.Errorf("by its old name: %v", err)
+		}
 		for len(ticks) > 0 {
 			<-ticks
 		}
