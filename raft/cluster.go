@@ -232,7 +232,8 @@ func (n *Node) AddMember(ctx context.Context, to, server ServerID, o MemberOptio
 }
 
 // RemoveMember removes a server from its cluster and returns when that is committed; a leader may remove itself, and stops with
-// ErrRemoved then. Another server hears nothing of its cluster any more, and stays until DeleteServer. Errors: those of AddMember.
+// ErrRemoved then. Another server hears nothing of its cluster any more, but when it asks for an election: then it is told, asks
+// no more, and stays as it is until DeleteServer, or until it is added again. Errors: those of AddMember.
 func (n *Node) RemoveMember(ctx context.Context, to, server ServerID, o MemberOptions) error {
 	return n.change(ctx, to, core.ChangeMembership{Change: core.RemoveMember, Expected: o.Expected,
 		Member: core.Member{Identity: core.Identity{ID: server}}})

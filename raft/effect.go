@@ -254,7 +254,8 @@ func (e *Effects) append(kind EffectKind, command []byte, o AppendOptions) {
 }
 
 // Monitor watches a node. ForMachine, on the leader: NodeUp or NodeDown is committed at once for its
-// present state, and at every change; all such monitors end with the leadership. ForAux, on every member:
+// present state, and at every change; all such monitors end with the leadership. To monitor what is
+// monitored already changes nothing. ForAux, on every member:
 // its AuxHandler hears of it, also across changes of leaders.
 func (e *Effects) Monitor(node NodeID, owner MonitorOwner) {
 	if !validName(node) || owner > ForAux {

@@ -2,6 +2,7 @@ package raft_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/rawl-db/rawl/raft"
@@ -51,6 +52,40 @@ func TestLocalQueryWaits(t *testing.T) {
 	}
 	if got := <-ask(r.ID()); got.err != nil || got.v.(uint64) != 2 { // it is applied already
 		t.Errorf("%+v", got)
+	}
+}
+
+// Registered queries are run where they say, for clients on every node: on the member that is named, the leader, or behind
+// everything that was answered.
+func TestQueriesAnywhere(t *testing.T) {
+	o := tallies(nil)
+	o.change = func(n *raft.NodeOptions) {
+		node := n.ID
+		n.Queries = map[string]raft.Query{"where": func(m raft.Machine, arg []byte) ([]byte, error) {
+			return fmt.Appendf(arg, "%s %d", node, m.(*tally).n), nil
+		}}
+	}
+	h := newHouseWith(t, 4, o)
+	ctx := ctxFor(t)
+	h.start(ctx, "c", "tally", 0, 1, 2)
+	leader := h.leader(ctx, 0, "c")
+	for k := range 3 {
+		h.add(ctx, 0, "c")
+		until(t, ctx, "the state", func() bool { return h.total(ctx, k, "c") == int64(k+1) })
+		for from, n := range h.nodes {
+			at, err := n.QueryMember(ctx, h.id(k, "c"), "where", []byte("> "), raft.QueryOptions{})
+			if want := fmt.Sprintf("> n%d %d", k, k+1); err != nil || string(at) != want {
+				t.Errorf("member, from %d: %q, %v; want %q", from, at, err, want)
+			}
+			at, err = n.LeaderQuery(ctx, h.id(k, "c"), "where", nil)
+			if want := fmt.Sprintf("n%d %d", leader, k+1); err != nil || string(at) != want {
+				t.Errorf("leader, from %d: %q, %v; want %q", from, at, err, want)
+			}
+			at, err = n.ConsistentQuery(ctx, h.id(k, "c"), "where", nil)
+			if want := fmt.Sprintf("n%d %d", k, k+1); err != nil || string(at) != want {
+				t.Errorf("consistent, from %d: %q, %v; want %q", from, at, err, want)
+			}
+		}
 	}
 }
 

@@ -142,6 +142,7 @@ func (k *checker) entriesOf(n *node, c *cluster, l *engine.Log, last raft.EntryI
 		switch {
 		case !known:
 			k.entries[key] = h
+			c.terms[e.Index] = max(c.terms[e.Index], e.Term)
 			if e.Type == core.KindConfiguration {
 				k.configured(c, &e)
 			}
@@ -164,7 +165,7 @@ func (k *checker) acknowledged(c *cluster, at raft.Index) {
 		k.w.violate("I1", "%s: %d is answered, and nobody has applied it", c.name, at)
 		return
 	}
-	for i := c.configs.last(at); i < len(c.configs); i++ {
+	for i := c.inEffect(at); i < len(c.configs); i++ {
 		have, voters := 0, 0
 		for _, m := range c.configs[i].config.Members {
 			if m.Membership != core.Voter {
@@ -180,7 +181,7 @@ func (k *checker) acknowledged(c *cluster, at raft.Index) {
 			return
 		}
 	}
-	k.w.violate("I1", "%s: %d/%d is answered, and is not on a majority's disks: %v", c.name, is.term, at, c.configs)
+	k.w.violate("I1", "%s: %d/%d is answered, and is not on a majority's disks", c.name, is.term, at)
 }
 
 // durable reports whether the server's disk has an entry that is committed.
@@ -201,11 +202,11 @@ type configAt struct {
 // configList is all that ever stood in a log of a cluster, by index.
 type configList []configAt
 
-// last is the newest place at or below an index.
-func (l configList) last(at raft.Index) int {
+// inEffect is the place of the newest configuration at or below an index that no other entry has replaced.
+func (c *cluster) inEffect(at raft.Index) int {
 	k := 0
-	for i := range l {
-		if l[i].at.Index <= at {
+	for i := range c.configs {
+		if x := c.configs[i].at; x.Index <= at && x.Term == c.terms[x.Index] {
 			k = i
 		}
 	}

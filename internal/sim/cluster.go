@@ -12,7 +12,8 @@ type cluster struct {
 	history      map[raft.Index]appliedEntry
 	newest       raft.Index
 	configs      configList
-	happened     map[uint64]int64 // when an operation was first applied, by its number
+	terms        map[raft.Index]raft.Term // the highest of any entry that ever stood there
+	happened     map[uint64]int64         // when an operation was first applied, by its number
 	leaders      map[raft.Term]raft.NodeID
 	members      []*node // as far as operators know
 	births       int     // of servers that were added
@@ -29,7 +30,7 @@ type appliedEntry struct {
 
 func newCluster(w *world, name string) *cluster {
 	return &cluster{w: w, name: name, captureEvery: 10 + w.random.IntN(60),
-		history: make(map[raft.Index]appliedEntry), happened: make(map[uint64]int64), leaders: make(map[raft.Term]raft.NodeID)}
+		history: make(map[raft.Index]appliedEntry), happened: make(map[uint64]int64), terms: make(map[raft.Index]raft.Term), leaders: make(map[raft.Term]raft.NodeID)}
 }
 
 // server is the address of its member on a node: every one has the cluster's name.

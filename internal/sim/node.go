@@ -24,12 +24,13 @@ type node struct {
 	lives   int
 
 	// Of the present life.
-	place *place // nil between lives
-	disk  *disk
-	end   *transport.Endpoint[raft.Packet]
-	raft  *raft.Node // nil until it is open
-	err   error      // why it could not be opened
-	logs  map[string]*engine.Log
+	place  *place // nil between lives
+	disk   *disk
+	end    *transport.Endpoint[raft.Packet]
+	raft   *raft.Node // nil until it is open
+	engine *engine.Engine
+	err    error // why it could not be opened
+	logs   map[string]*engine.Log
 }
 
 // dir is where every node has its engine.
@@ -52,7 +53,9 @@ func (n *node) boot() {
 	place.Go(func() {
 		in := sched.Simulated(place)
 		open := func(dir string, o engine.Options) (*engine.Engine, error) {
-			return engine.OpenDriven(in, n.disk, dir, o)
+			e, err := engine.OpenDriven(in, n.disk, dir, o)
+			n.engine = e
+			return e, err
 		}
 		x, err := raft.OpenNodeIn(in, open, n.options())
 		if err != nil {
@@ -119,6 +122,9 @@ func (n *node) crash(o memfs.CrashOptions) {
 	n.w.check.crashed(n)
 	image := n.mem.Crash(o)
 	n.leave()
+	if n.w.random.IntN(8) == 0 {
+		n.w.check.recoverTwice(n, image)
+	}
 	n.mem = image
 }
 
@@ -157,7 +163,25 @@ func (n *node) leave() {
 	_ = n.w.net.Resume(n.id) // a node that boots listens
 	n.w.kill(n.place)
 	n.w.outside.changed = true
-	n.place, n.raft, n.end, n.disk = nil, nil, nil, nil
+	if n.raft != nil {
+		n.bury()
+	}
+	if n.engine != nil {
+		for l := range n.engine.Logs() { // what still holds the engine, as a snapshot that was being sent does, lets go of the servers
+			l.SetHandler(nil)
+		}
+	}
+	n.place, n.raft, n.end, n.disk, n.engine, n.logs = nil, nil, nil, nil, nil, nil
+}
+
+// bury has a node whose tasks have ended give back what it held: nobody hears or sees any of it.
+func (n *node) bury() {
+	defer func() {
+		if x := recover(); x != nil && x != any(killed{}) {
+			panic(x)
+		}
+	}()
+	_ = n.raft.Close(context.Background()) // it comes to an end where it would wait
 }
 
 // up reports whether the node can be asked for something.
@@ -188,7 +212,10 @@ func (n *node) call(patience time.Duration, f func(ctx context.Context, r *raft.
 // log returns the log of a cluster's member here, nil when there is none.
 func (n *node) log(c *cluster) *engine.Log {
 	if l := n.logs[c.name]; l != nil {
-		return l
+		if x, err := n.raft.Engine().Log(l.UID()); err == nil && x == l {
+			return l
+		}
+		delete(n.logs, c.name) // its server was deleted
 	}
 	for l := range n.raft.Engine().Logs() {
 		if strings.HasPrefix(string(l.UID()), c.name+"-") {

@@ -338,4 +338,6 @@ func (s *scheduler) close() {
 	for _, w := range s.idle {
 		w.stop()
 	}
+	s.idle, s.due, s.failed = nil, nil, nil // whatever still holds a place holds no more than that
+	s.network.next, s.network.step = nil, nil
 }

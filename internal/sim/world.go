@@ -98,7 +98,7 @@ const limit = 10 * time.Minute
 
 // run goes through the whole history of the world.
 func (w *world) run() {
-	defer w.close()
+	defer w.end()
 	ended := false
 	w.outside.Go(func() {
 		w.script()
@@ -113,6 +113,16 @@ func (w *world) run() {
 		}
 		w.check.look()
 	}
+}
+
+// end ends all lives.
+func (w *world) end() {
+	for _, n := range w.nodes {
+		if n.place != nil {
+			n.leave()
+		}
+	}
+	w.close()
 }
 
 // script is the course of events: clusters are started, used and harmed, and then left in peace.

@@ -69,6 +69,7 @@
 //	E5   TestE5LogBelowTheSnapshot, TestE5OldTail  log below an installed snapshot, and behind it
 //	E6   TestE6UncommittedMembershipAndInstall     uncommitted membership survives an install
 //	E7   TestE7InstallWhileCandidateOrReceiving    install while candidate, or while receiving
+//	     TestE7FailedInstallWaits                  who could not install one is not sent the next at once
 //	E8   TestE8TargetHasIt                         the target has the snapshot already
 //	E9   TestE9SnapshotBelowCommit                 snapshot below what is committed
 //	E10  TestE10TwoSnapshots                       two in a short time

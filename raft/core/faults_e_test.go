@@ -42,6 +42,24 @@ func TestE5OldTail(t *testing.T) {
 	}
 }
 
+// TestE7FailedInstallWaits: who could not install a snapshot says nothing that would have the leader begin again at once,
+// which would go on as fast as the two can.
+func TestE7FailedInstallWaits(t *testing.T) {
+	s, a, f := behind(t)
+	s.drop()
+	wants := len(a.wants)
+	f.step(core.SnapshotFailed{Transfer: 1})
+	a.step(core.SnapshotSent{To: f.self.ID, Transfer: 1})
+	s.deliver(anyone)
+	if len(a.wants) != wants {
+		t.Fatal("the next transfer begins at once")
+	}
+	s.settle(anyone)
+	if len(a.wants) == wants {
+		t.Fatal("no further transfer begins")
+	}
+}
+
 // TestE6UncommittedMembershipAndInstall: a configuration that was not committed does not survive an install.
 func TestE6UncommittedMembershipAndInstall(t *testing.T) {
 	s, a, f := behind(t)

@@ -60,8 +60,7 @@ func (s *Server) stepReceiving(in Input) {
 		if s.receives(in.Transfer) {
 			s.receiving.installing = false
 			s.abortReceiving()
-			s.rest()
-			s.acknowledge()
+			s.rest() // without an answer: the leader's timer is to decide when it tries again
 		}
 	case Installed:
 		s.installed(in.Snapshot)
