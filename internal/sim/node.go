@@ -24,13 +24,14 @@ type node struct {
 	lives   int
 
 	// Of the present life.
-	place  *place // nil between lives
-	disk   *disk
-	end    *transport.Endpoint[raft.Packet]
-	raft   *raft.Node // nil until it is open
-	engine *engine.Engine
-	err    error // why it could not be opened
-	logs   map[string]*engine.Log
+	place   *place // nil between lives
+	disk    *disk
+	end     *transport.Endpoint[raft.Packet]
+	raft    *raft.Node // nil until it is open
+	engine  *engine.Engine
+	err     error // why it could not be opened
+	logs    map[string]*engine.Log
+	closing bool // it is being closed
 }
 
 // dir is where every node has its engine.
@@ -132,6 +133,7 @@ func (n *node) crash(o memfs.CrashOptions) {
 func (n *node) stop() {
 	n.w.note("%s is closed", n)
 	place := n.place
+	n.closing = true
 	n.call(5*time.Second, func(ctx context.Context, r *raft.Node) {
 		if err := r.Close(ctx); err != nil {
 			n.w.note("%s: %v", n, err)
@@ -161,6 +163,7 @@ func (n *node) leave() {
 		n.end.Abandon()
 	}
 	_ = n.w.net.Resume(n.id) // a node that boots listens
+	n.closing = false
 	n.w.kill(n.place)
 	n.w.outside.changed = true
 	if n.raft != nil {
@@ -185,7 +188,7 @@ func (n *node) bury() {
 }
 
 // up reports whether the node can be asked for something.
-func (n *node) up() bool { return n.place != nil && n.raft != nil && !n.place.paused }
+func (n *node) up() bool { return n.place != nil && n.raft != nil && !n.place.paused && !n.closing }
 
 // call has a task of the node's run f, and waits for its end, or that of the node's life. Of the
 // first it returns true. ctx ends by itself after a while.

@@ -24,6 +24,7 @@ func (w *world) sessions(id uint64, c *cluster) {
 			}
 		})
 		if s == nil {
+			w.pause(w.within(time.Millisecond, 50*time.Millisecond))
 			continue
 		}
 		w.sometimes("session")

@@ -96,6 +96,9 @@ func (w *world) trace() string {
 // limit is how long, in virtual time, a world may take.
 const limit = 10 * time.Minute
 
+// mostSteps bounds what a world does: ten times what most take.
+const mostSteps = 1_000_000
+
 // run goes through the whole history of the world.
 func (w *world) run() {
 	defer w.end()
@@ -108,8 +111,8 @@ func (w *world) run() {
 		if !w.step() {
 			w.violate("progress", "nothing will ever happen")
 		}
-		if w.now > int64(limit) {
-			w.violate("progress", "%d proposals and %d faults after %v", w.acked, w.faults, limit)
+		if w.now > int64(limit) || w.steps > mostSteps {
+			w.violate("progress", "%d proposals and %d faults after %v and %d steps", w.acked, w.faults, time.Duration(w.now), w.steps)
 		}
 		w.check.look()
 	}
