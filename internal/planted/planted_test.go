@@ -47,52 +47,60 @@ func TestPlanted(t *testing.T) {
 			}
 			for i := range f.checks {
 				c := &f.checks[i]
-				c.packages = tried.green(t, root, c.packages)
+				tried.green(t, root, c)
 				demandRed(t, c, root, overlay)
 			}
 		})
 	}
 }
 
-// baseline knows which packages' tests pass without any fault.
+// baseline knows which tests pass without any fault.
 type baseline map[string]bool
 
-// green returns the packages whose tests pass as the code is. Another is an error: what it
+// green leaves of a check the packages whose tests pass as the code is. Another is an error: what it
 // says of a fault proves nothing.
-func (b baseline) green(t *testing.T, root string, packages []string) (green []string) {
+func (b baseline) green(t *testing.T, root string, c *check) {
 	t.Helper()
-	for _, pkg := range packages {
-		if _, known := b[pkg]; !known {
-			out, err := command(root, []string{"test", "-timeout=10m", pkg}).CombinedOutput()
-			b[pkg] = err == nil
+	var green []string
+	for _, pkg := range c.packages {
+		args := append([]string{"test", "-timeout=30m"}, c.tests(pkg)...)
+		key := strings.Join(args, " ")
+		if _, known := b[key]; !known {
+			out, err := command(root, args).CombinedOutput()
+			b[key] = err == nil
 			if err != nil {
 				t.Logf("%s is red without a fault: %v\n%s", pkg, err, out)
 			}
 		}
-		if !b[pkg] {
+		if !b[key] {
 			t.Errorf("%s is red without a fault", pkg)
 			continue
 		}
 		green = append(green, pkg)
 	}
-	return green
+	c.packages = green
+}
+
+// tests are the arguments of go test that choose the check's tests in a package.
+func (c *check) tests(pkg string) (args []string) {
+	if c.run != "" {
+		args = append(args, "-run", c.run)
+	}
+	if c.skip != "" {
+		args = append(args, "-skip", c.skip)
+	}
+	args = append(args, pkg)
+	if len(c.args) > 0 {
+		args = append(append(args, "-args"), c.args...)
+	}
+	return args
 }
 
 // demandRed runs the tests until one notices the fault.
 func demandRed(t *testing.T, c *check, root, overlay string) {
 	t.Helper()
 	for _, pkg := range c.packages {
-		args := []string{"test", "-overlay", overlay, "-count=1", "-failfast", "-timeout=3m"}
-		if c.run != "" {
-			args = append(args, "-run", c.run)
-		}
-		if c.skip != "" {
-			args = append(args, "-skip", c.skip)
-		}
-		args = append(args, pkg)
-		if len(c.args) > 0 {
-			args = append(append(args, "-args"), c.args...)
-		}
+		args := append([]string{"test", "-overlay", overlay, "-count=1", "-failfast", "-timeout=5m"}, c.tests(pkg)...)
 		out, err := command(root, args).CombinedOutput()
 		if err == nil {
 			continue
