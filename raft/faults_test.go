@@ -318,15 +318,22 @@ func TestH6StalledFollower(t *testing.T) {
 	until(t, ctx, "the state", func() bool { return h.total(ctx, stalled, "c") == int64(sum) })
 }
 
+// patient has a node's heartbeats counted soon, and nothing but a real loss of contact end a leadership: a busy device does
+// not.
+func patient(n *raft.NodeOptions) {
+	n.HeartbeatInterval, n.DetectionBound = 10*time.Millisecond, 2*time.Second
+	n.Engine.StallAfter = time.Minute
+}
+
 // TestH7HeartbeatsBesideApply: the machines of a cluster hang for longer than the detection bound. Nobody is suspected, its leadership
 // stays, and other clusters go on.
 func TestH7HeartbeatsBesideApply(t *testing.T) {
 	gate := make(chan struct{})
+	open := sync.OnceFunc(func() { close(gate) })
 	o := tallies(gate)
-	o.change = func(n *raft.NodeOptions) {
-		n.HeartbeatInterval, n.DetectionBound = 10*time.Millisecond, 2*time.Second
-	}
+	o.change = patient
 	h := newHouseWith(t, 3, o)
+	defer open()
 	ctx := ctxFor(t)
 	h.start(ctx, "c", "tally", 0, 1, 2)
 	h.start(ctx, "free", "tally", 0, 1, 2)
@@ -354,7 +361,7 @@ func TestH7HeartbeatsBesideApply(t *testing.T) {
 	if m := h.metrics(leader, "c"); m.Role != core.RoleLeader || m.Term != term {
 		t.Fatalf("%v in %d, led %d", m.Role, m.Term, term)
 	}
-	close(gate)
+	open()
 	if err := <-hung; err != nil {
 		t.Fatal(err)
 	}
@@ -414,9 +421,7 @@ func TestH8SmallQueues(t *testing.T) {
 // disturbs nobody, for longer than the detection bound, and follows again when the cut is healed.
 func TestH9BridgeUndisturbed(t *testing.T) {
 	o := tallies(nil)
-	o.change = func(n *raft.NodeOptions) {
-		n.HeartbeatInterval, n.DetectionBound = 10*time.Millisecond, 2*time.Second
-	}
+	o.change = patient
 	h := newHouseWith(t, 3, o)
 	ctx := ctxFor(t)
 	h.start(ctx, "c", "tally", 0, 1, 2)
