@@ -305,15 +305,31 @@ func (n *Node) receiveNotice(from NodeID, _ uint64, notice []byte) {
 	leader := ServerID{Name: name, Node: from}
 	n.contacts.mu.Lock()
 	defer n.contacts.mu.Unlock()
-	if c := n.contacts.nodes[from]; c != nil {
-		believes := func(s *server) bool {
-			v := s.leader.Load()
-			return v.leader == leader && v.term == term
-		}
-		for _, s := range c.those(believes) {
+	for _, s := range n.membersBesideLocked(leader) {
+		if v := s.leader.Load(); v.leader == leader && v.term == term {
 			s.mail.put(core.LeaderLost{Leader: leader, Term: term, Over: true})
 		}
 	}
+}
+
+// membersBesideLocked returns the servers here that may follow a leader elsewhere. Notices come by the thousand when a node
+// is lost: where the members of a cluster have one name, as they mostly have, not all servers are looked at for each.
+func (n *Node) membersBesideLocked(leader ServerID) (list []*server) {
+	if s := n.server(ServerID{Name: leader.Name, Node: n.id}); s != nil {
+		members := s.leader.Load().members
+		if slices.ContainsFunc(members, func(m core.Member) bool { return m.ID == leader }) {
+			for i := range members {
+				if s := n.server(members[i].ID); s != nil {
+					list = append(list, s)
+				}
+			}
+			return list
+		}
+	}
+	if c := n.contacts.nodes[leader.Node]; c != nil {
+		list = c.those(everyServer)
+	}
+	return list
 }
 
 // roundTrip is that to the farthest of some nodes, 1 ms where it is not known.

@@ -213,7 +213,7 @@
 //	F2   core.TestF2CommitOfUncheckedLog
 //	F3   core.TestF3PreVoteLeavesNoMark
 //	F4   core.TestF4CandidateAndPreVoter
-//	F5   core.TestF5HigherTermInEveryReply core.TestF5NoticeOutlivesLateMessages raft.TestF5ResetBehindMessages
+//	F5   core.TestF5HigherTermInEveryReply core.TestF5NoticeOutlivesLateMessages raft.TestF5ResetBehindMessages raft.TestF5NoticeOfTheEnd
 //	F6   core.TestF6DuplicateVote
 //	F7   core.TestF7ReorderedAnswers
 //	F8   core.TestF8TermOfCompactedEntry

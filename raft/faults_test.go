@@ -292,6 +292,36 @@ func TestF5ResetBehindMessages(t *testing.T) {
 	h.leader(ctx, busy, "c", leader)
 }
 
+// TestF5NoticeOfTheEnd: a leader's server is stopped while its node goes on. That it leads no longer reaches the others, whether
+// the members have one name or each its own.
+func TestF5NoticeOfTheEnd(t *testing.T) {
+	for _, names := range [][3]string{{"c", "c", "c"}, {"c0", "c1", "c2"}} {
+		o := tallies(nil)
+		o.change = func(n *raft.NodeOptions) { n.DetectionBound = 10 * time.Minute }
+		h := newHouseWith(t, 3, o)
+		ctx := ctxFor(t)
+		var members []raft.ServerID
+		for i, name := range names {
+			members = append(members, h.id(i, name))
+		}
+		if _, err := h.nodes[0].StartCluster(ctx, raft.ClusterConfig{Name: "cluster", Machine: "tally", Members: members}); err != nil {
+			t.Fatal(err)
+		}
+		for i, name := range names {
+			until(t, ctx, "a leader that all follow", func() bool { return !h.metrics(i, name).Leader.IsZero() })
+		}
+		at := slices.Index(members, h.metrics(0, names[0]).Leader)
+		if err := h.nodes[at].StopServer(ctx, names[at]); err != nil {
+			t.Fatal(err)
+		}
+		for i, name := range names {
+			if i != at {
+				until(t, ctx, "another leader", func() bool { l := h.metrics(i, name).Leader; return !l.IsZero() && l != members[at] })
+			}
+		}
+	}
+}
+
 // TestH6StalledFollower: a member stands still while more is written than may be on its way to it, and nothing is written after.
 // When it goes on it gets everything, without anybody's help.
 func TestH6StalledFollower(t *testing.T) {
