@@ -61,7 +61,9 @@ func (e *Engine) OpenReader(uid UID, from From, o ReaderOptions) (*Reader, error
 		return nil, fmt.Errorf("engine: open reader: %w", err)
 	}
 	r.position.Store(uint64(r.pos.Index))
-	runtime.AddCleanup(r, (*readerState).dropped, r.readerState)
+	if e.world.Production() { // what the garbage collector finds is no event of a simulated history
+		runtime.AddCleanup(r, (*readerState).dropped, r.readerState)
+	}
 	return r, nil
 }
 

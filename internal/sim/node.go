@@ -28,8 +28,7 @@ type node struct {
 	disk    *disk
 	end     *transport.Endpoint[raft.Packet]
 	raft    *raft.Node // nil until it is open
-	engine  *engine.Engine
-	err     error // why it could not be opened
+	err     error      // why it could not be opened
 	logs    map[string]*engine.Log
 	closing bool // it is being closed
 }
@@ -54,9 +53,7 @@ func (n *node) boot() {
 	place.Go(func() {
 		in := sched.Simulated(place)
 		open := func(dir string, o engine.Options) (*engine.Engine, error) {
-			e, err := engine.OpenDriven(in, n.disk, dir, o)
-			n.engine = e
-			return e, err
+			return engine.OpenDriven(in, n.disk, dir, o)
 		}
 		x, err := raft.OpenNodeIn(in, open, n.options())
 		if err != nil {
@@ -166,25 +163,7 @@ func (n *node) leave() {
 	n.closing = false
 	n.w.kill(n.place)
 	n.w.outside.changed = true
-	if n.raft != nil {
-		n.bury()
-	}
-	if n.engine != nil {
-		for l := range n.engine.Logs() { // what still holds the engine, as a snapshot that was being sent does, lets go of the servers
-			l.SetHandler(nil)
-		}
-	}
-	n.place, n.raft, n.end, n.disk, n.engine, n.logs = nil, nil, nil, nil, nil, nil
-}
-
-// bury has a node whose tasks have ended give back what it held: nobody hears or sees any of it.
-func (n *node) bury() {
-	defer func() {
-		if x := recover(); x != nil && x != any(killed{}) {
-			panic(x)
-		}
-	}()
-	_ = n.raft.Close(context.Background()) // it comes to an end where it would wait
+	n.place, n.raft, n.end, n.disk, n.logs = nil, nil, nil, nil, nil
 }
 
 // up reports whether the node can be asked for something.
