@@ -75,6 +75,7 @@ func (k *checker) metricsOf(n *node, c *cluster, s *serverState, m raft.Metrics)
 		} else if !known {
 			c.leaders[m.Term] = n.id
 			w.note("%s on %s leads term %d", c.name, n, m.Term)
+			k.elected(n, c, m.Term)
 		}
 	}
 	if m.Term < s.metrics.Term && m.Err == nil && m.Term != 0 {
@@ -182,6 +183,31 @@ func (k *checker) acknowledged(c *cluster, at raft.Index) {
 		}
 	}
 	k.w.violate("I1", "%s: %d/%d is answered, and is not on a majority's disks", c.name, is.term, at)
+}
+
+// elected has a new leader's votes lie on the disks of a majority.
+func (k *checker) elected(n *node, c *cluster, term raft.Term) {
+	l := n.log(c)
+	vote := l.HardState()
+	if vote.Term != term || len(c.configs) == 0 {
+		return // it has gone on meanwhile, or the cluster is just being made
+	}
+	for i := max(0, c.inEffect(l.Last().Index)-1); i < len(c.configs); i++ {
+		have, voters := 0, 0
+		for _, m := range c.configs[i].config.Members {
+			if m.Membership != core.Voter {
+				continue
+			}
+			voters++
+			if s := k.servers[m.ID]; s != nil && s.uid == m.UID && (s.hard.Term > term || s.hard == vote) {
+				have++
+			}
+		}
+		if 2*have > voters {
+			return
+		}
+	}
+	k.w.violate("I4", "%s on %s leads term %d, and no majority has a vote for it on its disks", c.name, n, term)
 }
 
 // durable reports whether the server's disk has an entry that is committed.
