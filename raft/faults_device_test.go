@@ -53,10 +53,11 @@ func TestH5DeviceHangs(t *testing.T) {
 	h.add(ctx, at, "free")
 	term, beats := h.metrics(other, "free").Term, h.nodes[at].Heartbeats()
 	devices[at].Arm(errorfs.Plan{K: 1, Sticky: true, Fault: errorfs.Stall, Match: commits})
-	sum := h.add(ctx, other, "c")
+	h.add(ctx, other, "c")
 	<-devices[at].Stalled()
 	h.leader(ctx, other, "c", at)
-	if sum = h.add(ctx, other, "c"); sum != 3 {
+	sum := h.add(ctx, other, "c")
+	if sum != 3 {
 		t.Fatalf("the sum is %d", sum)
 	}
 	until(t, ctx, "heartbeats", func() bool { return h.nodes[at].Heartbeats() > beats+100 })
