@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"strings"
 	"time"
 
@@ -334,8 +335,16 @@ func (n *node) broken() bool {
 	if n.raft == nil {
 		return n.err != nil
 	}
-	h, _ := n.raft.Engine().Health()
-	return h == engine.HealthFailed
+	if h, _ := n.raft.Engine().Health(); h == engine.HealthFailed {
+		return true
+	}
+	for _, c := range n.w.clusters { // a server that could not read its log, for example, stops alone
+		if m, err := n.raft.KeyMetrics(c.name); err == nil && m.Err != nil && !errors.Is(m.Err, raft.ErrRemoved) {
+			n.w.sometimes("stopped server")
+			return true
+		}
+	}
+	return false
 }
 
 // recovery is how long, from peace on, it may take until all members are equal and a new write is committed.

@@ -172,12 +172,29 @@ func (w *world) employ(f func()) {
 func (w *world) until(what string, deadline int64, is func() bool) bool {
 	for !is() {
 		if w.now >= deadline || w.failure != "" {
+			for _, c := range w.clusters {
+				w.noteMembers(c)
+			}
 			w.violate("liveness", "not in time: %s", what)
 			return false
 		}
 		w.pause(5 * time.Millisecond)
 	}
 	return true
+}
+
+// noteMembers takes the figures of a cluster's members into the trace.
+func (w *world) noteMembers(c *cluster) {
+	for _, n := range c.members {
+		if n.raft == nil {
+			w.note("%s on %s is not there", c.name, n)
+			continue
+		}
+		m, err := n.raft.KeyMetrics(c.name)
+		h, cause := n.raft.Engine().Health()
+		w.note("%s on %s: %v last %d written %d commit %d applied %d snapshot %d %v, %v; engine %v %v; newest is %d", c.name, n,
+			m.Role, m.Last, m.Written, m.Commit, m.Applied, m.Snapshot, m.Err, err, h, cause, c.newest)
+	}
 }
 
 // pause lets the running task of the outside wait.
