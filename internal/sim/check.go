@@ -301,7 +301,8 @@ func (k *checker) opened(n *node) {
 		if t, err := l.Term(s.crashedAt.Index); err == nil && t < s.crashedAt.Term {
 			k.w.violate("I2", "%s on %s recovers term %d at %v", c.name, n, t, s.crashedAt)
 		}
-		if at := l.Last(); at.Index > max(s.crashedLast.Index, l.First()-1) {
+		// A truncation that was not durable leaves what it had cut: that was appended once.
+		if at := l.Last(); at.Index > max(s.crashedLast.Index, l.First()-1) && !k.appended(c, at) {
 			k.w.violate("I16", "%s on %s recovers up to %v, appended was %v", c.name, n, at, s.crashedLast)
 		}
 		if at := l.Applied(); at > max(l.LastWritten().Index, l.First()-1) {
@@ -315,6 +316,12 @@ func (k *checker) opened(n *node) {
 		}
 		s.metrics, s.last = raft.Metrics{}, raft.EntryID{}
 	}
+}
+
+// appended reports whether an entry ever stood in a log of the cluster.
+func (k *checker) appended(c *cluster, id raft.EntryID) bool {
+	_, known := k.entries[entryKey{c, id}]
+	return known
 }
 
 // tolerable reports whether a log may say so while its files fail, or it is deleted.
