@@ -64,7 +64,7 @@ func (f *flusher) run(stop <-chan struct{}) {
 func (m *monitor) run(stop <-chan struct{}) {
 	sleeper := m.e.world.Sleeper()
 	defer sleeper.Close()
-	for sleeper.Until(m.e.world.Now()+int64(monitorInterval), nil, stop) != sched.Stopped {
-		m.Step()
+	for pause := monitorInterval; sleeper.Until(m.e.world.Now()+int64(pause), nil, stop) != sched.Stopped; {
+		pause = m.Step()
 	}
 }

@@ -34,7 +34,11 @@ func (h Health) String() string {
 	return "unknown"
 }
 
-const monitorInterval = 20 * time.Millisecond
+// The monitor looks every monitorInterval while there is something to watch, and every restInterval at an engine at rest.
+const (
+	monitorInterval = 20 * time.Millisecond
+	restInterval    = 5 * monitorInterval
+)
 
 // monitor watches how long the running submission takes, tries again to write when the disk
 // was full, and asks for a roll when memory is used up by a WAL file that is not full yet.
@@ -53,8 +57,8 @@ type monitor struct {
 
 func newMonitor(e *Engine) *monitor { return &monitor{e: e} }
 
-// Step is called every monitorInterval.
-func (m *monitor) Step() {
+// Step returns after how long the next one is due.
+func (m *monitor) Step() time.Duration {
 	h, cause := m.observe()
 	m.set(h, cause)
 	switch {
@@ -77,6 +81,10 @@ func (m *monitor) Step() {
 		m.looked = 0
 		m.e.checkSlots(m.e.now())
 	}
+	if h == HealthOK && m.e.wal.InFlightSince() == 0 && b.used.Load() <= b.memory/2 && b.queued.Load() == 0 {
+		return restInterval
+	}
+	return monitorInterval
 }
 
 // observe works out the health of this moment.

@@ -20,6 +20,6 @@ func (e *Engine) Parts() []Part {
 		{"pool", func() (bool, time.Duration) { pause, more := e.pool.Step(); return more, pause }},
 		{"flush", e.flusher.Step},
 		{"snapshots", func() (bool, time.Duration) { return e.snapshots.Step(), 0 }},
-		{"monitor", func() (bool, time.Duration) { e.monitor.Step(); return true, monitorInterval }},
+		{"monitor", func() (bool, time.Duration) { return true, e.monitor.Step() }},
 	}
 }
