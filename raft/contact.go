@@ -22,8 +22,9 @@ type contacts struct {
 
 // contact is one other node.
 type contact struct {
-	// down says that the watchers were told that there is no contact.
+	// down says that the watchers were told that there is no contact; version numbers what they were told.
 	down     bool
+	version  uint64
 	asked    bool             // calls went there: it is watched for as long as this node lives
 	watchers map[*server]bool // members of clusters that it has members of
 	monitors map[*server]map[MonitorOwner]func(detector.View)
@@ -70,30 +71,39 @@ func everyServer(*server) bool { return true }
 
 func byName(a, b *server) int { return strings.Compare(a.id.Name, b.id.Name) }
 
-// watch lets a server hear of a node's contact. What is known already it hears at once.
+// beginLocked counts one more who is to hear of a node, and returns what is known of it. To the first what others were told
+// before is void: since the last of them left nobody has heard of changes.
+func (n *Node) beginLocked(id NodeID) (*contact, detector.View) {
+	v := n.detector.Watch(n.now(), id) // under the lock: what changes from now on comes behind it
+	c := n.contacts.getLocked(id)
+	if !c.asked && len(c.watchers)+len(c.monitors) == 0 {
+		c.down, c.version = lost(v.State), v.Version
+	}
+	return c, v
+}
+
+// watch lets a server hear of a node's contact. What the others were told it hears at once.
 func (n *Node) watch(s *server, id NodeID) {
 	n.contacts.mu.Lock()
 	defer n.contacts.mu.Unlock()
-	v := n.detector.Watch(n.now(), id) // under the lock: what changes from now on comes behind it
-	c := n.contacts.getLocked(id)
+	c, _ := n.beginLocked(id)
 	c.watchers[s] = true
-	if c.down = c.down || lost(v.State); c.down {
+	if c.down {
 		s.mail.put(core.NodeDown{Node: id})
 	}
 }
 
 func (n *Node) unwatch(s *server, id NodeID) {
-	n.detector.Unwatch(n.now(), id)
 	n.contacts.mu.Lock()
 	defer n.contacts.mu.Unlock()
+	n.detector.Unwatch(n.now(), id)
 	delete(n.contacts.getLocked(id).watchers, s)
 }
 
 // monitor lets a machine hear of a node: its present state at once, and each change.
 func (n *Node) monitor(s *server, id NodeID, owner MonitorOwner, tell func(detector.View)) {
-	v := n.detector.Watch(n.now(), id)
 	n.contacts.mu.Lock()
-	c := n.contacts.getLocked(id)
+	c, v := n.beginLocked(id)
 	if c.monitors == nil {
 		c.monitors = make(map[*server]map[MonitorOwner]func(detector.View))
 	}
@@ -106,9 +116,9 @@ func (n *Node) monitor(s *server, id NodeID, owner MonitorOwner, tell func(detec
 }
 
 func (n *Node) demonitor(s *server, id NodeID, owner MonitorOwner) {
-	n.detector.Unwatch(n.now(), id)
 	n.contacts.mu.Lock()
 	defer n.contacts.mu.Unlock()
+	n.detector.Unwatch(n.now(), id)
 	c := n.contacts.getLocked(id)
 	delete(c.monitors[s], owner)
 	if len(c.monitors[s]) == 0 {
@@ -140,7 +150,12 @@ func lost(s detector.State) bool { return s == detector.Down || s == detector.On
 func (n *Node) contactChanged(ch detector.Change) {
 	n.contacts.mu.Lock()
 	c := n.contacts.getLocked(ch.Peer)
+	if ch.Version <= c.version { // from before those who hear of it began
+		n.contacts.mu.Unlock()
+		return
+	}
 	was := c.down
+	c.version = ch.Version
 	switch {
 	case lost(ch.State):
 		c.down = true
@@ -186,9 +201,8 @@ func (n *Node) cutOff(id NodeID) bool {
 	defer n.contacts.mu.Unlock()
 	c := n.contacts.getLocked(id)
 	if !c.asked {
+		n.beginLocked(id)
 		c.asked = true
-		v := n.detector.Watch(n.now(), id)
-		c.down = c.down || lost(v.State)
 	}
 	return c.down
 }

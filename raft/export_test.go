@@ -1,5 +1,7 @@
 package raft
 
+import "github.com/rawl-db/rawl/raft/detector"
+
 // Outstanding counts the calls of this node that others are to answer.
 func (n *Node) Outstanding() (count int) {
 	n.calls.Range(func(_, _ any) bool { count++; return true })
@@ -45,4 +47,18 @@ func (n *Node) Held(name string) (messages, inputs int) {
 // Counts reports whether a server has counted anything.
 func (n *Node) Counts(name string) bool {
 	return n.server(ServerID{Name: name, Node: n.id}).counters.Load() != nil
+}
+
+// Unwatched has a server of this node watch another node no longer, until watch is called.
+func (n *Node) Unwatched(name string, id NodeID) (watch func()) {
+	s := n.server(ServerID{Name: name, Node: n.id})
+	n.unwatch(s, id)
+	return func() { n.watch(s, id) }
+}
+
+// Contact is what the failure detector knows of a node, and whether servers here were told that there is no contact.
+func (n *Node) Contact(id NodeID) (known detector.View, lost bool) {
+	n.contacts.mu.Lock()
+	defer n.contacts.mu.Unlock()
+	return n.detector.Peer(n.now(), id), n.contacts.getLocked(id).down
 }

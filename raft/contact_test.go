@@ -1,0 +1,33 @@
+package raft_test
+
+import (
+	"testing"
+
+	"github.com/rawl-db/rawl/raft/detector"
+)
+
+// TestContactComesBackUnwatched: a node is lost while servers watch it, and is there again while none does. The next that
+// watches it is not told of the old loss: it would wait for the end of that for ever, as a leader with a member there.
+func TestContactComesBackUnwatched(t *testing.T) {
+	h := newHouseWith(t, 3, tallies(nil))
+	ctx := ctxFor(t)
+	h.start(ctx, "c", "tally", 0, 1, 2)
+	at, peer := h.nodes[1], ids(2)[0] // which node 1 has asked for nothing
+	h.add(ctx, 0, "c")
+	state := func(want detector.State) func() bool {
+		return func() bool { known, _ := at.Contact(peer); return known.State == want }
+	}
+	until(t, ctx, "contact", state(detector.Up))
+	h.cutOff(2, 0, 1)
+	until(t, ctx, "a loss", func() bool { _, lost := at.Contact(peer); return lost })
+	watch := at.Unwatched("c", peer)
+	h.net.HealAll()
+	until(t, ctx, "contact again", state(detector.Up))
+	if _, lost := at.Contact(peer); !lost {
+		t.Fatal("somebody else watches, and was told")
+	}
+	watch()
+	if _, lost := at.Contact(peer); lost {
+		t.Fatal("who begins to watch is told of an old loss")
+	}
+}
