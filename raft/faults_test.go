@@ -478,11 +478,14 @@ func TestH9BridgeUndisturbed(t *testing.T) {
 	}
 }
 
-// TestH10LaggardUnderLoad: a member that was away comes back while clients write without a pause, over a slow link. It
-// catches up with what is written meanwhile.
+// laggardWindow is how many entries are on their way to a member that lags behind, at most.
+const laggardWindow = 1024
+
+// TestH10LaggardUnderLoad: a member that was away comes back while clients write without a pause, over a slow link that
+// carries several times what they write. It catches up with what is written meanwhile.
 func TestH10LaggardUnderLoad(t *testing.T) {
 	o := tallies(nil)
-	o.change = func(n *raft.NodeOptions) { n.WindowEntries, n.BatchEntries = 64, 32 }
+	o.change = func(n *raft.NodeOptions) { n.WindowEntries, n.BatchEntries = laggardWindow, 128 }
 	h := newHouseWith(t, 3, o)
 	ctx := ctxFor(t)
 	h.start(ctx, "c", "tally", 0, 1, 2)
@@ -502,7 +505,7 @@ func TestH10LaggardUnderLoad(t *testing.T) {
 			}
 		})
 	}
-	until(t, ctx, "something to catch up with", func() bool { return written.Load() > 500 })
+	until(t, ctx, "something to catch up with", func() bool { return written.Load() > 2*laggardWindow })
 	for _, d := range [][2]int{{leader, behind}, {behind, leader}} {
 		if err := h.net.SetRule(ids(d[0])[0], ids(d[1])[0], transport.Rule{DelayMin: time.Millisecond, DelayMax: 2 * time.Millisecond}); err != nil {
 			t.Fatal(err)
@@ -511,7 +514,7 @@ func TestH10LaggardUnderLoad(t *testing.T) {
 	h.open(behind)
 	until(t, ctx, "less than a window behind, under load", func() bool {
 		end := h.metrics(leader, "c").Commit
-		return h.metrics(behind, "c").Applied+64 >= end && end > 0
+		return h.metrics(behind, "c").Applied+laggardWindow >= end && end > 0
 	})
 	stop()
 	wg.Wait()

@@ -48,7 +48,8 @@ func (s *storm) loop(f func(k int)) {
 	})
 }
 
-// clients work on every node: commands, queries, snapshots, transfers, each for a short while.
+// clients work on every node: commands, queries, snapshots, transfers, each for a short while. The storm begins when a first
+// command was applied.
 func (s *storm) clients(ctx context.Context, name string) {
 	call := func(f func(ctx context.Context) error) error {
 		ctx, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
@@ -81,6 +82,7 @@ func (s *storm) clients(ctx context.Context, name string) {
 			}
 		})
 	}
+	until(s.h.t, ctx, "a command that is applied", func() bool { return s.sure.Load() > 0 })
 }
 
 // took counts what became of a command.

@@ -24,13 +24,13 @@ type entryKey struct {
 
 // serverState is what was last seen of a server.
 type serverState struct {
-	uid              engine.UID
-	last, written    raft.EntryID
-	hard             engine.HardState // durable
-	metrics          raft.Metrics
-	crashedAt        raft.EntryID // what was written when the power was cut
-	crashedLast      raft.EntryID
-	crashed, lookBig bool
+	uid           engine.UID
+	last, written raft.EntryID
+	hard          engine.HardState // durable
+	metrics       raft.Metrics
+	crashedAt     raft.EntryID // what was written when the power was cut
+	crashedLast   raft.EntryID
+	crashed       bool
 }
 
 func newChecker(w *world) *checker {
