@@ -79,6 +79,9 @@ func (n *Node) follow(ctx context.Context, r *route, try func(ServerID) (leader 
 		}
 		switch {
 		case leader.IsZero():
+			if n.along(r) == nil {
+				n.refresh(r, at) // one that was removed, or is cut off, still knows where the others were
+			}
 			at = n.another(r, at, k)
 		case leader != at:
 			at = leader

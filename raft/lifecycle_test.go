@@ -1,6 +1,7 @@
 package raft_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"os"
 	"path/filepath"
@@ -322,6 +323,33 @@ func TestRemovedComesBack(t *testing.T) {
 	}
 	if got := h.add(ctx, away, "c"); got != 3 {
 		t.Fatal(got)
+	}
+}
+
+// Who names a member that was removed and does not know the leader is led to the cluster by what that member still knows,
+// also from a node that has no member.
+func TestClientOfRemovedMember(t *testing.T) {
+	h := newHouseWith(t, 4, tallies(nil))
+	ctx := ctxFor(t)
+	h.start(ctx, "c", "tally", 0, 1, 2)
+	leader := h.leader(ctx, 0, "c")
+	away := (leader + 1) % 3
+	h.close(away)
+	if err := h.nodes[leader].RemoveMember(ctx, h.id(leader, "c"), h.id(away, "c"), raft.MemberOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	h.open(away)
+	for _, from := range []int{3, away} {
+		members, by, err := h.nodes[from].Members(ctx, h.id(away, "c"))
+		if err != nil || len(members) != 2 || by != h.id(leader, "c") {
+			t.Errorf("from node %d: %v led by %v, %v", from, members, by, err)
+		}
+	}
+	for i, from := range []int{3, away} {
+		reply, err := h.nodes[from].Process(ctx, h.id(away, "c"), one(), raft.ProcessOptions{})
+		if err != nil || binary.LittleEndian.Uint64(reply.Data) != uint64(i+1) {
+			t.Errorf("command %d: %v, %v", i, reply.Data, err)
+		}
 	}
 }
 
