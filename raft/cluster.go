@@ -19,6 +19,8 @@ type ClusterConfig struct {
 	Machine string
 	// InitialVersion is the machine version in force before the first entry.
 	InitialVersion uint64
+	// System names, on each node, the system that has its member's log: DefaultSystem if it is empty.
+	System string
 	// Options are what each member has for itself.
 	Options ServerOptions
 	// Members are the addresses of its first voters, 1 to core.MaxMembers, each once.
@@ -90,7 +92,7 @@ func (n *Node) startMembers(ctx context.Context, c ClusterConfig, conf core.Conf
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	for _, m := range conf.Members {
-		op := opStart{config: ServerConfig{Name: m.ID.Name, Cluster: c.Name, UID: m.UID, Machine: c.Machine,
+		op := opStart{config: ServerConfig{Name: m.ID.Name, Cluster: c.Name, System: c.System, UID: m.UID, Machine: c.Machine,
 			InitialVersion: c.InitialVersion, Options: c.Options, initial: conf, inc: m.Incarnation}}
 		n.world.Go(func() { ends <- end{m.ID, n.startMember(ctx, m.ID.Node, op)} }) // ends with the call's context
 	}
@@ -165,7 +167,7 @@ func (n *Node) startFor(ctx context.Context, op *opStart) answer {
 	}
 	r, err := n.recordOf(op.config)
 	if err == nil {
-		err = n.create(ctx, r)
+		err = n.create(ctx, r, op.config.System)
 	}
 	if err != nil {
 		return failed(err, NotApplied, false, ServerID{})

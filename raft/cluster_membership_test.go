@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rawl-db/rawl/engine"
 	"github.com/rawl-db/rawl/raft"
 	"github.com/rawl-db/rawl/raft/core"
 )
@@ -150,9 +151,12 @@ func TestClusterDelete(t *testing.T) {
 	}
 }
 
-// logs counts the logs of a node's engine, that of its directory among them.
-func (h *house) logs(i int) (n int) {
-	for range h.nodes[i].Engine().Logs() {
+// logs counts the logs of a node's default engine.
+func (h *house) logs(i int) int { return logs(h.nodes[i].Engine()) }
+
+// logs counts the logs of an engine, that of its directory among them.
+func logs(e *engine.Engine) (n int) {
+	for range e.Logs() {
 		n++
 	}
 	return n

@@ -3,18 +3,19 @@
 //
 // # Nodes and servers
 //
-// A Node is one storage engine, its directory and its place in the network. It hosts any number of servers, each a
-// member of a cluster: a log of the engine, a machine, and a name that is unique on the node. A server is started by
+// A Node is a place in the network, and one storage engine or several: its systems. It hosts any number of servers, each a
+// member of a cluster: a log in one of the engines, a machine, and a name that is unique on the node. A server is started by
 // StartCluster or StartServer and runs until StopServer, DeleteServer, Leave or the end of its cluster; a node that is opened again
 // runs those that were not stopped (Servers tells why one does not). An orderly stop leaves a recovery checkpoint, so that
 // the next start applies little again.
 //
-// Who wants several engines on one machine, say on disks of their own, opens several nodes in one process, with an id each, on
-// the same Network: a server's address says on which engine it is. Nothing is shared but the process.
+// NodeOptions.Dir is the default system's. Others, on disks of their own for example, are named in NodeOptions.Systems, and by
+// the ServerConfig or ClusterConfig of the servers that are to be there: a system is where a member's log is, and members of one
+// cluster need not agree on it. The default system also counts the lives of the node.
 //
 // What fails stays where it is: a machine that panics, a log that is damaged, or entries that cannot be read, end one server,
-// whose leadership is over at once; a machine that blocks holds up its own cluster. A node whose device fails ends
-// all its servers.
+// whose leadership is over at once; a machine that blocks holds up its own cluster. A device that fails ends
+// the servers of its system.
 //
 // # Clusters
 //
@@ -55,6 +56,7 @@
 // between attempts leaves NotApplied, with ErrNoLeader when none was found. The causes:
 //
 //	no such server or cluster          ErrUnknownServer
+//	no such system on the node         ErrUnknownSystem
 //	a node that cannot be reached      ErrUnreachable
 //	machine not registered             ErrUnknownMachine; behind ErrStopped for a server that was there before
 //	machine of another format          ErrMachine, with its Restore's error, behind ErrStopped

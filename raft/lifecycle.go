@@ -6,7 +6,6 @@ import (
 	"encoding/base32"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/rawl-db/rawl/engine"
@@ -20,7 +19,9 @@ type ServerConfig struct {
 	Name string
 	// Cluster is the name of its cluster, for look-ups. Default: Name.
 	Cluster string
-	// UID names its log, once in the engine. Default: drawn, with a readable beginning.
+	// System names the system, of its node, that has its log: DefaultSystem if it is empty.
+	System string
+	// UID names its log, once in the system. Default: drawn, with a readable beginning.
 	UID core.UID
 	// Machine is the registered name of what it runs.
 	Machine string
@@ -34,14 +35,14 @@ type ServerConfig struct {
 }
 
 // StartServer makes a server with an empty log, that waits to be added to a cluster by AddMember. It returns when that is
-// durable. Errors: ErrExists, ErrUnknownMachine, ErrMachineVersion, core.ErrBadID, ErrClosed, ctx's, and those
+// durable. Errors: ErrExists, ErrUnknownSystem, ErrUnknownMachine, ErrMachineVersion, core.ErrBadID, ErrClosed, ctx's, and those
 // of the engine.
 func (n *Node) StartServer(ctx context.Context, c ServerConfig) (ServerID, error) {
 	r, err := n.recordOf(c)
 	if err != nil {
 		return ServerID{}, err
 	}
-	if err := n.create(ctx, r); err != nil {
+	if err := n.create(ctx, r, c.System); err != nil {
 		return ServerID{}, err
 	}
 	return r.id(n.id), nil
@@ -97,19 +98,23 @@ func newUID(w *sched.World, name string) core.UID {
 func newIncarnation(w *sched.World) core.Incarnation { return core.Incarnation(w.Uint64() | 1) }
 
 // create makes log and record, durably, and runs the server. When ctx ends before they are durable it is deleted again.
-func (n *Node) create(ctx context.Context, r serverRecord) error {
+func (n *Node) create(ctx context.Context, r serverRecord, system string) error {
+	y, err := n.system(system)
+	if err != nil {
+		return err
+	}
 	unlock, err := n.lockName(ctx, r.Name)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if _, known := n.dir.get(r.Name); known {
+	if n.knows(r.Name) {
 		return fmt.Errorf("%w: server %q", ErrExists, r.Name)
 	}
 	if _, unwanted := n.unwanted.Load(r.Incarnation); unwanted {
 		return ErrClusterNotFormed
 	}
-	log, err := n.engine.Create(r.UID)
+	log, err := y.engine.Create(r.UID)
 	if errors.Is(err, engine.ErrExists) {
 		err = fmt.Errorf("%w: uid %s: %w", ErrExists, r.UID, err)
 	}
@@ -118,17 +123,17 @@ func (n *Node) create(ctx context.Context, r serverRecord) error {
 	}
 	s, err := n.newServer(r, log)
 	if err != nil {
-		return errors.Join(err, n.engine.Delete(n.ctx, r.UID))
+		return errors.Join(err, y.engine.Delete(n.ctx, r.UID))
 	}
-	at, err := n.dir.append(r) // before anything that the server writes
+	at, err := y.servers.append(r) // before anything that the server writes
 	if err == nil {
 		err = n.add(s)
 	}
 	if err != nil {
 		s.discard()
-		return errors.Join(err, n.engine.Delete(n.ctx, r.UID))
+		return errors.Join(err, y.engine.Delete(n.ctx, r.UID))
 	}
-	if err := n.dir.wait(ctx, at); err != nil {
+	if err := y.servers.wait(ctx, at); err != nil {
 		n.background(func() {
 			if err := n.delete(n.ctx, r.Name, r.Incarnation, errDeleteServer); err != nil && n.ctx.Err() == nil {
 				n.opts.Logger.Error("a server that was not wanted any more cannot be deleted", "server", r.Name, "err", err)
@@ -179,45 +184,29 @@ func (n *Node) lockName(ctx context.Context, name string) (unlock func(), err er
 	}
 }
 
-// sweep deletes logs that nobody knows: what a crash left of servers that were being made or deleted.
-func (n *Node) sweep() error {
-	known := make(map[core.UID]bool)
-	for _, r := range n.dir.all() {
-		known[r.UID] = true
-	}
-	var orphans []core.UID
-	for l := range n.engine.Logs() {
-		if uid := l.UID(); uid != directoryUID && !known[uid] {
-			orphans = append(orphans, uid)
-		}
-	}
-	slices.Sort(orphans)
-	for _, uid := range orphans {
-		if err := n.engine.Delete(n.ctx, uid); err != nil {
-			return fmt.Errorf("raft: log %s of no server: %w", uid, err)
-		}
-	}
-	return nil
-}
-
 // restart runs the servers that were not stopped.
 func (n *Node) restart() {
-	all := n.dir.all()
-	n.restarting.Store(int64(len(all)))
-	for _, r := range all {
-		n.restarting.Add(-1)
-		if r.Stopped {
-			continue
-		}
-		if err := n.run(r); err != nil {
-			n.opts.Logger.Error("a server cannot be started", "server", r.Name, "err", err)
+	lists := make([][]serverRecord, len(n.systems))
+	for i, y := range n.systems {
+		lists[i] = y.servers.all()
+		n.restarting.Add(int64(len(lists[i])))
+	}
+	for i, y := range n.systems {
+		for _, r := range lists[i] {
+			n.restarting.Add(-1)
+			if r.Stopped {
+				continue
+			}
+			if err := n.run(r, y); err != nil {
+				n.opts.Logger.Error("a server cannot be started", "server", r.Name, "err", err)
+			}
 		}
 	}
 }
 
 // run starts the server of a record. Why it could not be started is kept.
-func (n *Node) run(r serverRecord) error {
-	err := n.launch(r)
+func (n *Node) run(r serverRecord, y *system) error {
+	err := n.launch(r, y)
 	if err != nil {
 		n.failures.Store(r.Name, err)
 	} else {
@@ -226,8 +215,8 @@ func (n *Node) run(r serverRecord) error {
 	return err
 }
 
-func (n *Node) launch(r serverRecord) error {
-	log, err := n.engine.Log(r.UID)
+func (n *Node) launch(r serverRecord, y *system) error {
+	log, err := y.engine.Log(r.UID)
 	if err != nil {
 		return fmt.Errorf("raft: server %q: %w", r.Name, err)
 	}
@@ -277,7 +266,7 @@ func (n *Node) RestartServer(ctx context.Context, name string, o RestartOptions)
 		return err
 	}
 	defer unlock()
-	r, ok := n.dir.get(name)
+	r, y, ok := n.record(name)
 	if !ok {
 		return fmt.Errorf("%w: %q", ErrUnknownServer, name)
 	}
@@ -294,12 +283,12 @@ func (n *Node) RestartServer(ctx context.Context, name string, o RestartOptions)
 	}
 	changed, err := o.apply(&r)
 	if err == nil && changed {
-		err = n.dir.put(ctx, r)
+		err = y.servers.put(ctx, r)
 	}
 	if err != nil {
 		return err
 	}
-	return n.run(r)
+	return n.run(r, y)
 }
 
 // StopServer stops a server, also for the node's next lives, until RestartServer. It waits for what the server is
@@ -310,7 +299,7 @@ func (n *Node) StopServer(ctx context.Context, name string) error {
 		return err
 	}
 	defer unlock()
-	r, ok := n.dir.get(name)
+	r, y, ok := n.record(name)
 	if !ok {
 		return fmt.Errorf("%w: %q", ErrUnknownServer, name)
 	}
@@ -321,7 +310,7 @@ func (n *Node) StopServer(ctx context.Context, name string) error {
 		return nil
 	}
 	r.Stopped = true
-	return n.dir.put(ctx, r)
+	return y.servers.put(ctx, r)
 }
 
 // halt stops the server of a record and waits until nothing of it runs; nil when there is none.
@@ -354,7 +343,7 @@ func (n *Node) delete(ctx context.Context, name string, life core.Incarnation, w
 		return err
 	}
 	defer unlock()
-	r, ok := n.dir.get(name)
+	r, y, ok := n.record(name)
 	if !ok || life != 0 && life != r.Incarnation {
 		return fmt.Errorf("%w: %q", ErrUnknownServer, name)
 	}
@@ -368,25 +357,26 @@ func (n *Node) delete(ctx context.Context, name string, life core.Incarnation, w
 	}
 	n.failures.Delete(name)
 	r.Deleted = true
-	at, err := n.dir.append(r)
+	at, err := y.servers.append(r)
 	if err != nil {
 		return err
 	}
-	if err := n.deleteLog(ctx, r); err != nil {
+	if err := y.deleteLog(ctx, r); err != nil {
 		return err
 	}
-	return n.dir.wait(ctx, at)
+	return y.servers.wait(ctx, at)
 }
 
 // deleteLog deletes the log of a server that is none any more. When ctx ends first it goes on without the caller.
-func (n *Node) deleteLog(ctx context.Context, r serverRecord) error {
-	err := n.engine.Delete(ctx, r.UID)
+func (y *system) deleteLog(ctx context.Context, r serverRecord) error {
+	n := y.node
+	err := y.engine.Delete(ctx, r.UID)
 	if err == nil || errors.Is(err, engine.ErrNotFound) {
 		return nil
 	}
 	if ctx.Err() != nil {
 		n.background(func() {
-			err := n.engine.Delete(n.ctx, r.UID)
+			err := y.engine.Delete(n.ctx, r.UID)
 			if err != nil && !errors.Is(err, engine.ErrNotFound) && n.ctx.Err() == nil {
 				n.opts.Logger.Error("the log of a deleted server is left", "server", r.Name, "err", err)
 			}

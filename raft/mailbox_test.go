@@ -158,7 +158,7 @@ func TestUnappliedBound(t *testing.T) {
 // Commands that come at once are refused, to be sent again, when the log does not take so many: its server goes on.
 func TestBatchTooLarge(t *testing.T) {
 	s, free := heldServer(t, NodeOptions{Engine: engine.Options{MemoryBytes: 4 << 20, LogMemoryBytes: 1 << 20}})
-	size := s.node.engine.MaxEntryBytes() - MaxCommandHeader
+	size := s.node.Engine().MaxEntryBytes() - MaxCommandHeader
 	const commands = 8
 	if commands*size < 512<<10 {
 		t.Fatalf("%d bytes are not too many", commands*size)

@@ -15,7 +15,7 @@ import (
 	"github.com/rawl-db/rawl/raft/transport"
 )
 
-// Node hosts servers of any number of clusters over one storage engine. Its methods may be called by any
+// Node hosts servers of any number of clusters, in one system or several: a storage engine each. Its methods may be called by any
 // goroutine.
 type Node struct {
 	opts  NodeOptions
@@ -23,8 +23,7 @@ type Node struct {
 	life  uint64 // numbers this life of the node
 	world *sched.World
 
-	engine   *engine.Engine
-	dir      *directory
+	systems  []*system // the default one first
 	detector *detector.Detector
 	net      transport.Transport[Packet]
 	wheel    *wheel
@@ -33,7 +32,6 @@ type Node struct {
 	callers  callers
 	contacts contacts
 	ticks    tickList
-	stall    stall
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -106,7 +104,6 @@ func OpenNodeIn(w *sched.World, open func(dir string, o engine.Options) (*engine
 	for range recoveryWriters {
 		n.recoveries <- struct{}{}
 	}
-	n.stall.node, n.stall.again.ring = n, n.stall.ring
 	for name, m := range o.Machines {
 		if err := n.RegisterMachine(name, m); err != nil {
 			return nil, err
@@ -125,19 +122,10 @@ func OpenNodeIn(w *sched.World, open func(dir string, o engine.Options) (*engine
 }
 
 func (n *Node) open(engineOf func(string, engine.Options) (*engine.Engine, error)) (err error) {
-	o := n.opts.Engine
-	o.OnEvent = n.engineEvent
-	if n.engine, err = engineOf(n.opts.Dir, o); err != nil {
+	if err := n.openSystems(engineOf); err != nil {
 		return err
 	}
-	n.opts.MaxCommandBytes = min(n.opts.MaxCommandBytes, n.engine.MaxEntryBytes()-MaxCommandHeader)
-	if n.dir, err = openDirectory(n.ctx, n.world, n.engine); err != nil {
-		return err
-	}
-	if err := n.sweep(); err != nil { // before anybody can ask for new ones
-		return err
-	}
-	if n.life, err = n.dir.life(n.ctx); err != nil {
+	if n.life, err = n.systems[0].servers.life(n.ctx); err != nil {
 		return err
 	}
 	if err := n.openContacts(); err != nil {
@@ -151,15 +139,8 @@ func (n *Node) open(engineOf func(string, engine.Options) (*engine.Engine, error
 	return nil
 }
 
-func (n *Node) engineEvent(e engine.Event) {
-	n.stall.heard(e)
-	if f := n.opts.Engine.OnEvent; f != nil {
-		f(e)
-	}
-}
-
 // Close stops all servers, orderly, each with a recovery checkpoint if it is due one (NodeOptions.RecoveryInterval), and
-// closes the engine. What is under way ends with ErrClosed. It waits for machines and for the device, or until ctx ends: the directory stays locked then, and Close may be called again. See engine.Close.
+// closes the engines. What is under way ends with ErrClosed. It waits for machines and for the device, or until ctx ends: the directory stays locked then, and Close may be called again. See engine.Close.
 func (n *Node) Close(ctx context.Context) error {
 	n.changing.Lock()
 	again := n.closed.Swap(true)
@@ -171,14 +152,15 @@ func (n *Node) Close(ctx context.Context) error {
 	if err := n.idle(ctx); err != nil {
 		return errors.Join(left, err)
 	}
-	if n.engine == nil {
-		return left
+	for _, y := range n.systems {
+		if y.engine == nil {
+			continue // it could not be opened
+		}
+		if err := y.engine.Close(ctx); !again || !errors.Is(err, engine.ErrClosed) {
+			left = errors.Join(left, err)
+		}
 	}
-	err := n.engine.Close(ctx)
-	if again && errors.Is(err, engine.ErrClosed) {
-		return nil
-	}
-	return errors.Join(left, err)
+	return left
 }
 
 // end stops servers and loops and leaves the network, without waiting for machines.
@@ -206,9 +188,6 @@ func (n *Node) idle(ctx context.Context) error {
 
 // ID returns the node's name.
 func (n *Node) ID() NodeID { return n.id }
-
-// Engine returns the storage engine: to read logs, for its figures. Logs of servers must not be written.
-func (n *Node) Engine() *engine.Engine { return n.engine }
 
 // RegisterMachine makes a machine known under a name, by what makes one in its state before the first command.
 // Errors: ErrMalformed for the name, ErrExists.
@@ -328,7 +307,7 @@ func (n *Node) receiveRaft(p *raftPacket) {
 		s.mail.receive(p)
 		return
 	}
-	if _, known := n.dir.get(m.To.Name); known || n.closed.Load() {
+	if n.knows(m.To.Name) || n.closed.Load() {
 		return // stopped
 	}
 	h := m.Head

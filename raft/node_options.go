@@ -47,10 +47,13 @@ type NodeOptions struct {
 	Queries map[string]Query
 	// MachineVersions says when a cluster moves to a newer version of its machine. Default: when all have it.
 	MachineVersions core.Strategy
-	// Engine configures the storage engine. Its Handler is the node's. When its health is stalled, after StallAfter, leaders
+	// Engine configures that storage engine. Its Handler is the node's. When its health is stalled, after StallAfter, leaders
 	// here hand over to a voter elsewhere that has everything; the default of StallAfter is twice the DetectionBound here, 1 s
-	// at least. When the engine has failed, all servers here stop.
+	// at least. When the engine has failed, its servers stop.
 	Engine engine.Options
+	// Systems are further storage engines, by name, for the servers that name one of them. A system that cannot be opened keeps
+	// the node from opening; one that is left out keeps its servers, unknown here, until it is named again.
+	Systems map[string]SystemOptions
 
 	// HeartbeatInterval and DetectionBound are those between nodes. Defaults 100 ms and 1 s.
 	HeartbeatInterval, DetectionBound time.Duration
@@ -94,7 +97,6 @@ func (o NodeOptions) withDefaults() NodeOptions {
 	}
 	span(&o.HeartbeatInterval, 100*time.Millisecond)
 	span(&o.DetectionBound, time.Second)
-	span(&o.Engine.StallAfter, stallAfter(&o))
 	span(&o.SessionGrace, time.Minute)
 	span(&o.TickInterval, time.Second)
 	span(&o.SnapshotTimeout, 30*time.Second)
@@ -125,6 +127,7 @@ func (o NodeOptions) validate() error {
 	if o.Engine.Handler != nil {
 		errs = append(errs, errors.New("raft: Engine.Handler is the node's own"))
 	}
+	errs = append(errs, o.validateSystems()...)
 	if o.MaxCommandBytes < 1 || o.MailboxBytes < 1 || o.UnappliedBytes < 1 {
 		errs = append(errs, fmt.Errorf("raft: MaxCommandBytes %d, MailboxBytes %d or UnappliedBytes %d is below 1",
 			o.MaxCommandBytes, o.MailboxBytes, o.UnappliedBytes))

@@ -58,7 +58,7 @@ func (s *server) progress(done func(answer)) {
 // InitialMembers returns the members that the cluster of a server of this node began with, none for a server that
 // was added to one. Error: ErrUnknownServer.
 func (n *Node) InitialMembers(name string) ([]core.Member, error) {
-	r, ok := n.dir.get(name)
+	r, _, ok := n.record(name)
 	if !ok {
 		return nil, fmt.Errorf("%w: %q", ErrUnknownServer, name)
 	}

@@ -57,7 +57,7 @@ func (s *server) overview() map[string]any {
 }
 
 // NodeStats are figures of a node, over all its servers and since it was opened. Those of its device and its logs are
-// the engine's: Node.Engine, Stats.
+// an engine's: Node.EngineOf, Stats.
 type NodeStats struct {
 	// CommitNanos is how long leaders here took from appending an entry until it was committed, of one entry in some turns
 	// of each.
@@ -84,8 +84,9 @@ func (n *Node) Stats() NodeStats {
 // ServerInfo is what the directory of a node holds about a server.
 type ServerInfo struct {
 	ID ServerID
-	// UID names its log in the node's engine.
-	UID core.UID
+	// System is the name of the system that has its log, UID names that there.
+	System string
+	UID    core.UID
 	// Cluster is the name of its cluster, Machine the registered name of what it runs.
 	Cluster, Machine string
 	// Options are the server's own.
@@ -97,18 +98,24 @@ type ServerInfo struct {
 // Servers lists the servers of this node, also those that do not run, ascending by name.
 func (n *Node) Servers() []ServerInfo {
 	var list []ServerInfo
-	for _, r := range n.dir.all() {
-		i := ServerInfo{ID: r.id(n.id), UID: r.UID, Cluster: r.Cluster, Machine: r.Machine}
-		if r.Options != nil {
-			i.Options = *r.Options
+	for _, y := range n.systems {
+		for _, r := range y.servers.all() {
+			list = append(list, n.infoOf(&r, y))
 		}
-		if s := n.server(i.ID); s != nil {
-			i.Err = s.stopError()
-		} else {
-			i.Err = n.whyAbsent(r.Name)
-		}
-		list = append(list, i)
 	}
 	slices.SortFunc(list, func(a, b ServerInfo) int { return a.ID.Compare(b.ID) })
 	return list
+}
+
+func (n *Node) infoOf(r *serverRecord, y *system) ServerInfo {
+	i := ServerInfo{ID: r.id(n.id), System: y.name, UID: r.UID, Cluster: r.Cluster, Machine: r.Machine}
+	if r.Options != nil {
+		i.Options = *r.Options
+	}
+	if s := n.server(i.ID); s != nil {
+		i.Err = s.stopError()
+	} else {
+		i.Err = n.whyAbsent(r.Name)
+	}
+	return i
 }

@@ -65,7 +65,7 @@ func (q *question) forget() {
 
 // absent is the answer for a server that does not run here.
 func (n *Node) absent(id ServerID) answer {
-	if _, known := n.dir.get(id.Name); known {
+	if n.knows(id.Name) {
 		return failed(n.whyAbsent(id.Name), NotApplied, true, ServerID{})
 	}
 	return failed(ErrUnknownServer, NotApplied, true, ServerID{})

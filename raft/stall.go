@@ -8,10 +8,10 @@ import (
 	"github.com/rawl-db/rawl/raft/core"
 )
 
-// stall hands leaders over while the node's device answers nothing: its heartbeats go on, so nobody else would
+// stall hands leaders over while their system's device answers nothing: the node's heartbeats go on, so nobody else would
 // take their place.
 type stall struct {
-	node *Node
+	system *system
 
 	mu      sync.Mutex
 	stalled bool
@@ -25,7 +25,7 @@ func (s *stall) heard(e engine.Event) {
 		return
 	}
 	if e.Health == engine.HealthFailed {
-		for _, x := range s.node.all() {
+		for _, x := range s.system.running() {
 			x.mail.do(func() { x.fail(e.Err) }, nil)
 		}
 	}
@@ -46,8 +46,8 @@ func (s *stall) ring() {
 	if !s.stalled {
 		return
 	}
-	n := s.node
-	for _, x := range n.all() {
+	n := s.system.node
+	for _, x := range s.system.running() {
 		if core.Role(x.figures.role.Load()) == core.RoleLeader {
 			x.mail.put(core.DiskStalled{})
 		}
@@ -55,7 +55,7 @@ func (s *stall) ring() {
 	n.wheel.set(&s.again, n.now()+int64(2*n.opts.DetectionBound))
 }
 
-// stallAfter is the default for how long the device of a node may take.
-func stallAfter(o *NodeOptions) time.Duration {
-	return max(2*o.DetectionBound, o.Engine.SlowAfter, time.Second)
+// stallAfter is the default for how long the device of a system may take.
+func stallAfter(detectionBound, slowAfter time.Duration) time.Duration {
+	return max(2*detectionBound, slowAfter, time.Second)
 }

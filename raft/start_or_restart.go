@@ -30,7 +30,7 @@ func (n *Node) StartOrRestart(ctx context.Context, c ClusterConfig) error {
 	if len(mine) != 1 {
 		return malformed("%d members on node %q, want 1", len(mine), n.id)
 	}
-	if _, known := n.dir.get(mine[0].ID.Name); known {
+	if n.knows(mine[0].ID.Name) {
 		if err := n.RestartServer(ctx, mine[0].ID.Name, RestartOptions{}); !errors.Is(err, ErrRunning) {
 			return err
 		}
