@@ -300,7 +300,7 @@ func (n *Node) DeleteCluster(ctx context.Context, to ServerID) error {
 
 // ForceShrink makes a server the only voter of its cluster, without asking anybody: what only the others had is lost, and they
 // are strangers from then on. It is for the loss of a majority. It returns when that is durable. Errors: as causes of a *ProposalError,
-// core.ErrRefused, ErrUnknownServer, ctx's.
+// core.ErrRefused when the log takes nothing now, or an earlier call is under way; ErrUnknownServer, ctx's.
 func (n *Node) ForceShrink(ctx context.Context, at ServerID) error {
 	a := n.await(ctx, at, &opShrink{epoch: n.world.Uint64() | 1}, 0)
 	if a.err != nil {
