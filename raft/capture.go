@@ -68,6 +68,7 @@ func (r *realiser) captureAs(kind engine.SnapshotKind, done func(engine.Snapshot
 		Done: func(snap engine.Snapshot, err error) {
 			closeCapture(s, c)
 			s.captured(snap, err)
+			s.count(CounterSnapshotBytes, int(snap.Bytes))
 			if done != nil {
 				done(snap, err)
 			}
@@ -115,7 +116,13 @@ func (r *realiser) promote(target Index) {
 			return
 		}
 		if list[k].Kind == engine.KindCheckpoint && list[k].ID.Index <= target {
-			if err := s.log.Promote(list[k].ID.Index, s.captured); err != nil {
+			err := s.log.Promote(list[k].ID.Index, func(snap engine.Snapshot, err error) {
+				s.captured(snap, err)
+				if err == nil {
+					s.count(CounterPromotions, 1)
+				}
+			})
+			if err != nil {
 				s.node.opts.Logger.Debug("no promotion", "server", s.id.String(), "at", uint64(list[k].ID.Index), "err", err)
 			}
 			return

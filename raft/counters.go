@@ -43,6 +43,13 @@ const (
 	// CounterSnapshots are snapshots of its own, written or made of checkpoints; CounterCheckpoints those.
 	CounterSnapshots
 	CounterCheckpoints
+	// CounterPromotions are checkpoints that became snapshots, CounterSnapshotBytes what states took on disk.
+	CounterPromotions
+	CounterSnapshotBytes
+	// CounterEntries are entries that it appended to its log, whoever they were from; CounterColdEntries those that it read again
+	// when they were not in memory any more, to apply or to send them.
+	CounterEntries
+	CounterColdEntries
 	// CounterSnapshotsSent and CounterSnapshotsInstalled are transfers from and to this server that came to their end.
 	CounterSnapshotsSent
 	CounterSnapshotsInstalled
@@ -52,8 +59,8 @@ const (
 
 var counterNames = [counterCount]string{"appends", "empty_appends", "accepted", "rejected", "commands", "appended", "refused",
 	"local_queries", "consistent_queries", "aux_commands", "messages", "dropped_messages", "machine_messages", "pre_votes",
-	"elections", "leaderships", "hard_states", "release_cursors", "snapshots", "checkpoints", "snapshots_sent",
-	"snapshots_installed"}
+	"elections", "leaderships", "hard_states", "release_cursors", "snapshots", "checkpoints", "promotions",
+	"snapshot_bytes", "entries", "cold_entries", "snapshots_sent", "snapshots_installed"}
 
 // String is the counter's name for exporters: lower case with underscores.
 func (c Counter) String() string {

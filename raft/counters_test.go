@@ -33,22 +33,27 @@ func TestCounters(t *testing.T) {
 	if err := second(n.AuxCommand(ctx, id, nil)); !errors.Is(err, raft.ErrNoAux) {
 		t.Fatal(err)
 	}
+	log := h.metrics(leader, "c").Log
+	if log.Last.Index != h.metrics(leader, "c").Last || log.Quarantine != nil || log.MemoryBytes == 0 {
+		t.Errorf("its log is %+v", log)
+	}
 	h.tell(ctx, leader, "c", cmdRelease)
 	until(t, ctx, "the snapshot", func() bool { return h.metrics(leader, "c").Counters[raft.CounterSnapshots] == 1 })
 	after := h.metrics(leader, "c").Counters
 	for c, want := range map[raft.Counter]uint64{
 		raft.CounterCommands: commands + 1, raft.CounterAppended: commands + 1, raft.CounterLocalQueries: 3, raft.CounterConsistentQueries: 2,
-		raft.CounterAuxCommands: 1, raft.CounterReleaseCursors: 1, raft.CounterRefused: 0, raft.CounterElections: 0,
+		raft.CounterAuxCommands: 1, raft.CounterEntries: commands + 1, raft.CounterColdEntries: 0, raft.CounterPromotions: 0, raft.CounterReleaseCursors: 1, raft.CounterRefused: 0, raft.CounterElections: 0,
 	} {
 		if got := after[c] - before[c]; got != want {
 			t.Errorf("%v grew by %d, want %d", c, got, want)
 		}
 	}
-	if after[raft.CounterLeaderships] == 0 || after[raft.CounterHardStates] == 0 || after[raft.CounterMessages] == 0 {
+	if after[raft.CounterLeaderships] == 0 || after[raft.CounterHardStates] == 0 || after[raft.CounterMessages] == 0 ||
+		after[raft.CounterSnapshotBytes] == 0 {
 		t.Errorf("the leader has %v", after)
 	}
 	follower := h.metrics((leader+1)%3, "c")
-	if c := follower.Counters; c[raft.CounterAppends] == 0 || c[raft.CounterAccepted] == 0 || c[raft.CounterCommands] != 0 {
+	if c := follower.Counters; c[raft.CounterAppends] == 0 || c[raft.CounterAccepted] == 0 || c[raft.CounterEntries] < commands || c[raft.CounterCommands] != 0 {
 		t.Errorf("a follower has %v", c)
 	}
 	s := n.Stats()

@@ -363,6 +363,7 @@ func (q *applyQueue) applyOld(upTo Index) error {
 		if err != nil {
 			return fmt.Errorf("apply: %w", err)
 		}
+		q.server.count(CounterColdEntries, len(list))
 		if err := q.applyAll(list); err != nil || q.blockedAt != nil {
 			return err
 		}

@@ -72,5 +72,6 @@ func (s *server) readDisk(x *core.Send) (entries []engine.Entry) {
 		bytes += len(e.Data)
 		entries = append(entries, e)
 	}
+	s.count(CounterColdEntries, len(entries))
 	return entries
 }

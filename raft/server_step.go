@@ -127,6 +127,8 @@ func (s *server) write(e *core.Effects) error {
 			s.node.wheel.after(writablePause, func() { s.mail.put(core.LogReady{}) })
 		}
 		return nil
+	case err == nil:
+		s.count(CounterEntries, len(e.Append))
 	}
 	return err
 }
