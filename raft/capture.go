@@ -117,10 +117,10 @@ func (r *realiser) promote(target Index) {
 		}
 		if list[k].Kind == engine.KindCheckpoint && list[k].ID.Index <= target {
 			err := s.log.Promote(list[k].ID.Index, func(snap engine.Snapshot, err error) {
-				s.captured(snap, err)
 				if err == nil {
 					s.count(CounterPromotions, 1)
 				}
+				s.captured(snap, err)
 			})
 			if err != nil {
 				s.node.opts.Logger.Debug("no promotion", "server", s.id.String(), "at", uint64(list[k].ID.Index), "err", err)

@@ -157,7 +157,11 @@ func TestClusterCheckpoint(t *testing.T) {
 		h.tell(ctx, 0, "c", cmdPromote)
 		return h.metrics(0, "c").Snapshot > 0
 	})
-	at := h.metrics(0, "c").Snapshot
+	m := h.metrics(0, "c")
+	at := m.Snapshot
+	if c := m.Counters; c[raft.CounterPromotions] != 1 || c[raft.CounterSnapshots] != 1 {
+		t.Fatalf("counters are %v", c)
+	}
 	if sum := h.add(ctx, 0, "c"); sum != 12 {
 		t.Fatal(sum)
 	}

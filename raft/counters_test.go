@@ -33,7 +33,7 @@ func TestCounters(t *testing.T) {
 	if err := second(n.AuxCommand(ctx, id, nil)); !errors.Is(err, raft.ErrNoAux) {
 		t.Fatal(err)
 	}
-	log := h.metrics(leader, "c").Log
+	log := n.Overview().Servers[0].Log
 	if log.Last.Index != h.metrics(leader, "c").Last || log.Quarantine != nil || log.MemoryBytes == 0 {
 		t.Errorf("its log is %+v", log)
 	}

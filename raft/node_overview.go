@@ -37,6 +37,8 @@ type SystemInfo struct {
 type ServerMetrics struct {
 	ServerInfo
 	Metrics Metrics
+	// Log is what the engine knows of its log: memory, segments, quarantine. It is zero when there is none.
+	Log engine.LogStats
 }
 
 // PeerInfo is what a node says of another one.
@@ -56,6 +58,11 @@ func (n *Node) Overview() NodeOverview {
 	for _, i := range n.Servers() {
 		count[i.System]++
 		s := ServerMetrics{ServerInfo: i}
+		if y, err := n.system(i.System); err == nil {
+			if l, err := y.engine.Log(i.UID); err == nil {
+				s.Log = l.Stats()
+			}
+		}
 		if m, err := n.KeyMetrics(i.ID.Name); err == nil {
 			s.Metrics = m
 		} else {

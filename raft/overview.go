@@ -3,7 +3,6 @@ package raft
 import (
 	"slices"
 
-	"github.com/rawl-db/rawl/engine"
 	"github.com/rawl-db/rawl/internal/histogram"
 	"github.com/rawl-db/rawl/raft/core"
 )
@@ -20,8 +19,6 @@ type Metrics struct {
 	MachineVersion uint64
 	// Dropped counts messages that found its mailbox full.
 	Dropped uint64
-	// Log is what its engine knows of its log: memory, segments, quarantine.
-	Log engine.LogStats
 	// Counters are its counts since it was started: of what happens, where those above are of what is.
 	Counters Counters
 	// Err is why it does not run, nil while it does.
@@ -42,7 +39,7 @@ func (n *Node) KeyMetrics(name string) (Metrics, error) {
 		Role: core.Role(f.role.Load()), Term: Term(f.term.Load()), Leader: s.leader.Load().leader,
 		Last: Index(f.last.Load()), Written: Index(f.written.Load()), Commit: Index(f.commit.Load()),
 		Applied: Index(f.applied.Load()), Snapshot: Index(f.snapshot.Load()), Dropped: dropped, Err: s.stopError(),
-		MachineVersion: f.version.Load(), Log: s.log.Stats(), Counters: s.counted(),
+		MachineVersion: f.version.Load(), Counters: s.counted(),
 	}, nil
 }
 

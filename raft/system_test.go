@@ -48,6 +48,9 @@ func TestSystems(t *testing.T) {
 	}
 	h.add(ctx, 0, "a")
 	h.add(ctx, 0, "b")
+	for i := range 3 {
+		until(t, ctx, "both states", func() bool { return h.total(ctx, i, "a") == 1 && h.total(ctx, i, "b") == 1 })
+	}
 	h.wantSystems(ctx, 2)
 
 	without = true
