@@ -37,17 +37,28 @@ func openBeside(r row) (*beside, error) {
 	return b, nil
 }
 
-// slice measures the load for d and adds it to a side.
+// slice measures the load for d and adds it to a side; d may be shorter than one commit, then for as long as nothing was
+// acknowledged.
 func (b *beside) slice(s *side, d time.Duration) error {
 	l := b.load
 	l.recorders, l.total = s.recorders, s.total
 	for i, p := range l.producers {
 		p.recorder = s.recorders[i%len(s.recorders)]
 	}
-	_, err := l.slice(d)
-	s.total = l.total
-	return err
+	for tries := 0; ; tries++ {
+		_, err := l.slice(d)
+		s.total = l.total
+		if err != nil || s.total.Entries > 0 {
+			return err
+		}
+		if tries == maxEmptySlices {
+			return fmt.Errorf("nothing was acknowledged in %d slices of %v", tries, d)
+		}
+	}
 }
+
+// maxEmptySlices is after how many slices without an acknowledgement the device counts as stalled.
+const maxEmptySlices = 100
 
 // result is all slices of a side together.
 func (b *beside) result(s *side) measure {
@@ -55,21 +66,13 @@ func (b *beside) result(s *side) measure {
 	return b.load.result()
 }
 
-// maxEmptySlices is after how many slices without an acknowledgement the device counts as stalled.
-const maxEmptySlices = 100
-
 // halve limits the producers to rate, or with 0 to half of what they reach without limit, which
 // it returns with the limit.
 func (b *beside) halve(rate int, d time.Duration) (saturated float64, limit int, err error) {
 	if rate == 0 {
 		s := newSide()
-		for tries := 0; s.total.Entries == 0; tries++ { // a slice may be shorter than one commit
-			if tries == maxEmptySlices {
-				return 0, 0, fmt.Errorf("saturated rate: nothing was acknowledged in %d slices of %v", tries, d)
-			}
-			if err := b.slice(s, d); err != nil {
-				return 0, 0, fmt.Errorf("saturated rate: %w", err)
-			}
+		if err := b.slice(s, d); err != nil {
+			return 0, 0, fmt.Errorf("saturated rate: %w", err)
 		}
 		saturated = ratio(float64(s.total.Entries), s.total.Seconds)
 		rate = max(int(saturated/2), 1)
