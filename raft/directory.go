@@ -33,7 +33,7 @@ type directory struct {
 	closed <-chan struct{} // the node's
 
 	mu      sync.Mutex // held over appends, never over waiting
-	records map[string]serverRecord
+	records map[string]*serverRecord // never changed, only replaced
 	behind  int // entries since the last capture
 	// durable is the end of the log as the device has it; moved is closed when it moves.
 	durable Index
@@ -61,7 +61,7 @@ func openDirectory(ctx context.Context, w *sched.World, e *engine.Engine) (*dire
 	if err != nil {
 		return nil, fmt.Errorf("raft: directory: %w", err)
 	}
-	d := &directory{log: l, world: w, closed: ctx.Done(), records: make(map[string]serverRecord), moved: make(chan struct{})}
+	d := &directory{log: l, world: w, closed: ctx.Done(), records: make(map[string]*serverRecord), moved: make(chan struct{})}
 	from := Index(1)
 	snap, err := l.Restore(ctx)
 	switch {
@@ -90,7 +90,7 @@ func openDirectory(ctx context.Context, w *sched.World, e *engine.Engine) (*dire
 	return d, nil
 }
 
-func (d *directory) take(r serverRecord) {
+func (d *directory) take(r *serverRecord) {
 	d.behind++
 	if r.Deleted {
 		delete(d.records, r.Name)
@@ -110,7 +110,7 @@ func (d *directory) life(ctx context.Context) (uint64, error) {
 }
 
 // put appends records and waits until they are durable.
-func (d *directory) put(ctx context.Context, list ...serverRecord) error {
+func (d *directory) put(ctx context.Context, list ...*serverRecord) error {
 	last, err := d.append(list...)
 	if err != nil {
 		return err
@@ -137,7 +137,7 @@ func (d *directory) wait(ctx context.Context, last Index) error {
 }
 
 // append adds records. Errors are those of the engine.
-func (d *directory) append(list ...serverRecord) (last Index, err error) {
+func (d *directory) append(list ...*serverRecord) (last Index, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	prev := d.log.Last()
@@ -155,19 +155,19 @@ func (d *directory) append(list ...serverRecord) (last Index, err error) {
 	return prev.Index + Index(len(list)), nil
 }
 
-// get returns the record of a name.
-func (d *directory) get(name string) (serverRecord, bool) {
+// get returns the record of a name. It is not to be changed.
+func (d *directory) get(name string) (*serverRecord, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	r, ok := d.records[name]
 	return r, ok
 }
 
-// all returns the records, in the order of their names.
-func (d *directory) all() []serverRecord {
+// all returns the records, in the order of their names. They are not to be changed.
+func (d *directory) all() []*serverRecord {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	list := make([]serverRecord, 0, len(d.records))
+	list := make([]*serverRecord, 0, len(d.records))
 	for _, name := range slices.Sorted(maps.Keys(d.records)) {
 		list = append(list, d.records[name])
 	}
@@ -182,8 +182,7 @@ func (d *directory) capture() {
 	}
 	var state []byte
 	for _, name := range slices.Sorted(maps.Keys(d.records)) {
-		r := d.records[name]
-		b := r.marshal()
+		b := d.records[name].marshal()
 		state = append(binary.AppendUvarint(state, uint64(len(b))), b...)
 	}
 	err := d.log.Capture(engine.Capture{Kind: engine.KindSnapshot, At: at, State: func(w io.Writer) error {

@@ -71,38 +71,38 @@ func (r *serverRecord) marshal() []byte {
 }
 
 // unmarshalRecord decodes marshal's bytes. Errors: ErrMalformed, ErrUnknownFormat.
-func unmarshalRecord(b []byte) (r serverRecord, err error) {
+func unmarshalRecord(b []byte) (r *serverRecord, err error) {
 	if len(b) < 2 {
-		return r, malformed("server record of %d bytes", len(b))
+		return nil, malformed("server record of %d bytes", len(b))
 	}
 	if b[0] < 1 || b[0] > recordVersion {
-		return r, ErrUnknownFormat
+		return nil, ErrUnknownFormat
 	}
-	d := commandDecoder{in: b[2:]}
+	r, d := new(serverRecord), commandDecoder{in: b[2:]}
 	r.Name, r.UID = d.name(), core.UID(d.name())
 	r.Cluster, r.Machine = d.name(), d.name()
 	r.Incarnation, r.Version = core.Incarnation(d.uvarint()), d.uvarint()
 	if b[0] == recordVersion && !d.bad {
 		if r.Options, err = d.serverOptions(); err != nil {
-			return r, err
+			return nil, err
 		}
 	}
 	r.Deleted, r.Stopped = b[1]&recordDeleted != 0, b[1]&recordStopped != 0
 	if d.bad || b[1] > recordDeleted|recordStopped|recordInitial {
-		return r, malformed("server record")
+		return nil, malformed("server record")
 	}
 	if b[1]&recordInitial != 0 {
 		if r.Initial, err = core.UnmarshalConfiguration(d.in); err != nil {
-			return r, malformed("server record: %v", err)
+			return nil, malformed("server record: %v", err)
 		}
 		if len(r.Initial.Members) == 0 {
-			return r, malformed("server record with a configuration of nobody")
+			return nil, malformed("server record with a configuration of nobody")
 		}
 	} else if len(d.in) > 0 {
-		return r, malformed("server record with %d bytes behind it", len(d.in))
+		return nil, malformed("server record with %d bytes behind it", len(d.in))
 	}
 	if err := r.id("n").Validate(); err != nil || r.UID.Validate() != nil || r.Incarnation == 0 {
-		return r, malformed("server record of %q", r.Name)
+		return nil, malformed("server record of %q", r.Name)
 	}
 	return r, nil
 }

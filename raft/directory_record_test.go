@@ -12,7 +12,7 @@ import (
 )
 
 // records are one of each kind that the directory holds, by the names of their golden files.
-func records() map[string]serverRecord {
+func records() map[string]*serverRecord {
 	plain := serverRecord{Name: "s", UID: "s-1", Cluster: "c", Machine: "m", Incarnation: 7, Version: 3}
 	member := plain
 	member.Initial = core.Configuration{Cluster: core.ClusterID{1, 2}, Epoch: 1, Members: []core.Member{
@@ -25,8 +25,8 @@ func records() map[string]serverRecord {
 	own.Stopped = true
 	deleted := plain
 	deleted.Deleted = true
-	return map[string]serverRecord{"record-v1.bin": plain, "record-v1-member.bin": member, "record-v1-deleted.bin": deleted,
-		"record-v2.bin": own}
+	return map[string]*serverRecord{"record-v1.bin": &plain, "record-v1-member.bin": &member, "record-v1-deleted.bin": &deleted,
+		"record-v2.bin": &own}
 }
 
 func TestRecordGolden(t *testing.T) {

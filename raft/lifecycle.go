@@ -48,7 +48,7 @@ func (n *Node) StartServer(ctx context.Context, c ServerConfig) (ServerID, error
 	return r.id(n.id), nil
 }
 
-func (n *Node) recordOf(c ServerConfig) (serverRecord, error) {
+func (n *Node) recordOf(c ServerConfig) (*serverRecord, error) {
 	if c.Cluster == "" {
 		c.Cluster = c.Name
 	}
@@ -58,7 +58,7 @@ func (n *Node) recordOf(c ServerConfig) (serverRecord, error) {
 	if c.inc == 0 {
 		c.inc = newIncarnation(n.world)
 	}
-	r := serverRecord{Name: c.Name, UID: c.UID, Cluster: c.Cluster, Machine: c.Machine, Incarnation: c.inc,
+	r := &serverRecord{Name: c.Name, UID: c.UID, Cluster: c.Cluster, Machine: c.Machine, Incarnation: c.inc,
 		Version: c.InitialVersion, Initial: c.initial, Options: c.Options.kept()}
 	if err := c.Options.validate(); err != nil {
 		return r, err
@@ -98,7 +98,7 @@ func newUID(w *sched.World, name string) core.UID {
 func newIncarnation(w *sched.World) core.Incarnation { return core.Incarnation(w.Uint64() | 1) }
 
 // create makes log and record, durably, and runs the server. When ctx ends before they are durable it is deleted again.
-func (n *Node) create(ctx context.Context, r serverRecord, system string) error {
+func (n *Node) create(ctx context.Context, r *serverRecord, system string) error {
 	y, err := n.system(system)
 	if err != nil {
 		return err
@@ -186,7 +186,7 @@ func (n *Node) lockName(ctx context.Context, name string) (unlock func(), err er
 
 // restart runs the servers that were not stopped.
 func (n *Node) restart() {
-	lists := make([][]serverRecord, len(n.systems))
+	lists := make([][]*serverRecord, len(n.systems))
 	for i, y := range n.systems {
 		lists[i] = y.servers.all()
 		n.restarting.Add(int64(len(lists[i])))
@@ -205,7 +205,7 @@ func (n *Node) restart() {
 }
 
 // run starts the server of a record. Why it could not be started is kept.
-func (n *Node) run(r serverRecord, y *system) error {
+func (n *Node) run(r *serverRecord, y *system) error {
 	err := n.launch(r, y)
 	if err != nil {
 		n.failures.Store(r.Name, err)
@@ -215,7 +215,7 @@ func (n *Node) run(r serverRecord, y *system) error {
 	return err
 }
 
-func (n *Node) launch(r serverRecord, y *system) error {
+func (n *Node) launch(r *serverRecord, y *system) error {
 	log, err := y.engine.Log(r.UID)
 	if err != nil {
 		return fmt.Errorf("raft: server %q: %w", r.Name, err)
@@ -239,22 +239,22 @@ type RestartOptions struct {
 	Options *ServerOptions
 }
 
-// apply changes a record and reports whether it did. Error: ErrMalformed.
-func (o *RestartOptions) apply(r *serverRecord) (changed bool, err error) {
-	before := *r
+// apply returns the record of a server that runs again, and reports whether it is another one than before, on disk. Error: ErrMalformed.
+func (o *RestartOptions) apply(before *serverRecord) (after *serverRecord, changed bool, err error) {
+	r := *before
 	if o.Cluster != "" {
 		if r.Cluster = o.Cluster; !validName(r.Cluster) {
-			return false, malformed("cluster name of %d bytes", len(r.Cluster))
+			return nil, false, malformed("cluster name of %d bytes", len(r.Cluster))
 		}
 	}
 	if o.Options != nil {
 		if err := o.Options.validate(); err != nil {
-			return false, err
+			return nil, false, err
 		}
 		r.Options = o.Options.kept()
 	}
 	r.Stopped = false
-	return !bytes.Equal(r.marshal(), before.marshal()), nil
+	return &r, !bytes.Equal(r.marshal(), before.marshal()), nil
 }
 
 // RestartServer runs a server again that was stopped, or that failed. What o changes is kept: it holds for later restarts too,
@@ -281,7 +281,7 @@ func (n *Node) RestartServer(ctx context.Context, name string, o RestartOptions)
 			n.strike(old)
 		}
 	}
-	changed, err := o.apply(&r)
+	r, changed, err := o.apply(r)
 	if err == nil && changed {
 		err = y.servers.put(ctx, r)
 	}
@@ -309,12 +309,13 @@ func (n *Node) StopServer(ctx context.Context, name string) error {
 	if r.Stopped {
 		return nil
 	}
-	r.Stopped = true
-	return y.servers.put(ctx, r)
+	stopped := *r
+	stopped.Stopped = true
+	return y.servers.put(ctx, &stopped)
 }
 
 // halt stops the server of a record and waits until nothing of it runs; nil when there is none.
-func (n *Node) halt(ctx context.Context, r serverRecord, why error) (*server, error) {
+func (n *Node) halt(ctx context.Context, r *serverRecord, why error) (*server, error) {
 	s := n.server(r.id(n.id))
 	if s == nil {
 		return nil, nil
@@ -356,8 +357,9 @@ func (n *Node) delete(ctx context.Context, name string, life core.Incarnation, w
 		n.strike(s)
 	}
 	n.failures.Delete(name)
-	r.Deleted = true
-	at, err := y.servers.append(r)
+	deleted := *r
+	deleted.Deleted = true
+	at, err := y.servers.append(&deleted)
 	if err != nil {
 		return err
 	}
@@ -368,7 +370,7 @@ func (n *Node) delete(ctx context.Context, name string, life core.Incarnation, w
 }
 
 // deleteLog deletes the log of a server that is none any more. When ctx ends first it goes on without the caller.
-func (y *system) deleteLog(ctx context.Context, r serverRecord) error {
+func (y *system) deleteLog(ctx context.Context, r *serverRecord) error {
 	n := y.node
 	err := y.engine.Delete(ctx, r.UID)
 	if err == nil || errors.Is(err, engine.ErrNotFound) {

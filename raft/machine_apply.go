@@ -39,7 +39,6 @@ type Applier struct {
 
 	// Used anew for each call.
 	ctx     ApplyContext
-	command Command
 	pending []AuxEvent // what the AuxHandler is about to hear of
 
 	watched map[SessionID]bool // sessions that the AuxHandler monitors, nil for none
@@ -147,7 +146,8 @@ func (a *Applier) Apply(e Entry) ([]Effect, error) {
 	if e.Index != a.at.Index+1 || e.Term < a.at.Term {
 		return nil, fmt.Errorf("%w: %v behind %v", ErrApplyOrder, e.ID(), a.at)
 	}
-	c := &a.command
+	var command Command
+	c := &command
 	mine, err := a.decode(c, e)
 	if err != nil {
 		return nil, fmt.Errorf("entry %v: %w", e.ID(), err)

@@ -100,7 +100,7 @@ func (n *Node) Servers() []ServerInfo {
 	var list []ServerInfo
 	for _, y := range n.systems {
 		for _, r := range y.servers.all() {
-			list = append(list, n.infoOf(&r, y))
+			list = append(list, n.infoOf(r, y))
 		}
 	}
 	slices.SortFunc(list, func(a, b ServerInfo) int { return a.ID.Compare(b.ID) })

@@ -40,7 +40,7 @@ func (s *server) leaveRecovery() bool {
 
 // wantsRecovery reports whether the newest captured state is far enough behind the machine.
 func (s *server) wantsRecovery() bool {
-	least := s.node.optionsOf(&s.record).RecoveryInterval
+	least := s.node.optionsOf(s.record).RecoveryInterval
 	if least < 0 || s.applies.machine().Failed() {
 		return false
 	}

@@ -17,7 +17,7 @@ type ServerID = core.ServerID
 // applied runs on another one in the same way.
 type server struct {
 	node   *Node
-	record serverRecord
+	record *serverRecord
 	id     ServerID
 	log    *engine.Log
 
@@ -81,7 +81,7 @@ type figures struct {
 }
 
 // newServer makes the server of a record, with a log that is open, and begins its recovery.
-func (n *Node) newServer(r serverRecord, log *engine.Log) (*server, error) {
+func (n *Node) newServer(r *serverRecord, log *engine.Log) (*server, error) {
 	s := &server{
 		node: n, record: r, id: r.id(n.id), log: log}
 	s.end.left = 3
@@ -93,7 +93,7 @@ func (n *Node) newServer(r serverRecord, log *engine.Log) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := n.optionsOf(&s.record)
+	o := n.optionsOf(s.record)
 	s.core, err = core.New(core.Options{
 		Self: r.identity(n.id), Machine: s.applies.machine().Known(), Strategy: n.opts.MachineVersions,
 		BatchEntries: n.opts.BatchEntries, BatchBytes: n.opts.BatchBytes,

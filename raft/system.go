@@ -147,14 +147,14 @@ func (y *system) running() (list []*server) {
 	return list
 }
 
-// record finds what is kept of a server, and where.
-func (n *Node) record(name string) (serverRecord, *system, bool) {
+// record finds what is kept of a server, and where. It is not to be changed.
+func (n *Node) record(name string) (*serverRecord, *system, bool) {
 	for _, y := range n.systems {
 		if r, ok := y.servers.get(name); ok {
 			return r, y, true
 		}
 	}
-	return serverRecord{}, nil, false
+	return nil, nil, false
 }
 
 // knows reports whether a server of that name was made here, and not deleted.

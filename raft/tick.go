@@ -50,7 +50,7 @@ func (n *Node) listTicks(s *server, want bool) {
 
 // nextTickLocked sets when a server is due: at a multiple of its interval, so that one alarm serves all that have the same.
 func (n *Node) nextTickLocked(s *server, now int64) {
-	every := int64(n.optionsOf(&s.record).TickInterval)
+	every := int64(n.optionsOf(s.record).TickInterval)
 	s.applies.ticking.next = (now/every + 1) * every
 }
 

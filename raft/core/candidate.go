@@ -24,7 +24,7 @@ func (s *Server) startCandidacy(transfer bool) {
 	s.election.votes = s.election.votes[:0]
 	s.become(RoleCandidate)
 	s.awaitElection(s.opts.SuspectMinMS, s.opts.SuspectMaxMS)
-	s.election.engaged = s.timers[TimerElection].armed
+	s.election.engaged = s.armed[TimerElection]
 	s.askVoters(Vote{Last: s.log.last, Transfer: transfer})
 }
 
@@ -46,7 +46,7 @@ func (s *Server) receiveVote(m *Message, b Vote) {
 	if granted && s.state.Vote == "" {
 		s.setState(HardState{Term: s.state.Term, Vote: vote})
 		s.awaitElection(s.opts.SuspectMinMS, s.opts.SuspectMaxMS)
-		s.election.engaged = s.timers[TimerElection].armed
+		s.election.engaged = s.armed[TimerElection]
 	}
 	s.reply(m, VoteReply{Granted: granted})
 }

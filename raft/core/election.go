@@ -56,7 +56,7 @@ func (s *Server) awaitElection(lo, hi uint32) {
 
 // settleElection gives who votes and believes in no leader its timer, whatever made it so.
 func (s *Server) settleElection() {
-	if s.timers[TimerElection].armed || s.role == RoleEnded || s.believes() {
+	if s.armed[TimerElection] || s.role == RoleEnded || s.believes() {
 		return
 	}
 	s.awaitElection(s.opts.SuspectMinMS, s.opts.SuspectMaxMS)

@@ -19,7 +19,7 @@ type leadership struct {
 	appended, steady bool
 
 	change   change
-	transfer transfer
+	transfer *transfer // nil for none
 	rounds   rounds
 }
 
@@ -58,7 +58,7 @@ func (s *Server) dropLeadership() {
 	if lead.change.index != 0 {
 		s.result(Result{Ref: lead.change.ref, Index: lead.change.index, Err: ErrNotLeader, Maybe: true})
 	}
-	if lead.transfer.active {
+	if lead.transfer != nil {
 		s.handover = lead.transfer
 	}
 	s.returnReads(lead)
@@ -145,7 +145,7 @@ func (s *Server) refusal() error {
 		return ErrNotLeader
 	case s.history.deletion != 0:
 		return ErrDeleting
-	case s.lead.transfer.active:
+	case s.lead.transfer != nil:
 		return ErrTransferring
 	case s.await.log:
 		return ErrRefused
@@ -215,7 +215,7 @@ func (s *Server) settleLeader() {
 	case !busy && !s.lead.appended && !s.lead.steady:
 		s.lead.attempt = 0
 		s.stopTimer(TimerRetransmit)
-	case !s.timers[TimerRetransmit].armed:
+	case !s.armed[TimerRetransmit]:
 		if !busy {
 			s.lead.attempt = 0
 		}

@@ -135,7 +135,7 @@ func (s *Server) replicate(p *peer) {
 // defersCommit reports whether a commit index may wait for the next entries, or for the retransmit timer: under a steady
 // load it costs no message of its own, at other times followers hear of it at once.
 func (s *Server) defersCommit() bool {
-	return s.lead.steady && !s.lead.leaving && s.history.deletion == 0 && !s.lead.transfer.active
+	return s.lead.steady && !s.lead.leaving && s.history.deletion == 0 && s.lead.transfer == nil
 }
 
 // sendFailed waits with a peer to which entries could not be sent.

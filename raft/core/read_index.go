@@ -39,7 +39,7 @@ func (s *Server) ask(ref uint64) {
 	case s.history.config().configuration.Has(self.ID, self.Incarnation):
 		s.askVoters(ReadIndex{Ref: ref})
 	}
-	if !s.timers[TimerRead].armed {
+	if !s.armed[TimerRead] {
 		s.setTimer(TimerRead, s.opts.ReadMS, s.opts.ReadMS, 0)
 	}
 }

@@ -116,7 +116,7 @@ func (s *Server) follow(m *Message) bool {
 		s.leaderOver = s.over.Term == m.Term && s.over.Leader == m.From
 		s.matched, s.leaderCommit = s.commit, 0
 		s.eff.NewLeader = true
-		if m.From == s.handover.to {
+		if h := s.handover; h != nil && m.From == h.to {
 			s.endHandover(nil)
 		} else {
 			s.endHandover(ErrTransferTimeout)

@@ -3,7 +3,7 @@ package core
 // receiving is a snapshot whose bytes arrive.
 type receiving struct {
 	transfer uint64 // 0 while there is none
-	meta     SnapshotMeta
+	meta     *SnapshotMeta
 	// installing says that the log is being replaced: that cannot be called off.
 	installing bool
 }
@@ -32,7 +32,7 @@ func (s *Server) receiveOffer(m *Message, b Offer) {
 	}
 	s.abortReceiving()
 	s.found()
-	s.receiving = receiving{transfer: b.Transfer, meta: b.Snapshot}
+	s.receiving = receiving{transfer: b.Transfer, meta: &b.Snapshot}
 	s.eff.Accept = &Accept{From: m.From, Transfer: b.Transfer, Snapshot: b.Snapshot}
 	s.rest()
 	s.setTimer(TimerSnapshot, s.opts.SnapshotMS, s.opts.SnapshotMS, 0)
@@ -81,8 +81,7 @@ func (s *Server) install() {
 	}
 	s.receiving.installing = true
 	s.stopTimer(TimerSnapshot)
-	meta := s.receiving.meta
-	s.eff.Install, s.eff.InstallTransfer = &meta, s.receiving.transfer
+	s.eff.Install, s.eff.InstallTransfer = s.receiving.meta, s.receiving.transfer
 }
 
 // installed takes over the snapshot's end as the end of the log. Nothing of the old log counts, a membership

@@ -72,26 +72,23 @@ type Server struct {
 
 	election  election
 	lead      *leadership // while it leads
-	handover  transfer    // of a leadership that is over: who asked is to hear of the new leader
+	handover  *transfer   // of a leadership that is over: who asked is to hear of the new leader; nil for none
 	shrink    shrink
 	await     await
 	receiving receiving
 	reads     []uint64        // reads that a leader elsewhere is asked for
 	down      map[NodeID]bool // nodes without two-way contact; nil while there are none
-	timers    [Timers]timer
-	eff       *Effects // of the step that runs or was the last; lent, or its own; nil for none
-	scratch   []Index
+	armed     [Timers]bool
+	// generations number how often each timer was set or stopped.
+	generations [Timers]uint64
+	eff         *Effects // of the step that runs or was the last; lent, or its own; nil for none
+	scratch     []Index
 }
 
 // home is what a server is a member of.
 type home struct {
 	cluster ClusterID
 	epoch   uint64
-}
-
-type timer struct {
-	generation uint64
-	armed      bool
 }
 
 // New returns a server in RoleRecover. The shell applies what is committed and then steps it with Recovered.
@@ -351,26 +348,26 @@ func (s *Server) cluster() (ClusterID, uint64) {
 }
 
 func (s *Server) setTimer(t Timer, lo, hi uint32, attempt uint8) {
-	s.timers[t].generation++
-	s.timers[t].armed = true
+	s.generations[t]++
+	s.armed[t] = true
 	s.eff.Timers = append(s.eff.Timers, SetTimer{
-		Timer: t, Generation: s.timers[t].generation, MinMS: lo, MaxMS: hi, Attempt: attempt})
+		Timer: t, Generation: s.generations[t], MinMS: lo, MaxMS: hi, Attempt: attempt})
 }
 
 func (s *Server) stopTimer(t Timer) {
-	if !s.timers[t].armed {
+	if !s.armed[t] {
 		return
 	}
-	s.timers[t].generation++
-	s.timers[t].armed = false
-	s.eff.Timers = append(s.eff.Timers, SetTimer{Timer: t, Generation: s.timers[t].generation})
+	s.generations[t]++
+	s.armed[t] = false
+	s.eff.Timers = append(s.eff.Timers, SetTimer{Timer: t, Generation: s.generations[t]})
 }
 
 func (s *Server) timeout(in Timeout) {
-	if in.Timer >= Timers || !s.timers[in.Timer].armed || s.timers[in.Timer].generation != in.Generation {
+	if in.Timer >= Timers || !s.armed[in.Timer] || s.generations[in.Timer] != in.Generation {
 		return // it was set anew, or stopped
 	}
-	s.timers[in.Timer].armed = false
+	s.armed[in.Timer] = false
 	switch in.Timer {
 	case TimerElection:
 		s.electionTimeout()

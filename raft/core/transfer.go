@@ -2,10 +2,9 @@ package core
 
 // transfer is a handing over of leadership.
 type transfer struct {
-	active bool
-	asked  bool // somebody waits for the result
-	ref    uint64
-	to     ServerID
+	asked bool // somebody waits for the result
+	ref   uint64
+	to    ServerID
 	// triggered says that the target was told: once in a term.
 	triggered bool
 }
@@ -17,7 +16,7 @@ func (s *Server) transferLeadership(in TransferLeadership) {
 		s.result(Result{Ref: in.Ref, Err: err})
 		return
 	}
-	s.startTransfer(transfer{active: true, asked: true, ref: in.Ref, to: in.To})
+	s.startTransfer(&transfer{asked: true, ref: in.Ref, to: in.To})
 }
 
 func (s *Server) canTransfer(to ServerID) error {
@@ -32,7 +31,7 @@ func (s *Server) canTransfer(to ServerID) error {
 		return ErrNotMember
 	case m.Membership != Voter:
 		return ErrNotVoter
-	case s.lead.transfer.active:
+	case s.lead.transfer != nil:
 		return ErrTransferring
 	case s.history.deletion != 0:
 		return ErrDeleting
@@ -40,7 +39,7 @@ func (s *Server) canTransfer(to ServerID) error {
 	return nil
 }
 
-func (s *Server) startTransfer(t transfer) {
+func (s *Server) startTransfer(t *transfer) {
 	s.endHandover(ErrTransferTimeout)
 	s.lead.transfer = t
 	s.setTimer(TimerTransfer, s.opts.TransferMS, s.opts.TransferMS, 0)
@@ -48,8 +47,8 @@ func (s *Server) startTransfer(t transfer) {
 
 // settleTransfer triggers the target's election when it has everything.
 func (s *Server) settleTransfer() {
-	t := &s.lead.transfer
-	if !t.active || t.triggered {
+	t := s.lead.transfer
+	if t == nil || t.triggered {
 		return
 	}
 	if p := s.peer(t.to); p != nil && p.match == s.log.last.Index {
@@ -69,8 +68,8 @@ func (s *Server) receiveTimeoutNow(m *Message, b TimeoutNow) {
 
 // transferTimeout resumes leading, in the same term.
 func (s *Server) transferTimeout() {
-	if s.lead != nil && s.lead.transfer.active {
-		s.handover, s.lead.transfer = s.lead.transfer, transfer{}
+	if s.lead != nil && s.lead.transfer != nil {
+		s.handover, s.lead.transfer = s.lead.transfer, nil
 	}
 	s.endHandover(ErrTransferTimeout)
 	s.resume()
@@ -78,18 +77,20 @@ func (s *Server) transferTimeout() {
 
 // endHandover answers who asked for a transfer.
 func (s *Server) endHandover(err error) {
-	if s.handover.asked {
-		s.result(Result{Ref: s.handover.ref, Err: err, Maybe: err != nil})
+	h := s.handover
+	if h == nil {
+		return
 	}
-	if s.handover.active {
-		s.stopTimer(TimerTransfer)
+	s.handover = nil
+	if h.asked {
+		s.result(Result{Ref: h.ref, Err: err, Maybe: err != nil})
 	}
-	s.handover = transfer{}
+	s.stopTimer(TimerTransfer)
 }
 
 // diskStalled hands over to the reachable voter that has most of the log.
 func (s *Server) diskStalled() {
-	if s.lead == nil || s.lead.transfer.active {
+	if s.lead == nil || s.lead.transfer != nil {
 		return
 	}
 	var best *peer
@@ -99,6 +100,6 @@ func (s *Server) diskStalled() {
 		}
 	}
 	if best != nil {
-		s.startTransfer(transfer{active: true, to: best.id})
+		s.startTransfer(&transfer{to: best.id})
 	}
 }

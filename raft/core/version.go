@@ -21,7 +21,7 @@ func (s *Server) upgrade() {
 	}
 	for _, p := range s.lead.peers {
 		if p.machine < s.opts.Machine {
-			if !s.timers[TimerVersions].armed {
+			if !s.armed[TimerVersions] {
 				s.askVersions()
 			}
 			return
