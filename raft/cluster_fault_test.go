@@ -78,7 +78,8 @@ func TestClusterKilled(t *testing.T) {
 	for range 20 {
 		h.add(ctx, leader, "c")
 	}
-	h.release(ctx, leader, "c")
+	h.tell(ctx, leader, "c", cmdRelease) // once: another snapshot would be written while the directory is copied
+	until(t, ctx, "the snapshot", func() bool { return h.metrics(leader, "c").Snapshot > 0 })
 	sum := h.add(ctx, leader, "c")
 	h.ends[leader].Abandon()
 	image := filepath.Join(t.TempDir(), "image")
