@@ -24,12 +24,13 @@ type flusher struct {
 	pooling func(number uint64)
 
 	// Owned by the goroutine that calls Step.
-	job     *flushJob
-	retry   time.Duration // pause after a failure, doubling
-	batches uint64        // commits seen when the pace was last set
-	sweeper *sweeper
-	merger  *compactor
-	turn    int // steps of flushes since the last one of a compaction
+	job      *flushJob
+	retry    time.Duration // pause after a failure, doubling
+	batches  uint64        // commits seen when the pace was last set
+	sweeper  *sweeper
+	sweeping bool // the last step did nothing else
+	merger   *compactor
+	turn     int // steps of flushes since the last one of a compaction
 
 	mu struct {
 		sync.Mutex
@@ -137,6 +138,8 @@ func (f *flusher) close() error {
 // Step does one bounded piece of work. It reports whether there may be more, and how long the
 // caller should pause first so that commits are not disturbed.
 func (f *flusher) Step() (more bool, pause time.Duration) {
+	f.sweeping = false
+	f.sweeper.list() // before a flush makes more directories
 	f.removeRetired()
 	if f.job != nil {
 		if f.turn++; f.turn < mergerTurn || f.merger.idle() || f.merger.edit != nil {
@@ -189,7 +192,7 @@ const mergerTurn = 4
 
 // rest does what is left for when no file waits.
 func (f *flusher) rest() (more bool, pause time.Duration) {
-	if f.sweeper.step() {
+	if f.sweeping = f.sweeper.step(); f.sweeping {
 		return true, sweepPause
 	}
 	if err := f.e.manifest.Mark(); err != nil {

@@ -52,11 +52,14 @@ func (f *flusher) run(stop <-chan struct{}) {
 	defer sleeper.Close()
 	for end := sched.Due; end != sched.Stopped; {
 		more, pause := f.Step()
-		if more { // a pause after a failure, or between paced writes, is kept
-			end = sleeper.Until(f.e.world.Now()+int64(pause), nil, stop)
-		} else {
-			end = sleeper.Until(sched.Never, f.wake, stop)
+		at, wake := sched.Never, f.wake
+		if more {
+			at = f.e.world.Now() + int64(pause)
 		}
+		if more && !f.sweeping { // a pause after a failure, or between paced writes, is kept
+			wake = nil
+		}
+		end = sleeper.Until(at, wake, stop)
 	}
 }
 
@@ -64,7 +67,10 @@ func (f *flusher) run(stop <-chan struct{}) {
 func (m *monitor) run(stop <-chan struct{}) {
 	sleeper := m.e.world.Sleeper()
 	defer sleeper.Close()
-	for pause := monitorInterval; sleeper.Until(m.e.world.Now()+int64(pause), nil, stop) != sched.Stopped; {
-		pause = m.Step()
+	for pause := monitorInterval; ; pause = m.Step() {
+		now, every := m.e.world.Now(), int64(pause)
+		if sleeper.Until((now/every+1)*every, nil, stop) == sched.Stopped { // with other loops of this machine
+			return
+		}
 	}
 }

@@ -18,39 +18,44 @@ type sweeper struct {
 	e       *Engine
 	allowed bool // set before the flusher's loop starts: the manifest as it was read is on the device
 	listed  bool
-	dirs    []string
+	dirs    []string // of an earlier life of the engine
 	later   []string // directories of logs whose state was being captured
 	removed int
 	// keep are the damaged logs: what is left of them is what a repair works with.
 	keep map[raftlog.LogID]bool
-	// logs are those that live, in the manifest or not yet.
+	// logs are those that live, in the manifest or not yet. Like keep it is there as long as dirs are left.
 	logs map[raftlog.LogID]*Log
 }
 
 const (
-	sweepDirs  = 16
-	sweepPause = 5 * time.Millisecond
+	sweepDirs  = 8
+	sweepPause = 100 * time.Millisecond
 )
+
+// list takes note, once, of what is to be looked at.
+func (s *sweeper) list() {
+	if !s.allowed || s.listed {
+		return
+	}
+	s.listed = true
+	names, err := s.e.device.fs.List(filepath.Join(s.e.dir, logsDir))
+	if err != nil {
+		s.e.opts.Logger.Warn("cannot look for leftover files", "err", err)
+	}
+	if len(names) == 0 {
+		return
+	}
+	s.dirs, s.keep, s.logs = names, make(map[raftlog.LogID]bool), make(map[raftlog.LogID]*Log)
+	for _, l := range s.e.logs.snapshot() {
+		s.logs[l.id] = l
+	}
+	for _, d := range s.e.manifest.Damaged() {
+		s.keep[d.ID] = true
+	}
+}
 
 // step works on a few directories and reports whether some are left.
 func (s *sweeper) step() bool {
-	if !s.allowed {
-		return false
-	}
-	if !s.listed {
-		s.listed = true
-		names, err := s.e.device.fs.List(filepath.Join(s.e.dir, logsDir))
-		if err != nil {
-			s.e.opts.Logger.Warn("cannot look for leftover files", "err", err)
-		}
-		s.dirs, s.keep, s.logs = names, make(map[raftlog.LogID]bool), make(map[raftlog.LogID]*Log)
-		for _, l := range s.e.logs.snapshot() {
-			s.logs[l.id] = l
-		}
-		for _, d := range s.e.manifest.Damaged() {
-			s.keep[d.ID] = true
-		}
-	}
 	if len(s.dirs) == 0 {
 		s.dirs, s.later = s.later, nil
 	}
@@ -60,12 +65,17 @@ func (s *sweeper) step() bool {
 			s.later = append(s.later, name)
 		}
 	}
-	s.dirs = s.dirs[n:]
-	if len(s.dirs) == 0 && s.removed > 0 {
+	if s.dirs = s.dirs[n:]; len(s.dirs) > 0 {
+		return true
+	}
+	if s.removed > 0 {
 		s.e.opts.Logger.Info("removed leftover files", "files", s.removed)
 		s.removed = 0
 	}
-	return len(s.dirs) > 0
+	if len(s.later) == 0 {
+		s.keep, s.logs = nil, nil
+	}
+	return false
 }
 
 // sweep returns false when the directory has to be looked at again: while a state is captured

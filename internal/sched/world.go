@@ -33,7 +33,10 @@ type World struct {
 }
 
 // Real returns a World of production.
-func Real() *World { return &World{began: time.Now()} }
+func Real() *World {
+	now := time.Now()
+	return &World{began: now.Add(-time.Duration(now.UnixNano() % int64(time.Second)))}
+}
 
 // Simulated returns the World of a simulator.
 func Simulated(s Simulator) *World { return &World{sim: s} }
@@ -41,7 +44,8 @@ func Simulated(s Simulator) *World { return &World{sim: s} }
 // Production reports whether it is one.
 func (w *World) Production() bool { return w.sim == nil }
 
-// Now is a monotonic clock, in nanoseconds from an arbitrary origin.
+// Now is a monotonic clock, in nanoseconds from an arbitrary origin. In production that is a whole second of the system's
+// clock: what different Worlds do at multiples of an interval they do at one time, and the processor sleeps longer.
 func (w *World) Now() int64 {
 	if w.sim != nil {
 		return w.sim.Now()

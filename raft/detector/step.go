@@ -94,10 +94,7 @@ func (d *Detector) regularLocked(now int64) {
 	for _, p := range d.mu.active {
 		d.beatLocked(p, now)
 	}
-	d.mu.tick += d.every
-	if d.mu.tick <= now {
-		d.mu.tick = now + d.every
-	}
+	d.mu.tick = (now/d.every + 1) * d.every // the multiples: other loops of this machine wake then
 }
 
 func (d *Detector) extraLocked(now int64) {
