@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"io"
+	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/rawl-db/rawl/internal/vfs/errorfs"
 	"github.com/rawl-db/rawl/raft"
 	"github.com/rawl-db/rawl/raft/core"
 	"github.com/rawl-db/rawl/raft/transport"
@@ -139,31 +142,62 @@ func demandNewest(t *testing.T, h *house, i int, want raft.Index) {
 	}
 }
 
-// TestE2SnapshotReplacedWhileSent: the snapshot that is being sent is replaced by newer ones of the sender, over and over.
-// What arrives is whole.
+// TestE2SnapshotReplacedWhileSent: the snapshot that is being sent to a new member is replaced by newer ones of the sender, over and over. Its
+// file stays until it is sent, and goes then. What arrives is whole.
 func TestE2SnapshotReplacedWhileSent(t *testing.T) {
-	h := newHouseWith(t, 3, bulky(10*time.Second))
+	o, devices := onDevices(3)
+	o.machines = map[string]func() raft.Machine{"bulk": func() raft.Machine { return new(bulk) }}
+	o.change = func(n *raft.NodeOptions) { n.DetectionBound, n.SnapshotTimeout = 10*time.Minute, 10*time.Minute }
+	h := newHouseWith(t, 3, o)
 	ctx := ctxFor(t)
-	h.start(ctx, "c", "bulk", 0, 1, 2)
+	h.start(ctx, "c", "bulk", 0, 1)
 	leader := h.leader(ctx, 0, "c")
-	behind := (leader + 1) % 3
-	h.close(behind)
+	const added = 2
 	h.tell(ctx, leader, "c", []byte("fill"))
 	h.release(ctx, leader, "c")
-	if err := h.net.SetRule(ids(leader)[0], ids(behind)[0], transport.Rule{DelayMin: 30 * time.Millisecond, DelayMax: 40 * time.Millisecond}, transport.Snapshot); err != nil {
+	removed := make(chan string, 1024) // of the leader's snapshots, those whose files go
+	devices[leader].Arm(errorfs.Plan{Match: func(op errorfs.Op) bool {
+		name := filepath.Base(op.Name)
+		if op.Kind == errorfs.OpRemove && strings.HasPrefix(name, "snapshot-") {
+			removed <- name
+		}
+		return false
+	}})
+	devices[added].Arm(errorfs.Plan{K: 2, Sticky: true, Fault: errorfs.Stall, Match: func(op errorfs.Op) bool {
+		return op.Kind == errorfs.OpWrite && strings.HasSuffix(op.Name, ".part")
+	}})
+	id, err := h.nodes[added].StartServer(ctx, raft.ServerConfig{Name: "c", Machine: "bulk"})
+	if err != nil {
 		t.Fatal(err)
 	}
-	h.open(behind)
-	until(t, ctx, "a transfer", func() bool { return h.metrics(behind, "c").Role == core.RoleReceiveSnapshot })
-	for range 3 {
-		h.release(ctx, leader, "c")
+	if err := h.nodes[leader].AddMember(ctx, h.id(leader, "c"), id, raft.MemberOptions{}); err != nil {
+		t.Fatal(err)
 	}
-	until(t, ctx, "the state", func() bool {
-		v, err := h.nodes[behind].LocalQuery(ctx, "c", func(m raft.Machine) (any, error) { return len(m.(*bulk).b), nil }, raft.QueryOptions{})
-		return err == nil && v.(int) != 0
-	})
+	stalled := <-devices[added].Stalled()
+	sent := strings.TrimSuffix(filepath.Base(stalled.Name), ".part")
+	replaced := func() bool { // the files go in the order in which newer snapshots came; the names are in that order too
+		h.release(ctx, leader, "c")
+		for len(removed) > 0 {
+			switch name := <-removed; {
+			case name == sent:
+				t.Fatalf("%s is removed while it is sent", name)
+			case name > sent:
+				return true
+			}
+		}
+		return false
+	}
+	for range 3 {
+		until(t, ctx, "the end of a newer snapshot", replaced)
+	}
+	devices[added].Heal()
+	until(t, ctx, "the end of what was sent", func() bool { return len(removed) > 0 && <-removed == sent })
 	want := &bulk{}
 	want.Apply(nil, []byte("fill"))
+	until(t, ctx, "the state", func() bool {
+		v, err := h.nodes[added].LocalQuery(ctx, "c", func(m raft.Machine) (any, error) { return m.(*bulk).b, nil }, raft.QueryOptions{})
+		return err == nil && v.([]byte) != nil
+	})
 	for i := range 3 {
 		v, err := h.nodes[i].LocalQuery(ctx, "c", func(m raft.Machine) (any, error) { return slices.Equal(m.(*bulk).b, want.b), nil }, raft.QueryOptions{})
 		if err != nil || !v.(bool) {
