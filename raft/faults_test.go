@@ -173,6 +173,7 @@ func TestE2SnapshotReplacedWhileSent(t *testing.T) {
 	if err := h.nodes[leader].AddMember(ctx, h.id(leader, "c"), id, raft.MemberOptions{}); err != nil {
 		t.Fatal(err)
 	}
+	defer devices[added].Heal()
 	stalled := <-devices[added].Stalled()
 	sent := strings.TrimSuffix(filepath.Base(stalled.Name), ".part")
 	replaced := func() bool { // the files go in the order in which newer snapshots came; the names are in that order too

@@ -5,7 +5,8 @@
 //
 // An ordinary test run proves that every fault still applies and compiles. With the
 // environment variable RAWL_PLANTED=1 the tests are run against each fault, which takes
-// minutes, and each must turn them red.
+// minutes, and each must turn them red; those that are must pass without it. A test that notices by luck only, because
+// of the order in which goroutines happen to run, does not count: name one that always does.
 //
 // # Files
 //

@@ -2,9 +2,7 @@ package planted
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -21,7 +19,7 @@ func TestPlanted(t *testing.T) {
 	if err != nil || len(names) == 0 {
 		t.Fatal("no definitions", err)
 	}
-	tried := make(baseline)
+	sound := &baseline{root: root, dir: t.TempDir()}
 	compiler := newCompiler(root)
 	for _, name := range names {
 		t.Run(strings.TrimSuffix(filepath.Base(name), ".fault"), func(t *testing.T) {
@@ -41,73 +39,36 @@ func TestPlanted(t *testing.T) {
 			if !full() {
 				return
 			}
-			overlay, err := overlay(root, t.TempDir(), changed)
+			t.Parallel()
+			dir := t.TempDir()
+			overlay, err := overlay(root, dir, changed)
 			if err != nil {
 				t.Fatal(err)
 			}
+			broken := &tests{root: root, dir: dir, args: []string{"-overlay", overlay}}
 			for i := range f.checks {
-				c := &f.checks[i]
-				tried.green(t, root, c)
-				demandRed(t, c, root, overlay)
+				demandRed(t, &f.checks[i], broken, sound)
 			}
 		})
 	}
 }
 
-// baseline knows which tests pass without any fault.
-type baseline map[string]bool
-
-// green leaves of a check the packages whose tests pass as the code is. Another is an error: what it
-// says of a fault proves nothing.
-func (b baseline) green(t *testing.T, root string, c *check) {
-	t.Helper()
-	var green []string
-	for _, pkg := range c.packages {
-		args := append([]string{"test", "-timeout=30m"}, c.tests(pkg)...)
-		key := strings.Join(args, " ")
-		if _, known := b[key]; !known {
-			out, err := command(root, args).CombinedOutput()
-			b[key] = err == nil
-			if err != nil {
-				t.Logf("%s is red without a fault: %v\n%s", pkg, err, out)
-			}
-		}
-		if !b[key] {
-			t.Errorf("%s is red without a fault", pkg)
-			continue
-		}
-		green = append(green, pkg)
-	}
-	c.packages = green
-}
-
-// tests are the arguments of go test that choose the check's tests in a package.
-func (c *check) tests(pkg string) (args []string) {
-	if c.run != "" {
-		args = append(args, "-run", c.run)
-	}
-	if c.skip != "" {
-		args = append(args, "-skip", c.skip)
-	}
-	args = append(args, pkg)
-	if len(c.args) > 0 {
-		args = append(append(args, "-args"), c.args...)
-	}
-	return args
-}
-
-// demandRed runs the tests until one notices the fault.
-func demandRed(t *testing.T, c *check, root, overlay string) {
+// demandRed runs the tests until one notices the fault, and proves that it is the fault that it notices.
+func demandRed(t *testing.T, c *check, broken *tests, sound *baseline) {
 	t.Helper()
 	for _, pkg := range c.packages {
-		args := append([]string{"test", "-overlay", overlay, "-count=1", "-failfast", "-timeout=5m"}, c.tests(pkg)...)
-		out, err := command(root, args).CombinedOutput()
+		out, err := broken.run(pkg, c.run, c.skip, c.args)
 		if err == nil {
 			continue
 		}
-		by := noticedBy(string(out))
-		if len(by) == 0 {
-			t.Fatalf("%s: go test failed for another reason: %v\n%s", pkg, err, out)
+		by, run, skip := noticedBy(out), c.run, c.skip
+		if len(by) > 0 {
+			run, skip = "^("+strings.Join(by, "|")+")$", ""
+		} else if !strings.Contains(out, "panic: ") {
+			t.Fatalf("%s: the tests failed for another reason: %v\n%s", pkg, err, out)
+		}
+		if err := sound.green(pkg, run, skip, c.args); err != nil {
+			t.Fatal(err)
 		}
 		t.Logf("noticed by %s: %s", pkg, strings.Join(by, ", "))
 		return
@@ -115,23 +76,13 @@ func demandRed(t *testing.T, c *check, root, overlay string) {
 	t.Errorf("not noticed by the tests of %s", strings.Join(c.packages, " "))
 }
 
-// noticedBy returns the tests that failed.
+// noticedBy returns the tests that failed, none when a panic did not say in which test it was.
 func noticedBy(out string) (tests []string) {
 	for line := range strings.Lines(out) {
 		if rest, ok := strings.CutPrefix(line, "--- FAIL: "); ok {
 			name, _, _ := strings.Cut(rest, " ")
 			tests = append(tests, name)
-		} else if strings.HasPrefix(line, "panic: ") {
-			tests = append(tests, strings.TrimSpace(line))
 		}
 	}
 	return tests
-}
-
-// command runs the go command in the module's root. The tests it runs plant nothing themselves.
-func command(root string, args []string) *exec.Cmd {
-	c := exec.Command("go", args...)
-	c.Dir = root
-	c.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "RAWL_PLANTED=") })
-	return c
 }
