@@ -23,7 +23,7 @@ func (s *tests) build(pkg string) (program string, err error) {
 	if _, err := os.Stat(program); err == nil {
 		return program, nil
 	}
-	args := append([]string{"test", "-c", "-vet=off", "-o", program}, s.args...)
+	args := append([]string{"test", "-c", "-vet=off", "-ldflags=-w", "-o", program}, s.args...)
 	if out, err := command(s.root, "go", append(args, pkg)).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%s: the tests do not build: %w\n%s", pkg, err, out)
 	}
