@@ -32,9 +32,9 @@ type directory struct {
 	world  *sched.World
 	closed <-chan struct{} // the node's
 
-	mu      sync.Mutex // held over appends, never over waiting
+	mu      sync.Mutex               // held over appends, never over waiting
 	records map[string]*serverRecord // never changed, only replaced
-	behind  int // entries since the last capture
+	behind  int                      // entries since the last capture
 	// durable is the end of the log as the device has it; moved is closed when it moves.
 	durable Index
 	moved   chan struct{}
