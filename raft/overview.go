@@ -15,6 +15,9 @@ type Metrics struct {
 	Leader ServerID
 	// Last is the end of its log, Written what of it is durable, Commit, Applied and Snapshot the indexes of these names.
 	Last, Written, Commit, Applied, Snapshot Index
+	// Configuration is the entry with which the configuration in effect came, as MemberOptions.Expected names it: 0 is
+	// that of the cluster's beginning.
+	Configuration Index
 	// MachineVersion is the newest version of the machine that its log names.
 	MachineVersion uint64
 	// Dropped counts messages that found its mailbox full.
@@ -36,10 +39,10 @@ func (n *Node) KeyMetrics(name string) (Metrics, error) {
 	dropped := s.mail.dropped
 	s.mail.mu.Unlock()
 	return Metrics{
-		Role: core.Role(f.role.Load()), Term: Term(f.term.Load()), Leader: s.leader.Load().leader,
+		Role: core.Role(s.role.Load()), Term: Term(f.term.Load()), Leader: s.leader.Load().leader,
 		Last: Index(f.last.Load()), Written: Index(f.written.Load()), Commit: Index(f.commit.Load()),
 		Applied: Index(f.applied.Load()), Snapshot: Index(f.snapshot.Load()), Dropped: dropped, Err: s.stopError(),
-		MachineVersion: f.version.Load(), Counters: s.counted(),
+		Configuration: Index(f.configuration.Load()), MachineVersion: f.version.Load(), Counters: s.counted(),
 	}, nil
 }
 

@@ -21,6 +21,15 @@ type raftPacket struct{ core.Received }
 // Size implements Packet.
 func (p *raftPacket) Size() int { return p.Message.Size() }
 
+// MessageOf returns the message from server to server that a packet is, for who watches a network; false for a packet of
+// another kind. The message must not be changed.
+func MessageOf(p Packet) (*core.Message, bool) {
+	if p, ok := p.(*raftPacket); ok {
+		return &p.Message, true
+	}
+	return nil, false
+}
+
 func newRaftPacket(h core.Head, b core.Body) *raftPacket {
 	return &raftPacket{core.Received{Message: core.Message{Head: h, Body: b}}}
 }

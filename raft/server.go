@@ -38,7 +38,8 @@ type server struct {
 
 	// Read by anybody. cursorWaits says that a released cursor waits for something to be durable.
 	cursorWaits atomic.Bool
-	sending     atomic.Int32 // snapshots on their way to other members
+	sending     atomic.Int32  // snapshots on their way to other members
+	role        atomic.Uint32 // a figure too; it fits in here
 	leader      atomic.Pointer[leaderView]
 	board       *Leaderboard // of its cluster, set before it runs
 	figures     figures
@@ -75,9 +76,9 @@ func (v *leaderView) memberOn(n NodeID, voter bool) bool {
 
 // figures are counters of one server, all read without it.
 type figures struct {
-	role, term                     atomic.Uint64
+	term, configuration, version   atomic.Uint64
 	last, written, commit, applied atomic.Uint64
-	snapshot, version              atomic.Uint64
+	snapshot                       atomic.Uint64
 }
 
 // newServer makes the server of a record, with a log that is open, and begins its recovery.

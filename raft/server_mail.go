@@ -305,13 +305,15 @@ func (s *server) stepAll(messages []*raftPacket) {
 // publish shows the server's figures to whoever looks.
 func (s *server) publish() {
 	last, written := s.core.Last()
+	_, configuration := s.core.Configuration()
 	f := &s.figures
 	role := s.core.Role()
 	s.sample.end(s, s.core.Commit(), role == core.RoleLeader)
-	f.role.Store(uint64(role))
+	s.role.Store(uint32(role))
 	f.term.Store(uint64(s.core.State().Term))
 	f.last.Store(uint64(last.Index))
 	f.written.Store(uint64(written.Index))
 	f.commit.Store(uint64(s.core.Commit()))
+	f.configuration.Store(uint64(configuration))
 	f.version.Store(s.core.Machine())
 }

@@ -48,7 +48,7 @@ func (s *stall) ring() {
 	}
 	n := s.system.node
 	for _, x := range s.system.running() {
-		if core.Role(x.figures.role.Load()) == core.RoleLeader {
+		if core.Role(x.role.Load()) == core.RoleLeader {
 			x.mail.put(core.DiskStalled{})
 		}
 	}

@@ -28,8 +28,7 @@ type serverState struct {
 	last, written raft.EntryID
 	hard          engine.HardState // durable
 	metrics       raft.Metrics
-	crashedAt     raft.EntryID // what was written when the power was cut
-	crashedLast   raft.EntryID
+	left          left // behind by a power cut
 	crashed       bool
 }
 
@@ -64,11 +63,17 @@ func (k *checker) server(n *node, c *cluster) {
 		k.servers[id] = s
 	}
 	k.logOf(n, c, s, l)
-	k.metricsOf(n, c, s, m)
+	k.metricsOf(n, c, s, l, m)
 }
 
-func (k *checker) metricsOf(n *node, c *cluster, s *serverState, m raft.Metrics) {
+func (k *checker) metricsOf(n *node, c *cluster, s *serverState, l *engine.Log, m raft.Metrics) {
 	w := k.w
+	if m.Err != nil {
+		k.broke(n, c, m)
+	} else {
+		k.counts(n, c, s, l, m)
+		k.configuredBy(n, c, l, m)
+	}
 	if m.Role == core.RoleLeader && m.Err == nil {
 		if who, known := c.leaders[m.Term]; known && who != n.id {
 			w.violate("I5", "%s: %s and %s lead term %d", c.name, who, n.id, m.Term)
@@ -76,6 +81,7 @@ func (k *checker) metricsOf(n *node, c *cluster, s *serverState, m raft.Metrics)
 			c.leaders[m.Term] = n.id
 			w.note("%s on %s leads term %d", c.name, n, m.Term)
 			k.elected(n, c, m.Term)
+			w.spring(leads, c, n)
 		}
 	}
 	if m.Term < s.metrics.Term && m.Err == nil && m.Term != 0 {
@@ -87,6 +93,9 @@ func (k *checker) metricsOf(n *node, c *cluster, s *serverState, m raft.Metrics)
 	if m.Written > m.Last || m.Applied > max(m.Commit, m.Snapshot) && m.Commit != 0 {
 		w.violate("I3", "%s on %s: %+v", c.name, n, m)
 	}
+	if m.Role == core.RolePreVote && s.metrics.Role != core.RolePreVote {
+		w.spring(stands, c, n)
+	}
 	s.metrics = m
 }
 
@@ -95,6 +104,8 @@ func (k *checker) logOf(n *node, c *cluster, s *serverState, l *engine.Log) {
 	last, written, hard := l.Last(), l.LastWritten(), l.DurableHardState()
 	if written.Index > last.Index {
 		w.violate("I3", "%s on %s: written %v above last %v", c.name, n, written, last)
+	} else if t, err := l.Term(written.Index); written != s.written && err == nil && t != written.Term {
+		w.violate("I3", "%s on %s: written %v, its log has term %d there", c.name, n, written, t)
 	}
 	if hard.Term < s.hard.Term {
 		w.violate("I4", "%s on %s: durable term falls from %d to %d", c.name, n, s.hard.Term, hard.Term)
@@ -102,9 +113,12 @@ func (k *checker) logOf(n *node, c *cluster, s *serverState, l *engine.Log) {
 	if hard.Term == s.hard.Term && s.hard.Vote != "" && hard.Vote != s.hard.Vote {
 		w.violate("I4", "%s on %s: votes for %s and %s in term %d", c.name, n, s.hard.Vote, hard.Vote, hard.Term)
 	}
+	if hard != s.hard && hard.Vote != "" {
+		w.spring(votes, c, n)
+	}
 	s.hard = hard
 	if last != s.last {
-		k.truncated(c, s, l, last)
+		k.truncated(n, c, s, l, last)
 		k.entriesOf(n, c, l, last)
 		s.last = last
 	}
@@ -112,12 +126,14 @@ func (k *checker) logOf(n *node, c *cluster, s *serverState, l *engine.Log) {
 }
 
 // truncated counts entries that have left a log for others, or for nothing.
-func (k *checker) truncated(c *cluster, s *serverState, l *engine.Log, last raft.EntryID) {
+func (k *checker) truncated(n *node, c *cluster, s *serverState, l *engine.Log, last raft.EntryID) {
 	t, err := l.Term(s.last.Index)
 	if s.last.Index < l.First() || s.last.Index <= last.Index && (err != nil || t == s.last.Term) {
 		return
 	}
 	k.w.sometimes("conflict truncation")
+	k.survives(n)
+	k.w.spring(cuts, c, n)
 	for _, x := range c.configs {
 		if t, err := l.Term(x.at.Index); x.at.Index <= s.last.Index && x.at.Term <= s.last.Term && x.at.Index >= l.First() &&
 			(x.at.Index > last.Index || err == nil && t != x.at.Term) {
@@ -146,6 +162,7 @@ func (k *checker) entriesOf(n *node, c *cluster, l *engine.Log, last raft.EntryI
 			c.terms[e.Index] = max(c.terms[e.Index], e.Term)
 			if e.Type == core.KindConfiguration {
 				k.configured(c, &e)
+				k.w.spring(changes, c, n)
 			}
 		case was != h:
 			k.w.violate("I6", "%s on %s: entry %v differs from that of others", c.name, n, e.ID())
@@ -161,6 +178,7 @@ func (k *checker) acknowledged(c *cluster, at raft.Index) {
 	if at == 0 {
 		return // recalled
 	}
+	c.answered = max(c.answered, at)
 	is, known := c.history[at]
 	if !known {
 		k.w.violate("I1", "%s: %d is answered, and nobody has applied it", c.name, at)
@@ -188,6 +206,7 @@ func (k *checker) acknowledged(c *cluster, at raft.Index) {
 // elected has a new leader's votes lie on the disks of a majority.
 func (k *checker) elected(n *node, c *cluster, term raft.Term) {
 	l := n.log(c)
+	k.complete(n, c, l, term)
 	vote := l.HardState()
 	if vote.Term != term || len(c.configs) == 0 {
 		return // it has gone on meanwhile, or the cluster is just being made
@@ -214,7 +233,7 @@ func (k *checker) elected(n *node, c *cluster, term raft.Term) {
 func (s *serverState) durable(id raft.EntryID) bool {
 	at := s.written
 	if s.crashed {
-		at = s.crashedAt
+		at = s.left.written
 	}
 	return at.Index >= id.Index && at.Term >= id.Term
 }
@@ -264,57 +283,6 @@ func (k *checker) finally(c *cluster) {
 		if c.happened[number] != 0 {
 			k.w.violate("outcome", "%s: %x is said not to have been applied, and was", c.name, number)
 		}
-	}
-}
-
-// crashed remembers what a power cut must leave.
-func (k *checker) crashed(n *node) {
-	if n.raft == nil {
-		return
-	}
-	for _, c := range k.w.clusters {
-		if l := n.log(c); l != nil {
-			if s := k.servers[c.server(n)]; s != nil && s.uid == l.UID() {
-				if s.metrics.Role == core.RoleReceiveSnapshot {
-					k.w.sometimes("interrupted install")
-				}
-				s.crashed, s.crashedAt, s.crashedLast = true, l.LastWritten(), l.Last()
-				s.hard = l.DurableHardState()
-			}
-		}
-	}
-}
-
-// opened compares what a node has recovered with what it had.
-func (k *checker) opened(n *node) {
-	for _, c := range k.w.clusters {
-		l := n.log(c)
-		s := k.servers[c.server(n)]
-		if l == nil || s == nil || s.uid != l.UID() || !s.crashed {
-			continue
-		}
-		s.crashed = false
-		k.w.sometimes("recovery")
-		if at := l.LastWritten(); at.Index < s.crashedAt.Index && at.Term <= s.crashedAt.Term {
-			k.w.violate("I2", "%s on %s recovers %v, written was %v", c.name, n, at, s.crashedAt)
-		}
-		if t, err := l.Term(s.crashedAt.Index); err == nil && t < s.crashedAt.Term {
-			k.w.violate("I2", "%s on %s recovers term %d at %v", c.name, n, t, s.crashedAt)
-		}
-		// A truncation that was not durable leaves what it had cut: that was appended once.
-		if at := l.Last(); at.Index > max(s.crashedLast.Index, l.First()-1) && !k.appended(c, at) {
-			k.w.violate("I16", "%s on %s recovers up to %v, appended was %v", c.name, n, at, s.crashedLast)
-		}
-		if at := l.Applied(); at > max(l.LastWritten().Index, l.First()-1) {
-			k.w.violate("I3", "%s on %s recovers applied %d, written %v", c.name, n, at, l.LastWritten())
-		}
-		if h := l.DurableHardState(); h.Term == s.hard.Term && s.hard.Vote != "" && h.Vote != s.hard.Vote {
-			k.w.violate("I4", "%s on %s recovers a vote for %q in term %d, it was %q", c.name, n, h.Vote, h.Term, s.hard.Vote)
-		}
-		if h := l.DurableHardState(); h.Term < s.hard.Term {
-			k.w.violate("I4", "%s on %s recovers term %d, it was %d", c.name, n, h.Term, s.hard.Term)
-		}
-		s.metrics, s.last = raft.Metrics{}, raft.EntryID{}
 	}
 }
 

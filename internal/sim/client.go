@@ -15,6 +15,7 @@ type operation struct {
 	op          byte
 	kind, key   byte
 	number      uint64
+	query       bool  // a read that is no command
 	call, reply int64 // times; reply is 0 when nobody knows whether it happened
 	result      []byte
 	over        bool // nothing more is heard of it
@@ -29,8 +30,17 @@ func (w *world) client(id uint64, c *cluster) {
 			return
 		}
 		w.perform(c, n, w.draw(id, number))
-		w.pause(w.within(0, 20*time.Millisecond))
+		w.think()
 	}
+}
+
+// think is a client's pause between two operations. Those of a world that has seen many take longer.
+func (w *world) think() {
+	most := 20 * time.Millisecond
+	if w.acked >= enoughProposals {
+		most *= 4
+	}
+	w.pause(w.within(0, most))
 }
 
 // draw draws an operation.
@@ -38,7 +48,7 @@ func (w *world) draw(client, number uint64) operation {
 	o := operation{client: client, number: number, kind: byte(w.random.IntN(int(kinds))), key: byte(w.random.IntN(keys))}
 	o.op = o.kind + opWrite
 	if w.random.IntN(4) == 0 {
-		o.op = opRead
+		o.op, o.query = opRead, w.random.IntN(2) == 0
 	}
 	return o
 }
@@ -49,14 +59,14 @@ const patience = 3 * time.Second
 // perform does an operation, without a session.
 func (w *world) perform(c *cluster, n *node, o operation) bool {
 	to := c.to()
-	byQuery := o.op == opRead && w.random.IntN(2) == 0
 	var reply raft.Reply
 	err := errors.New("its node has ended")
+	answered := c.answered
 	w.stamp++
 	o.call = w.stamp
 	n.call(patience, func(ctx context.Context, r *raft.Node) {
 		cmd := command(o.op, o.kind, o.key, o.number)
-		if byQuery {
+		if o.query {
 			reply.Data, err = r.ConsistentQuery(ctx, to, "read", cmd)
 			return
 		}
@@ -67,8 +77,11 @@ func (w *world) perform(c *cluster, n *node, o operation) bool {
 		reply, err = r.Process(ctx, to, cmd, how)
 	})
 	w.stamp++
-	if byQuery && err != nil {
-		return false
+	if o.query {
+		if err != nil {
+			return false
+		}
+		reply.Data = w.check.fresh(c, n, reply.Data, answered)
 	}
 	w.conclude(c, &o, reply, err)
 	return o.reply != 0
@@ -80,11 +93,15 @@ func mayHaveHappened(err error) bool {
 	return !errors.As(err, &p) || p.Outcome == raft.MaybeApplied
 }
 
-// start makes a cluster, on three nodes.
+// start makes a cluster, on three nodes or five.
 func (w *world) start(c *cluster) {
 	c.members = append(c.members, w.nodes...)
 	w.random.Shuffle(len(c.members), func(i, j int) { c.members[i], c.members[j] = c.members[j], c.members[i] })
-	c.members = c.members[:3]
+	size := 3
+	if len(c.members) >= 5 && w.random.IntN(3) == 0 {
+		size = 5
+	}
+	c.members = c.members[:size]
 	var ids []raft.ServerID
 	for _, n := range c.members {
 		ids = append(ids, c.server(n))

@@ -11,6 +11,7 @@ type cluster struct {
 	captureEvery int
 	history      map[raft.Index]appliedEntry
 	newest       raft.Index
+	answered     raft.Index // of the newest command that a client knows to be applied
 	configs      configList
 	terms        map[raft.Index]raft.Term // the highest of any entry that ever stood there
 	happened     map[uint64]int64         // when an operation was first applied, by its number
@@ -74,7 +75,7 @@ func (c *cluster) entered(n *node, s raft.ServerState) {
 	c.w.note("%s on %s is %s", c.name, n, stateNames[s])
 	c.w.sometimes("state " + stateNames[s])
 	if s == raft.StateReceiveSnapshot {
-		c.w.spring(n)
+		c.w.spring(receives, c, n)
 	}
 }
 

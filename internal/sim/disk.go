@@ -12,7 +12,8 @@ import (
 type disk struct {
 	*errorfs.FS
 	place   *place
-	stalled bool // commits are not answered
+	stalled bool  // commits are not answered
+	slow    int64 // how long commits may take, 0 for as long as usual
 }
 
 // NewQueue implements vfs.FS.
@@ -65,7 +66,7 @@ func (q *diskQueue) Reap(atLeast int, done []*vfs.Op) (int, error) {
 
 // release ends a stall.
 func (d *disk) release() {
-	d.stalled = false
+	d.stalled, d.slow = false, 0
 	d.place.changed = true
 }
 
@@ -75,6 +76,9 @@ func (d *disk) rest() {
 	took := 30_000 + p.s.random.Int64N(200_000)
 	if p.s.random.IntN(50) == 0 {
 		took *= 50
+	}
+	if d.slow > 0 {
+		took += p.s.random.Int64N(d.slow)
 	}
 	p.Park(p.s.now+took, nil)
 	if d.stalled {

@@ -13,7 +13,9 @@
 // order, below errorfs, which makes it fail. Commits take a time that is drawn, and a power cut amid one
 // tears it. Other I/O takes no time. A seed gives one history, event by event, also under the race detector.
 //
-// What may happen stands in the table of nemesis.go. Not simulated are external readers and slots, deletion of
+// What may happen stands in the table of nemesis.go; in each world some of it is more frequent. Ambushes and what is aimed at
+// leaders bring about the moments that chance is slow to find: a crash right behind a vote, rivals of one term, a leader that
+// works on while the others have gone on. Not simulated are external readers and slots, deletion of
 // clusters, a forced shrink, timers and messages of machines, live entries, checkpoints, damage of what the disk
 // has, and links of TCP.
 //
@@ -21,10 +23,13 @@
 //
 // After every step, at the node whose turn it was: I3 (written and last, applied and commit, by figures and log), I4
 // (terms and votes that are durable, across lives too), I5, I6 (each new entry against all that ever stood there; each
-// applied command, and each restored state, by a hash of all commands before it), I10 (what a log says it has
-// can be read), I13. With each answer: I1 (the entry is on the disks of a majority of the voters). After each power
-// cut: I2, I16 (what was written is recovered, nothing that was not appended is; now and then the recovery is done twice,
-// on a copy, and gives the same), I3. For pipelines I11. In the end: I7 (all ways of reading agree), I12 (porcupine finds
+// applied command, and each restored state, by a hash of all commands before it; the configuration in effect is the newest
+// of the log; a leader counts entries of its own term), I10 (what a log says it has can be read), I13; and that no server
+// stops for what no disk and no network can bring about. With each message that leaves: I4, I1 (term, vote, and the
+// entry that is acknowledged are on the sender's disk). With each leader: I4 (a majority's disks have its votes), I1 (its log has
+// what is committed). With each answer: I1 (the entry is on the disks of a majority of the voters), I12 (a query reflects what
+// was answered before it). After each power cut, and on a copy of the disk whenever a log is cut: I2, I16 (what was written is
+// recovered, nothing that was not appended is; now and then the recovery is done twice, on a copy, and gives the same), I3. For pipelines I11. In the end: I7 (all ways of reading agree), I12 (porcupine finds
 // an order of all operations on each register, list and counter that explains the answers), and that nothing was applied
 // of which a client was told that it was not. A command that is applied twice has no such order.
 //

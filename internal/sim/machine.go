@@ -99,8 +99,11 @@ func hashOf(h uint64, b []byte) uint64 {
 	return h
 }
 
-// query is a registered read.
-func query(m raft.Machine, arg []byte) ([]byte, error) { return m.(*machine).read(arg[1], arg[2]), nil }
+// query is a registered read. Before what is read it says which command was applied last.
+func query(x raft.Machine, arg []byte) ([]byte, error) {
+	m := x.(*machine)
+	return append(binary.BigEndian.AppendUint64(nil, uint64(m.Last)), m.read(arg[1], arg[2])...), nil
+}
 
 // Version implements raft.Versioned.
 func (m *machine) Version() uint64 { return m.version }

@@ -35,6 +35,9 @@ var faults = []struct {
 	{"one-way cut", 2, (*world).oneWay},
 	{"bridge", 2, (*world).bridge},
 	{"flapping", 2, (*world).flap},
+	{"duel", 3, (*world).duel},
+	{"isolation", 3, (*world).isolate},
+	{"slow disk", 2, (*world).slowDisk},
 	{"connection reset", 2, (*world).resetLink},
 	{"disk stall", 2, (*world).stallDisk},
 	{"full disk", 2, (*world).fillDisk},
@@ -42,12 +45,23 @@ var faults = []struct {
 	{"failing files", 2, (*world).failFiles},
 }
 
+// mood is the part that each fault has in a world: some are more frequent in it than in others.
+func (w *world) mood() (shares []int, total int) {
+	for _, f := range faults {
+		shares = append(shares, f.share)
+	}
+	for range 3 {
+		shares[w.random.IntN(len(shares))] *= 5
+	}
+	for _, share := range shares {
+		total += share
+	}
+	return shares, total
+}
+
 // harm does harm until there was enough of it, and of work.
 func (w *world) harm() {
-	total := 0
-	for _, f := range faults {
-		total += f.share
-	}
+	shares, total := w.mood()
 	for w.failure == "" && (w.acked < enoughProposals || w.faults < enoughFaults) {
 		w.pause(w.within(50*time.Millisecond, 900*time.Millisecond))
 		if w.faults >= 2*enoughFaults && w.acked < enoughProposals {
@@ -55,8 +69,8 @@ func (w *world) harm() {
 			w.pause(w.within(0, 3*time.Second))
 		}
 		k := w.random.IntN(total)
-		for _, f := range faults {
-			if k -= f.share; k >= 0 {
+		for i, f := range faults {
+			if k -= shares[i]; k >= 0 {
 				continue
 			}
 			if f.do(w) {
@@ -114,28 +128,6 @@ func (w *world) crashAll() bool {
 	return true
 }
 
-// layAmbush has the next member that begins to receive a snapshot, or who sends it, crash amid that.
-func (w *world) layAmbush() bool {
-	was := w.ambush
-	w.ambush = true
-	return !was
-}
-
-// spring is called when a member receives a snapshot.
-func (w *world) spring(n *node) {
-	if !w.ambush || w.over {
-		return
-	}
-	w.ambush = false
-	if w.random.IntN(4) == 0 {
-		n = w.nodes[w.random.IntN(len(w.nodes))]
-	}
-	w.later(0, 4*time.Millisecond, func() {
-		n.crash(w.powerCut())
-		w.later(10*time.Millisecond, time.Second, n.boot)
-	})
-}
-
 // stopOne closes a node orderly.
 func (w *world) stopOne() bool {
 	n := w.one()
@@ -149,13 +141,28 @@ func (w *world) stopOne() bool {
 
 func (w *world) pauseOne() bool {
 	n := w.one()
+	if _, leader := w.anyLeader(); leader != nil && w.random.IntN(2) == 0 {
+		n = leader
+	}
 	if n == nil {
 		return false
 	}
+	w.standStill(n)
+	return true
+}
+
+// standStill has a node stand still for a while. Where it led, clients come as soon as it goes on.
+func (w *world) standStill(n *node) {
 	w.note("%s stands still", n)
 	n.hold(true)
-	w.later(100*time.Millisecond, 3*time.Second, func() { n.hold(false) })
-	return true
+	w.later(100*time.Millisecond, 3*time.Second, func() {
+		n.hold(false)
+		for _, c := range w.clusters {
+			if n.leads(c) {
+				w.visit(c, n, 1+w.random.IntN(4))
+			}
+		}
+	})
 }
 
 func (w *world) stepClock() bool {

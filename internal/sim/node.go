@@ -90,7 +90,21 @@ func (n *node) Join(id raft.NodeID, r transport.Receiver[raft.Packet]) (transpor
 		return nil, err
 	}
 	n.end = e
-	return e, nil
+	return &speaking{e, n}, nil
+}
+
+// speaking has what a node sends checked before it leaves.
+type speaking struct {
+	transport.Transport[raft.Packet]
+	node *node
+}
+
+// Send implements transport.Transport.
+func (s *speaking) Send(to raft.NodeID, class transport.Class, p raft.Packet) error {
+	if m, ok := raft.MessageOf(p); ok {
+		s.node.w.check.says(s.node, m)
+	}
+	return s.Transport.Send(to, class, p)
 }
 
 // hearing marks that what a node receives may be what its tasks wait for.

@@ -20,10 +20,8 @@ func (w *world) operator(c *cluster) {
 		switch w.random.IntN(7) {
 		case 0, 1:
 			w.transfer(c, n)
-		case 2, 3:
-			w.enlist(c, n)
-		case 4, 5:
-			w.dismiss(c, n)
+		case 2, 3, 4, 5:
+			w.change(c, n)
 		case 6:
 			n.call(patience, func(ctx context.Context, r *raft.Node) {
 				if r.TriggerElection(ctx, c.server(c.anyMember())) == nil {
@@ -49,6 +47,18 @@ func (w *world) transfer(c *cluster, n *node) {
 			w.sometimes("transfer")
 		}
 	})
+}
+
+// change adds a member, or removes one.
+func (w *world) change(c *cluster, by *node) {
+	if !by.up() {
+		return
+	}
+	if w.random.IntN(2) == 0 {
+		w.enlist(c, by)
+	} else {
+		w.dismiss(c, by)
+	}
 }
 
 // enlist adds a member on a node that has none, as a voter to be or as a reader.

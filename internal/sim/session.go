@@ -39,7 +39,7 @@ func (w *world) sessions(id uint64, c *cluster) {
 				continue
 			}
 			w.performIn(c, n, s, w.draw(id, number))
-			w.pause(w.within(0, 20*time.Millisecond))
+			w.think()
 		}
 		if n.place == life && n.up() {
 			n.call(patience, func(ctx context.Context, _ *raft.Node) { _ = s.Close(ctx) })

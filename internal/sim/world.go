@@ -28,9 +28,10 @@ type world struct {
 	failure   string       // the first violation
 	acked     int          // proposals that were answered
 	faults    int
-	ambush    bool // who receives a snapshot next is to crash
-	peace     int  // numbers the times at which all was set right
-	clients   int  // that have not ended, operators among them
+	laid      [ambushes]bool
+	visitors  uint64 // clients that came with one operation
+	peace     int    // numbers the times at which all was set right
+	clients   int    // that have not ended, operators among them
 	operators int
 	over      bool  // clients stop
 	stamp     int64 // orders the calls and answers of clients
@@ -40,7 +41,7 @@ type world struct {
 const ring = 400
 
 func newWorld(seed uint64) *world {
-	w := &world{scheduler: newScheduler(seed), seed: seed, seen: make(map[string]int), lines: make([]string, ring)}
+	w := &world{scheduler: newScheduler(seed), seed: seed, seen: make(map[string]int), lines: make([]string, ring), visitors: 1000}
 	w.scheduler.failed = func(why string) { w.violate("panic", "%s", why) }
 	w.check = newChecker(w)
 	net, err := transport.New[raft.Packet](transport.Options{Seed: seed, Now: func() int64 { return w.now }, Stepped: true})
