@@ -93,11 +93,16 @@ func (n *Node) watch(s *server, id NodeID) {
 	}
 }
 
+// unwatch ends that. A loss that the server was told of ends with it: of the node's return nobody would tell.
 func (n *Node) unwatch(s *server, id NodeID) {
 	n.contacts.mu.Lock()
 	defer n.contacts.mu.Unlock()
 	n.detector.Unwatch(n.now(), id)
-	delete(n.contacts.getLocked(id).watchers, s)
+	c := n.contacts.getLocked(id)
+	delete(c.watchers, s)
+	if c.down {
+		s.mail.put(core.NodeUp{Node: id})
+	}
 }
 
 // monitor lets a machine hear of a node: its present state at once, and each change.
