@@ -18,7 +18,7 @@ type arrows struct {
 var (
 	// public are the packages that users may import.
 	public = []string{"engine", "wal", "memtable", "segwriter", "snapshotwriter", "readplan", "ring", "fallback",
-		"raft", "raft/machinetest", "raft/core", "raft/transport", "raft/detector"}
+		"raft", "raft/machinetest", "raft/core", "raft/transport", "raft/transport/tcp", "raft/detector"}
 
 	// beneath are the packages that the engine is made of.
 	beneath = []string{"internal/histogram", "internal/raftlog", "internal/sched", "internal/vfs", "internal/invariants", "internal/frame",
@@ -65,8 +65,9 @@ var table = []arrows{
 	{from: "raft/core", to: []string{"internal/raftlog"},
 		denied: []string{"os", "net", "time", "sync", "log", "math/rand", "crypto/rand"}},
 	{from: "raft/transport", to: []string{"raft/core", "internal/raftlog"}},
+	{from: "raft/transport/tcp", to: []string{"raft/transport"}},
 	{from: "raft/detector", to: []string{"internal/sched", "raft/core", "internal/raftlog"}},
-	{from: "raft", to: []string{"internal/histogram", "internal/sched", "engine", "readplan", "raft/core", "raft/transport", "raft/detector", "internal/raftlog"}},
+	{from: "raft", to: []string{"internal/histogram", "internal/sched", "engine", "readplan", "raft/core", "raft/transport", "raft/transport/tcp", "raft/detector", "internal/raftlog"}},
 	{from: "raft/machinetest", to: []string{"raft", "internal/raftlog"}},
 
 	{from: "fio"},
