@@ -72,13 +72,14 @@ func (s *server) span(x *core.SetTimer) int64 {
 	}
 	least, spread := int64(x.MinMS)*int64(time.Millisecond), int64(x.MaxMS-x.MinMS)*int64(time.Millisecond)
 	if x.Timer == core.TimerElection {
-		spread = max(spread, s.node.crowd()*int64(electionShare))
+		crowd := s.node.crowd() * int64(electionShare)
+		least, spread = max(least, crowd/4), max(spread, crowd)
 	}
 	return least + s.node.random(spread+1)
 }
 
 // electionShare is the time that a node with many elections at once gives each: drawn from a shorter span they would
-// overtake each other's messages, and be held again.
+// overtake each other's messages, and be held again. None is begun, or given up, before a quarter of the span.
 const electionShare = 500 * time.Microsecond
 
 // crowd is how many servers of the node wait for a timer, or are about to. A server at rest waits for none.

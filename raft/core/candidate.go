@@ -24,7 +24,7 @@ func (s *Server) startCandidacy(transfer bool) {
 	s.election.votes = s.election.votes[:0]
 	s.become(RoleCandidate)
 	s.awaitElection(s.opts.SuspectMinMS, s.opts.SuspectMaxMS)
-	s.election.engaged = s.armed[TimerElection]
+	s.election.engaged, s.election.again = s.armed[TimerElection], !transfer
 	s.askVoters(Vote{Last: s.log.last, Transfer: transfer})
 }
 
@@ -52,7 +52,11 @@ func (s *Server) receiveVote(m *Message, b Vote) {
 }
 
 func (s *Server) receiveVoteReply(m *Message, b VoteReply) {
-	if s.role != RoleCandidate || !b.Granted || !s.memberVotes(m) {
+	if s.role != RoleCandidate || !s.memberVotes(m) {
+		return
+	}
+	if !b.Granted {
+		s.election.again = false
 		return
 	}
 	s.election.grant(m.From)

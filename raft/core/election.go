@@ -9,6 +9,10 @@ type election struct {
 	// engaged says that a candidacy is under way for which this server voted, its own or another's: until it had time to
 	// end, by its leader or by this server's timer, no other one is encouraged.
 	engaged bool
+	// promised is the life that was granted a pre-vote since the timer was set: until it runs out no other one is encouraged.
+	promised Incarnation
+	// again says that a candidacy may still ask once more in its term: nobody has refused.
+	again bool
 	// votes are the voters that granted, by address.
 	votes []ServerID
 }
@@ -43,7 +47,7 @@ func (s *Server) mayCampaign() bool {
 
 // awaitElection sets the election timer of a voter anew.
 func (s *Server) awaitElection(lo, hi uint32) {
-	s.election.engaged = false
+	s.election.engaged, s.election.promised = false, 0
 	if !s.mayCampaign() || s.role == RoleTerminating || s.lead != nil {
 		s.stopTimer(TimerElection)
 		return
@@ -63,7 +67,10 @@ func (s *Server) settleElection() {
 }
 
 func (s *Server) electionTimeout() {
-	s.election.engaged = false
+	if s.waitsForVotes() {
+		return
+	}
+	s.election.engaged, s.election.promised = false, 0
 	if s.lead != nil || s.believes() || !s.mayCampaign() || s.role == RoleTerminating || s.shrink.epoch != 0 {
 		return
 	}
@@ -76,6 +83,24 @@ func (s *Server) electionTimeout() {
 		return
 	}
 	s.startPreVote()
+}
+
+// waitsForVotes gives an election more time when it is the device that is slow, or asks once more for votes that may be lost: a
+// newer term would make void what is on its way.
+func (s *Server) waitsForVotes() bool {
+	voting := s.role == RoleCandidate && s.shrink.epoch == 0
+	switch {
+	case !voting && !s.election.engaged:
+		return false
+	case s.state != s.durable:
+	case voting && s.election.again:
+		s.election.again = false
+		s.askVoters(Vote{Last: s.log.last})
+	default:
+		return false
+	}
+	s.setTimer(TimerElection, s.opts.SuspectMinMS, s.opts.SuspectMaxMS, 0)
+	return true
 }
 
 // triggerElection starts one without waiting, whatever is believed.

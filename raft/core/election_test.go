@@ -65,3 +65,92 @@ func TestVoterEncouragesNoOther(t *testing.T) {
 		t.Fatal("refused after the candidacy had its time")
 	}
 }
+
+// Of two that ask at the same time one wins, in the next term: both would otherwise, and split the votes.
+func TestPreVotesThatCross(t *testing.T) {
+	s := newScript(t, 3, 0)
+	a, b := s.members[0], s.members[1]
+	a.fire(core.TimerElection)
+	b.fire(core.TimerElection)
+	s.deliver(among(0, 1)) // n2 is not there
+	b.demandRole(core.RoleLeader)
+	a.demandRole(core.RoleFollower)
+	if term := b.srv.State().Term; term != 1 {
+		t.Fatalf("term %d", term)
+	}
+}
+
+// Who ranks high gives way, too, once it could not win.
+func TestPreVotesThatCrossAgain(t *testing.T) {
+	s := newScript(t, 3, 0)
+	a, b := s.members[0], s.members[1]
+	for range 3 {
+		b.fire(core.TimerElection)
+		s.drop()
+	}
+	a.fire(core.TimerElection)
+	s.deliver(func(m core.Message) bool { return m.From == a.self.ID && m.To == b.self.ID })
+	s.deliver(among(0, 1))
+	a.demandRole(core.RoleLeader)
+
+	s = newScript(t, 3, 0) // both gave way: nothing came of it, also no term
+	for range 3 {
+		s.drop()
+		s.members[0].fire(core.TimerElection)
+		s.members[1].fire(core.TimerElection)
+	}
+	s.deliver(among(0, 1))
+	for _, x := range s.members[:2] {
+		x.demandRole(core.RoleFollower)
+		if h := x.srv.State(); h != (core.HardState{}) {
+			t.Fatalf("n%d: %v", x.k, h)
+		}
+	}
+}
+
+// A voter encourages one pre-voter at a time, until its own timer has run out.
+func TestVoterPromisesOne(t *testing.T) {
+	s, heads := voterOfThree(t)
+	e := s.Step(&core.Received{Message: core.Message{Head: heads["b"], Body: core.PreVote{Token: 1, Next: 1, Protocol: 1}}})
+	if len(e.Timers) != 1 || e.Timers[0].Timer != core.TimerElection {
+		t.Fatalf("timers %v", e.Timers)
+	}
+	timer := e.Timers[0]
+	if granted(t, s, heads["c"], 1) {
+		t.Fatal("granted beside another one")
+	}
+	if !granted(t, s, heads["b"], 1) {
+		t.Fatal("refused to the one that was encouraged")
+	}
+	s.Step(core.Timeout{Timer: core.TimerElection, Generation: timer.Generation})
+	if !granted(t, s, heads["c"], 1) {
+		t.Fatal("refused after the other one had its time")
+	}
+}
+
+// A slow device, or a lost request, costs a candidate time and no term.
+func TestCandidateIsPatient(t *testing.T) {
+	s := newScript(t, 3, 0)
+	a := s.members[0]
+	a.slow = true
+	a.fire(core.TimerElection)
+	s.deliver(func(m core.Message) bool { _, ok := m.Body.(core.Vote); return !ok })
+	a.demandRole(core.RoleCandidate)
+	a.fire(core.TimerElection)
+	a.fire(core.TimerElection)
+	a.sync(false)
+	if n := len(sent[core.Vote](s, 1)); n != 1 {
+		t.Fatalf("%d requests after the term was durable", n)
+	}
+	s.drop()
+	a.fire(core.TimerElection)
+	if n := len(sent[core.Vote](s, 1)); n != 1 {
+		t.Fatalf("%d requests after they were lost", n)
+	}
+	s.drop()
+	a.fire(core.TimerElection)
+	a.demandRole(core.RolePreVote)
+	if term := a.srv.State().Term; term != 1 {
+		t.Fatalf("term %d", term)
+	}
+}

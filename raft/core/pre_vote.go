@@ -23,11 +23,43 @@ func (s *Server) receivePreVote(m *Message, b PreVote) {
 	}
 	s.confessed(m, s.state.Term)
 	granted := s.lead == nil && !s.believes() && !s.election.engaged && s.role != RoleTerminating && b.Next > s.state.Term &&
-		s.log.upToDate(b.Last) && b.Protocol <= protocol && s.canServe(b.Machine)
+		s.log.upToDate(b.Last) && b.Protocol <= protocol && s.canServe(b.Machine) && s.yields(m, b.Last)
+	if granted {
+		s.promise(m)
+	}
 	s.reply(m, PreVoteReply{Token: b.Token, Granted: granted})
 	if now, settled := s.history.config(), s.history.settled(); settled.index > 0 &&
 		!now.configuration.Has(m.From, m.FromInc) && !settled.configuration.Has(m.From, m.FromInc) {
 		s.reply(m, Removed{Index: settled.index})
+	}
+}
+
+// yields reports whether this server lets another one try that could win. It encourages one at a time, and while the first
+// round of its own is under way only who ranks higher: of two that ask at the same time one goes on, where both would win and
+// then split the votes. Later rounds ask nobody's rank: who ranks high may be one that cannot win.
+func (s *Server) yields(m *Message, last EntryID) bool {
+	e := &s.election
+	switch {
+	case e.promised != 0:
+		return e.promised == m.FromInc
+	case s.role == RolePreVote && e.failed <= 1 && last == s.log.last:
+		return m.FromInc > s.opts.Self.Incarnation
+	}
+	return true
+}
+
+// promise gives a server that was granted a pre-vote the time to win, and a round of this server's own up. One that does not
+// vote here holds up nobody.
+func (s *Server) promise(m *Message) {
+	if s.election.promised == m.FromInc || !s.memberVotes(m) {
+		return
+	}
+	s.awaitElection(s.opts.SuspectMinMS, s.opts.SuspectMaxMS)
+	if s.armed[TimerElection] {
+		s.election.promised = m.FromInc
+	}
+	if s.role == RolePreVote {
+		s.rest()
 	}
 }
 
