@@ -73,7 +73,7 @@ func (n *Node) OpenSession(ctx context.Context, to ServerID, o SessionOptions) (
 	c.messages.node, c.messages.handle = n, o.Messages
 	conf, _, leader, err := n.configuration(ctx, to)
 	if err != nil {
-		return nil, &ProposalError{Err: err, Outcome: NotApplied, Retriable: !errors.Is(err, ErrClosed)}
+		return nil, &ProposalError{Err: err, Outcome: NotApplied, Retriable: !errors.Is(err, ErrClosed) && !errors.Is(err, ErrForbidden)}
 	}
 	c.route.known.Store(&leaderView{leader: leader, members: conf.Members})
 	cmd := Command{Kind: KindSessionOpen, Reply: ReplyFromLeader, Window: o.Window, Ordered: o.Ordered,

@@ -57,6 +57,7 @@
 //
 //	no such server or cluster          ErrUnknownServer
 //	no such system on the node         ErrUnknownSystem
+//	a node that does not allow it      ErrForbidden
 //	a node that cannot be reached      ErrUnreachable
 //	machine not registered             ErrUnknownMachine; behind ErrStopped for a server that was there before
 //	machine of another format          ErrMachine, with its Restore's error, behind ErrStopped

@@ -78,6 +78,10 @@ type NodeOptions struct {
 	UnappliedBytes int
 	// BatchEntries, BatchBytes, WindowEntries and WindowBytes are those of core.Options.
 	BatchEntries, BatchBytes, WindowEntries, WindowBytes int
+	// Authorize, if it is set, is asked before a call of another node is performed here, of a client or an operator there; an
+	// error refuses it with ErrForbidden. It must not block, and is called by several goroutines. What members of a cluster tell
+	// each other is not asked about: the transport knows its nodes. Default: every node may do everything.
+	Authorize func(RemoteCall) error
 	// Logger receives what an operator should know. Default: discarded.
 	Logger *slog.Logger
 	// Clock is the time that commands are stamped with, milliseconds since 1970 (UTC). Default the system's.

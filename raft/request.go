@@ -121,6 +121,10 @@ func (n *Node) receiveRequest(from NodeID, r *request) {
 		return
 	}
 	done := func(a answer) { _ = n.net.Send(from, transport.Control, &response{id: r.id, answer: a}) } // the client waits no longer than it likes
+	if err := n.authorize(from, r); err != nil {
+		done(failed(err, NotApplied, false, ServerID{}))
+		return
+	}
 	if start, ok := r.call.(*opStart); ok {
 		n.spawn(func() { done(n.startFor(n.ctx, start)) })
 		return
