@@ -12,8 +12,9 @@ import (
 const (
 	// sendCredit is how many parts of a snapshot may be on their way.
 	sendCredit = 4
-	// livePartBytes bounds the live entries of one part, beyond the first.
-	livePartBytes = 1 << 20
+	// livePartBytes bounds the payloads of the live entries of one part, beyond the first, livePartEntries their number.
+	livePartBytes   = 1 << 20
+	livePartEntries = 8192
 )
 
 // outgoing is a snapshot on its way to a peer. It moves when the receiver's replies come, on a goroutine that lives no
@@ -179,7 +180,7 @@ func (o *outgoing) livePart() *snapshotPart {
 		if err != nil {
 			return &snapshotPart{}
 		}
-		if len(p.live) > 0 && bytes+len(e.Data) > livePartBytes {
+		if len(p.live) > 0 && bytes+len(e.Data) > livePartBytes || len(p.live) == livePartEntries {
 			break
 		}
 		bytes += len(e.Data)

@@ -18,8 +18,11 @@ type Heartbeat struct {
 
 	NoticeAck   uint64   // notices up to here have been handed over
 	NoticeFirst uint64   // number of Notices[0]; 0 when there are none
-	Notices     [][]byte // consecutive
+	Notices     [][]byte // consecutive, at most MaxNotices
 }
+
+// MaxNotices bounds the notices of a heartbeat.
+const MaxNotices = 4096
 
 // noticeOverhead is what a notice costs beside its bytes: its length.
 const noticeOverhead = 4

@@ -40,7 +40,7 @@ func (o *outbox) drop() int {
 // batch returns the oldest notices that fit into limit bytes. The slice is never written to again.
 func (o *outbox) batch(limit int) [][]byte {
 	n := 0
-	for n < len(o.notices) && len(o.notices[n])+noticeOverhead <= limit {
+	for n < min(len(o.notices), MaxNotices) && len(o.notices[n])+noticeOverhead <= limit {
 		limit -= len(o.notices[n]) + noticeOverhead
 		n++
 	}

@@ -220,3 +220,14 @@ func TestDroppedNoticesKeepTheirNumbers(t *testing.T) {
 		t.Fatalf("handed over %q", b.notices)
 	}
 }
+
+// TestNoticesOfOneHeartbeat: however small they are, a heartbeat has no more of them than a receiver takes.
+func TestNoticesOfOneHeartbeat(t *testing.T) {
+	var o outbox
+	for range MaxNotices + 1 {
+		o.add(nil)
+	}
+	if n := len(o.batch(1 << 20)); n != MaxNotices {
+		t.Fatalf("%d notices", n)
+	}
+}
