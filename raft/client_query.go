@@ -16,18 +16,19 @@ func (n *Node) LocalQuery(ctx context.Context, name string, f func(Machine) (any
 	return a.any, a.queryError()
 }
 
-// QueryMember runs a registered query on the machine of any member. What it sees may be old. Errors: those of
+// QueryMember runs a registered query on the machine of any member. What it sees may be old. arg is copied. Errors: those of
 // LocalQuery, ErrUnknownQuery, ErrUnreachable.
 func (n *Node) QueryMember(ctx context.Context, at ServerID, query string, arg []byte, o QueryOptions) ([]byte, error) {
-	a := n.await(ctx, at, &opQuery{name: query, arg: arg, level: queryLocal, at: o.Applied}, len(arg))
+	a := n.await(ctx, at, &opQuery{name: query, arg: clone(arg), level: queryLocal, at: o.Applied}, len(arg))
 	return a.reply, a.queryError()
 }
 
 // LeaderQuery runs a registered query on the machine of the leader: what it sees may be old only while a partition leaves
 // two servers that believe to lead. Errors: those of QueryMember, ErrNoLeader.
 func (n *Node) LeaderQuery(ctx context.Context, to ServerID, query string, arg []byte) ([]byte, error) {
+	own := clone(arg)
 	a := n.insist(ctx, to, func(at ServerID) answer {
-		return n.await(ctx, at, &opQuery{name: query, arg: arg, level: queryLeader}, len(arg))
+		return n.await(ctx, at, &opQuery{name: query, arg: own, level: queryLeader}, len(own))
 	}, ifRetriable)
 	return a.reply, a.queryError()
 }
@@ -36,8 +37,9 @@ func (n *Node) LeaderQuery(ctx context.Context, to ServerID, query string, arg [
 // call: a linearizable read, without a write (Raft thesis §6.4). The member asks the leader for the index; when
 // to is on this node it runs here. Errors: those of QueryMember.
 func (n *Node) ConsistentQuery(ctx context.Context, to ServerID, query string, arg []byte) ([]byte, error) {
+	own := clone(arg)
 	a := n.insistAnywhere(ctx, to, func(at ServerID) answer {
-		return n.await(ctx, at, &opQuery{name: query, arg: arg, level: queryConsistent}, len(arg))
+		return n.await(ctx, at, &opQuery{name: query, arg: own, level: queryConsistent}, len(own))
 	}, ifRetriable)
 	return a.reply, a.queryError()
 }
