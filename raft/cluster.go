@@ -208,7 +208,8 @@ func (n *Node) configuration(ctx context.Context, to ServerID) (c core.Configura
 	if err := a.queryError(); err != nil {
 		return c, 0, ServerID{}, err
 	}
-	return a.any.(core.Configuration), a.index, a.leader, nil
+	c, err = valueOf[core.Configuration](&a)
+	return c, a.index, a.leader, err
 }
 
 // MemberOptions say as what a server is added, and when.
@@ -226,11 +227,15 @@ func (n *Node) AddMember(ctx context.Context, to, server ServerID, o MemberOptio
 	if a.err != nil {
 		return a.err
 	}
+	identity, err := valueOf[core.Identity](&a)
+	if err != nil {
+		return &ProposalError{Err: err}
+	}
 	if o.Membership == 0 {
 		o.Membership = core.Promotable
 	}
 	return n.change(ctx, to, core.ChangeMembership{Change: core.AddMember, Expected: o.Expected,
-		Member: core.Member{Identity: a.any.(core.Identity), Membership: o.Membership}})
+		Member: core.Member{Identity: identity, Membership: o.Membership}})
 }
 
 // RemoveMember removes a server from its cluster and returns when that is committed; a leader may remove itself, and stops with

@@ -34,6 +34,7 @@ type house struct {
 	dirs  []string
 	nodes []*raft.Node
 	ends  []*transport.Endpoint[raft.Packet] // of the nodes' present lives
+	wire  *wire                              // nil when packets are not encoded
 	// options are what every life of a node is opened with.
 	options houseOptions
 }

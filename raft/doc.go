@@ -72,6 +72,9 @@
 //	machine that blocks                the caller's context; KeyMetrics shows Applied behind Commit
 //	too much under way                 ErrBusy
 //
+// An error that comes from another node is by errors.Is what it is there, as far as this package, core, engine and context have
+// names for it, and says the same, in at most 1 KiB. What else it is, for errors.As, stays there.
+//
 // # Limits
 //
 // MaxCommandBytes bounds a command, MaxReply a reply, core.MaxMembers the members of a cluster. MailboxBytes bounds what

@@ -2,6 +2,9 @@ package raft
 
 import "github.com/rawl-db/rawl/raft/detector"
 
+// PacketCodec is the codec of packets.
+type PacketCodec = packetCodec
+
 // Outstanding counts the calls of this node that others are to answer.
 func (n *Node) Outstanding() (count int) {
 	n.calls.Range(func(_, _ any) bool { count++; return true })

@@ -46,6 +46,10 @@ func newHouseIn(t testing.TB, dirs []string, o houseOptions) *house {
 	before := runtime.NumGoroutine()
 	t.Cleanup(func() { wantGoroutines(t, before) })
 	h := &house{t: t, options: o}
+	if *wired {
+		h.wire = &wire{}
+		t.Cleanup(func() { h.wire.check(t) })
+	}
 	began := time.Now()
 	net, err := transport.New[raft.Packet](networkOptions(o.network, began))
 	if err != nil {
@@ -120,11 +124,17 @@ type joining struct {
 
 // Join implements raft.Network.
 func (j joining) Join(id raft.NodeID, r transport.Receiver[raft.Packet]) (transport.Transport[raft.Packet], error) {
+	if j.h.wire != nil {
+		r = decoder{r, j.h.wire, id}
+	}
 	e, err := j.h.net.Join(id, r)
 	if err != nil {
 		return nil, err
 	}
 	j.h.ends[j.i] = e
+	if j.h.wire != nil {
+		return encoder{e, j.h.wire}, nil
+	}
 	return e, nil
 }
 

@@ -151,7 +151,8 @@ type AuxEvent struct {
 
 // Overviewer is a Machine that can tell of itself.
 type Overviewer interface {
-	// Overview is shown to operators beside the server's own figures. It should be small.
+	// Overview is shown to operators beside the server's own figures. It should be small, and is the caller's: the machine
+	// changes nothing of it any more.
 	Overview() map[string]any
 }
 

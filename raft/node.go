@@ -269,7 +269,7 @@ func (r *receiver) Receive(from NodeID, _ transport.Class, _ uint64, p Packet) {
 	case *withdrawal:
 		n.receiveWithdrawal(from, p)
 	case *response:
-		n.complete(p.id, p.answer)
+		n.receiveResponse(from, p)
 	case *snapshotPart:
 		if s := n.server(p.to); s != nil && s.record.Incarnation == p.toInc {
 			if in := s.incoming.Load(); in != nil && in.accept.Transfer == p.transfer {

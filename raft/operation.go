@@ -8,7 +8,7 @@ import (
 )
 
 // Query reads a machine's state on the goroutine that applies: it must return soon, must not change the state and must
-// not keep any of it that is not a copy. arg is the caller's.
+// not keep any of it that is not a copy. arg must not be changed.
 type Query func(machine Machine, arg []byte) (result []byte, err error)
 
 // The operations that a client asks a server for, on this node or another.
@@ -53,6 +53,7 @@ type (
 	opIdentity struct{}
 )
 
+// queryLevel is how late a query runs. The numbers are frozen: they travel between nodes.
 type queryLevel uint8
 
 const (
@@ -123,6 +124,8 @@ func (s *server) performOwned(op any, done func(answer)) {
 		s.overviewOf(done)
 	case *opIdentity:
 		done(answer{any: s.record.identity(s.id.Node), leader: s.core.Leader()})
+	case *opUnknown:
+		done(failed(op.err(), NotApplied, false, ServerID{}))
 	default:
 		done(failed(fmt.Errorf("raft: operation %T is unknown", op), NotApplied, false, ServerID{}))
 	}

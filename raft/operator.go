@@ -28,7 +28,7 @@ func (n *Node) MembersInfo(ctx context.Context, to ServerID) ([]MemberInfo, erro
 	if err := a.queryError(); err != nil {
 		return nil, err
 	}
-	return a.any.([]MemberInfo), nil
+	return valueOf[[]MemberInfo](&a)
 }
 
 // progress answers MembersInfo.
@@ -107,13 +107,15 @@ func (n *Node) ReadEntries(ctx context.Context, name string, indexes Seq) ([]Log
 }
 
 // ServerOverview returns everything that a member says of itself, and its machine when it is an Overviewer, under
-// "machine". The keys may change between versions. Errors: ErrUnknownServer, ErrStopped, ErrUnreachable, ctx's.
+// "machine". The keys may change between versions. From another node come values of the types nil, bool, int, uint64,
+// float64, string, EntryID, []core.Member, []any and map[string]any as they are, others as encoding/json would write them; what exceeds
+// 4,096 values, 16 levels or 1 MiB is replaced by a text. Errors: ErrUnknownServer, ErrStopped, ErrUnreachable, ctx's.
 func (n *Node) ServerOverview(ctx context.Context, at ServerID) (map[string]any, error) {
 	a := n.await(ctx, at, &opOverview{}, 0)
 	if err := a.queryError(); err != nil {
 		return nil, err
 	}
-	return a.any.(map[string]any), nil
+	return valueOf[map[string]any](&a)
 }
 
 // overviewOf answers ServerOverview. The machine is asked where it is applied.

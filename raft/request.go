@@ -100,6 +100,24 @@ func (n *Node) complete(id uint64, a answer) {
 	}
 }
 
+// receiveResponse takes the answer of another node, if it was asked.
+func (n *Node) receiveResponse(from NodeID, p *response) {
+	if x, ok := n.calls.Load(p.id); ok {
+		if asked := x.(*outstanding).node; asked == "" || asked == from {
+			n.complete(p.id, p.answer)
+		}
+	}
+}
+
+// valueOf is the value of an answer. Error: ErrMalformed when the node that answered made another one of it.
+func valueOf[T any](a *answer) (T, error) {
+	v, ok := a.any.(T)
+	if !ok {
+		return v, malformed("an answer with a %T for a %T", a.any, v)
+	}
+	return v, nil
+}
+
 // failCalls ends the requests to a node, "" for all: it may or may not have performed them.
 func (n *Node) failCalls(node NodeID, err error) {
 	var list []uint64
