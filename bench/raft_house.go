@@ -81,7 +81,7 @@ type houseNetwork struct {
 }
 
 // Join implements raft.Network.
-func (n houseNetwork) Join(id raft.NodeID, r transport.Receiver[raft.Packet]) (transport.Transport[raft.Packet], error) {
+func (n houseNetwork) Join(id raft.NodeID, _ uint64, r transport.Receiver[raft.Packet]) (transport.Transport[raft.Packet], error) {
 	e, err := n.house.net.Join(id, r)
 	if err != nil {
 		return nil, err

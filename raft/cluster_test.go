@@ -35,6 +35,8 @@ type house struct {
 	nodes []*raft.Node
 	ends  []*transport.Endpoint[raft.Packet] // of the nodes' present lives
 	wire  *wire                              // nil when packets are not encoded
+	// loopback is set when the nodes talk over TCP.
+	loopback *loopback
 	// options are what every life of a node is opened with.
 	options houseOptions
 }

@@ -46,6 +46,10 @@ func newHouseIn(t testing.TB, dirs []string, o houseOptions) *house {
 	before := runtime.NumGoroutine()
 	t.Cleanup(func() { wantGoroutines(t, before) })
 	h := &house{t: t, options: o}
+	if *overTCP {
+		h.loopback = &loopback{addrs: make(map[raft.NodeID]string), networks: make(map[raft.NodeID]*raft.TCP)}
+		t.Cleanup(func() { h.loopback.check(t) })
+	}
 	if *wired {
 		h.wire = &wire{}
 		t.Cleanup(func() { h.wire.check(t) })
@@ -123,7 +127,10 @@ type joining struct {
 }
 
 // Join implements raft.Network.
-func (j joining) Join(id raft.NodeID, r transport.Receiver[raft.Packet]) (transport.Transport[raft.Packet], error) {
+func (j joining) Join(id raft.NodeID, life uint64, r transport.Receiver[raft.Packet]) (transport.Transport[raft.Packet], error) {
+	if j.h.loopback != nil {
+		return j.h.loopback.join(id, life, r)
+	}
 	if j.h.wire != nil {
 		r = decoder{r, j.h.wire, id}
 	}

@@ -131,7 +131,7 @@ func (n *Node) open(engineOf func(string, engine.Options) (*engine.Engine, error
 	if err := n.openContacts(); err != nil {
 		return err
 	}
-	if n.net, err = n.opts.Network.Join(n.id, (*receiver)(n)); err != nil {
+	if n.net, err = n.opts.Network.Join(n.id, n.life, (*receiver)(n)); err != nil {
 		return err
 	}
 	n.spawn(func() { n.wheel.run(n.ctx.Done()) })

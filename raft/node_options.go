@@ -14,8 +14,8 @@ import (
 
 // Network is how a node reaches others.
 type Network interface {
-	// Join makes a node part of the network until the returned transport is closed.
-	Join(id NodeID, r transport.Receiver[Packet]) (transport.Transport[Packet], error)
+	// Join makes a node part of the network until the returned transport is closed. life numbers its lives and rises with each.
+	Join(id NodeID, life uint64, r transport.Receiver[Packet]) (transport.Transport[Packet], error)
 }
 
 // InProcess is a network of nodes in this process, over one of package transport.
@@ -24,7 +24,7 @@ func InProcess(n *transport.Network[Packet]) Network { return inProcess{n} }
 type inProcess struct{ net *transport.Network[Packet] }
 
 // Join implements Network.
-func (p inProcess) Join(id NodeID, r transport.Receiver[Packet]) (transport.Transport[Packet], error) {
+func (p inProcess) Join(id NodeID, _ uint64, r transport.Receiver[Packet]) (transport.Transport[Packet], error) {
 	e, err := p.net.Join(id, r)
 	if err != nil {
 		return nil, err

@@ -19,7 +19,7 @@ var wireErrors = [...]error{
 	15: ErrRemoved, 16: ErrDeleted, 17: ErrUnknownSystem, 18: ErrEffect, 19: ErrNoAux, 20: ErrMalformed, 21: ErrUnknownFormat,
 	22: ErrMachine, 23: ErrMachineVersion, 24: ErrApplyOrder, 25: ErrBusy, 26: ErrSessionExpired, 27: ErrStale, 28: ErrWindow,
 	29: ErrOutOfOrder, 30: ErrSessionsFull, 31: ErrReplyTooLarge, 32: ErrReplyGone, 33: ErrIncomplete, 34: ErrNotUnderstood,
-	35: ErrReplyEncoding,
+	35: ErrReplyEncoding, 36: ErrForbidden,
 
 	64: core.ErrNotLeader, 65: core.ErrTransferring, 66: core.ErrDeleting, 67: core.ErrChangeInProgress, 68: core.ErrNotReady,
 	69: core.ErrConfigurationMoved, 70: core.ErrAlreadyMember, 71: core.ErrNotMember, 72: core.ErrNotVoter, 73: core.ErrBadMember,

@@ -84,7 +84,7 @@ func (n *node) options() raft.NodeOptions {
 }
 
 // Join implements raft.Network.
-func (n *node) Join(id raft.NodeID, r transport.Receiver[raft.Packet]) (transport.Transport[raft.Packet], error) {
+func (n *node) Join(id raft.NodeID, _ uint64, r transport.Receiver[raft.Packet]) (transport.Transport[raft.Packet], error) {
 	e, err := n.w.net.Join(id, &hearing{r, n.place})
 	if err != nil {
 		return nil, err
