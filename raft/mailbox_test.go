@@ -189,3 +189,46 @@ func TestBatchTooLarge(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// An acknowledgement that commits nothing yet causes no turn; whatever else comes does, and takes it along.
+func TestAcknowledgementsWait(t *testing.T) {
+	const term = 3
+	packet := func(term Term, b core.Body) func(*mailbox) {
+		return func(m *mailbox) { m.receive(newRaftPacket(core.Head{Term: term}, b)) }
+	}
+	ack, written := packet(term, core.AppendReply{}), func(m *mailbox) { m.Written(engine.Written{}) }
+	for name, x := range map[string]struct {
+		slack uint8
+		puts  []func(*mailbox)
+		runs  bool
+	}{
+		"one of two":     {1, []func(*mailbox){ack}, false},
+		"both":           {1, []func(*mailbox){ack, ack}, true},
+		"the device's":   {1, []func(*mailbox){written}, false},
+		"device and one": {1, []func(*mailbox){written, ack}, true},
+		"two of three":   {2, []func(*mailbox){ack, written}, false},
+		"the last":       {0, []func(*mailbox){ack}, true},
+		"an older term":  {1, []func(*mailbox){packet(term-1, core.AppendReply{})}, false},
+		"a newer term":   {1, []func(*mailbox){packet(term+1, core.AppendReply{})}, true},
+		"a rejection":    {1, []func(*mailbox){packet(term, core.AppendReply{Rejected: EntryID{Index: 1}})}, true},
+		"another answer": {1, []func(*mailbox){packet(term, core.RoundReply{})}, true},
+		"an input":       {1, []func(*mailbox){ack, func(m *mailbox) { m.put(core.LogReady{}) }}, true},
+		"a timer":        {1, []func(*mailbox){ack, (*mailbox).ring}, true},
+		"a cursor": {1, []func(*mailbox){func(m *mailbox) {
+			m.server.cursorWaits.Store(true)
+			m.Written(engine.Written{})
+		}}, true},
+	} {
+		s := &server{node: &Node{opts: NodeOptions{MailboxBytes: 1 << 20}}}
+		s.node.queue = &runQueue{node: s.node} // without workers
+		m := &s.mail
+		m.server, m.slack = s, x.slack
+		s.figures.term.Store(term)
+		for _, put := range x.puts {
+			put(m)
+		}
+		if m.running != x.runs || m.in == nil {
+			t.Errorf("%s: a turn is due: %v, %v is wanted", name, m.running, x.runs)
+		}
+	}
+}

@@ -432,7 +432,7 @@ func (q *applyQueue) save() {
 // about as much as an entry.
 const (
 	saveEntries = 64
-	saveTime    = 100 * time.Millisecond
+	saveTime    = time.Second
 )
 
 func (q *applyQueue) saveApplied() {

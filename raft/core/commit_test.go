@@ -46,3 +46,50 @@ func TestCommitTravelsWithEntriesUnderLoad(t *testing.T) {
 	s.run()
 	f.demandCommit(fourth)
 }
+
+// A leader may leave unread what commits nothing by itself, and nothing when an answer has other consequences.
+func TestSlack(t *testing.T) {
+	s := newScript(t, 3, 1)
+	demand := func(a *actor, when string, want int) {
+		t.Helper()
+		if got := a.srv.Slack(); got != want {
+			t.Fatalf("%s: slack %d, want %d", when, got, want)
+		}
+	}
+	a := s.elect(0, anyone)
+	s.settle(anyone)
+	demand(a, "at rest, without a timer", 0)
+	demand(s.members[1], "a follower", 0)
+	a.slow = true
+	a.propose("x")
+	demand(a, "nobody has it", 1)
+	s.deliver(among(0, 1))
+	demand(a, "one follower has it", 0)
+	a.sync(true)
+	demand(a, "committed, a follower to come", 1)
+	a.step(core.NodeDown{Node: s.members[2].self.ID.Node})
+	demand(a, "committed, and the other is lost", 1)
+	a.step(core.NodeUp{Node: s.members[2].self.ID.Node})
+	a.slow = false
+	s.settle(anyone)
+	a.propose("y")
+	demand(a, "its own device has it", 0)
+	s.settle(anyone)
+	a.slow = true
+	a.propose("z")
+	demand(a, "nobody has it again", 1)
+	a.step(core.TransferLeadership{Ref: 1, To: s.members[1].self.ID})
+	demand(a, "a transfer", 0)
+
+	s = newScript(t, 3, 1)
+	a = s.elect(0, anyone)
+	s.settle(anyone)
+	if err := a.change(core.AddMember, s.members[3], core.NonVoter); err != nil {
+		t.Fatal(err)
+	}
+	demand(a, "a change", 0)
+	s.settle(anyone)
+	a.slow = true
+	a.propose("x")
+	demand(a, "who does not vote", 0)
+}

@@ -271,3 +271,31 @@ func (s *Server) receiveLeading(m *Message) {
 		p.gone = s.history.deletion != 0 && s.history.deletion <= s.commit // else it is only not there yet
 	}
 }
+
+// Slack is how many acknowledgements of its log, those of its own device among them, a leader may leave unread without holding up a
+// commit or anything else, 0 for other servers. They are to be read by the time its retransmit timer runs out at the latest.
+func (s *Server) Slack() int {
+	l, c := s.lead, &s.history.config().configuration
+	if l == nil || !l.ready || !s.armed[TimerRetransmit] || s.state != s.durable ||
+		l.transfer != nil || l.leaving || l.change.index != 0 || s.history.deletion != 0 {
+		return 0
+	}
+	acks := 0 // of what is not committed; one more of each may commit it
+	if s.log.written.Index > s.commit {
+		acks++
+	}
+	for _, p := range l.peers {
+		if p.next <= s.log.last.Index && !p.gone && !s.down[p.id.Node] {
+			return 0 // an answer makes room, or tells what to send
+		}
+		if p.match > s.commit {
+			acks++
+		}
+	}
+	for i := range c.Members {
+		if c.Members[i].Membership != Voter {
+			return 0 // an answer may promote it
+		}
+	}
+	return max(0, c.Quorum()-1-acks)
+}
