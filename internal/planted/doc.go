@@ -16,6 +16,7 @@
 //	run TestCrash            optional: only tests that match, as in go test -run
 //	skip Golden              optional: not those that match, as in go test -skip
 //	args -seeds=500          optional: arguments of the tests
+//	long                     optional: only with RAWL_PLANTED=long
 //	replace wal/commit.go    the file; once or more
 //	----
 //	the old text, which the file holds exactly once

@@ -22,6 +22,7 @@ type check struct {
 	run      string   // regular expression of the tests to run, "" for all
 	skip     string   // of those not to run, "" for none
 	args     []string // for the tests themselves
+	long     bool     // to be run only where that is asked for
 }
 
 // patch replaces old, which stands once in file, by new. file is below the module's root.
@@ -43,7 +44,7 @@ func parse(name, text string) (fault, error) {
 				return f, fmt.Errorf("%s: test of no package", name)
 			}
 			f.checks = append(f.checks, check{packages: strings.Fields(arg)})
-		case "run", "skip", "args":
+		case "run", "skip", "args", "long":
 			if len(f.checks) == 0 {
 				return f, fmt.Errorf("%s: %s before test", name, word)
 			}
@@ -73,6 +74,8 @@ func (c *check) set(word, arg string) {
 		c.skip = arg
 	case "args":
 		c.args = strings.Fields(arg)
+	case "long":
+		c.long = true
 	}
 }
 

@@ -10,6 +10,7 @@ const sound = `# what is wrong
 test ./wal ./engine
 skip Golden
 args -seeds=500 -v
+long
 test ./raft/core
 run ^TestSimulation$
 replace wal/a.go
@@ -31,7 +32,7 @@ func TestParse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []check{{packages: []string{"./wal", "./engine"}, skip: "Golden", args: []string{"-seeds=500", "-v"}},
+	want := []check{{packages: []string{"./wal", "./engine"}, skip: "Golden", args: []string{"-seeds=500", "-v"}, long: true},
 		{packages: []string{"./raft/core"}, run: "^TestSimulation$"}}
 	if !reflect.DeepEqual(f.checks, want) || len(f.patches) != 2 {
 		t.Fatalf("%+v", f)

@@ -28,15 +28,15 @@ var faults = []struct {
 	{"crash of all", 1, (*world).crashAll},
 	{"ambush", 3, (*world).layAmbush},
 	{"stop", 2, (*world).stopOne},
-	{"pause", 3, (*world).pauseOne},
+	{"pause", 4, (*world).pauseOne},
 	{"clock step", 1, (*world).stepClock},
 	{"bad network", 3, (*world).badNetwork},
 	{"partition", 3, (*world).partition},
 	{"one-way cut", 2, (*world).oneWay},
 	{"bridge", 2, (*world).bridge},
 	{"flapping", 2, (*world).flap},
-	{"duel", 3, (*world).duel},
-	{"isolation", 3, (*world).isolate},
+	{"duel", 6, (*world).duel},
+	{"isolation", 4, (*world).isolate},
 	{"slow disk", 2, (*world).slowDisk},
 	{"connection reset", 2, (*world).resetLink},
 	{"disk stall", 2, (*world).stallDisk},
@@ -151,16 +151,21 @@ func (w *world) pauseOne() bool {
 	return true
 }
 
-// standStill has a node stand still for a while. Where it led, clients come as soon as it goes on.
+// standStill has a node stand still for a while. Where it leads, the others elect meanwhile, and clients come as soon as it
+// goes on.
 func (w *world) standStill(n *node) {
+	least := 100 * time.Millisecond
+	for _, c := range w.clusters {
+		if n.leads(c) {
+			least = time.Second
+		}
+	}
 	w.note("%s stands still", n)
 	n.hold(true)
-	w.later(100*time.Millisecond, 3*time.Second, func() {
+	w.later(least, 3*time.Second, func() {
 		n.hold(false)
 		for _, c := range w.clusters {
-			if n.leads(c) {
-				w.visit(c, n, 1+w.random.IntN(4))
-			}
+			w.trust(c, n)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/rawl-db/rawl/raft"
@@ -57,21 +58,24 @@ func (w *world) duel() bool {
 	return true
 }
 
-// rival has all members of a cluster stand for election at the same time.
+// rival has all members of a cluster stand for election at the same time, or nearly so: who is late hears of the others' term
+// before it is asked for its vote.
 func (w *world) rival(c *cluster) {
+	late := []time.Duration{0, time.Millisecond, 5 * time.Millisecond}[w.random.IntN(3)]
 	for _, n := range c.members {
-		if n.up() {
-			w.employ(func() {
+		w.employ(func() {
+			w.pause(w.within(0, late))
+			if n.up() {
 				n.call(patience, func(ctx context.Context, r *raft.Node) { _ = r.TriggerElection(ctx, c.server(n)) })
-			})
-		}
+			}
+		})
 	}
 }
 
-// alone is a node, and all others.
-func (w *world) alone(n *node) (a, b []raft.NodeID) {
+// alone is some nodes, and all others.
+func (w *world) alone(some ...*node) (a, b []raft.NodeID) {
 	for _, x := range w.nodes {
-		if x == n {
+		if slices.Contains(some, x) {
 			a = append(a, x.id)
 		} else {
 			b = append(b, x.id)
@@ -80,13 +84,18 @@ func (w *world) alone(n *node) (a, b []raft.NodeID) {
 	return a, b
 }
 
-// isolate cuts a leader off in the midst of work: what it appends then is to be overwritten, and what it answers is old.
+// isolate cuts a leader off in the midst of work, perhaps with a node that it is to take for a member: what it appends then is to
+// be overwritten, and what it answers is old.
 func (w *world) isolate() bool {
 	c, leader := w.anyLeader()
 	if leader == nil {
 		return false
 	}
 	a, b := w.alone(leader)
+	added := w.stranger(c)
+	if added != nil {
+		a, b = w.alone(leader, added)
+	}
 	switch w.random.IntN(6) {
 	case 0:
 		w.cut("one-way cut", w.net.Cut(a, b), a, b)
@@ -95,21 +104,41 @@ func (w *world) isolate() bool {
 	default:
 		w.cut("partition", w.net.Partition(a, b), a, b)
 	}
-	w.visit(c, leader, 1+w.random.IntN(10))
-	if w.random.IntN(2) == 0 {
-		w.employ(func() { w.change(c, leader) })
-	}
+	w.visit(c, leader, 1+w.random.IntN(6))
+	w.trust(c, leader)
+	w.employ(func() {
+		w.pause(w.within(0, 100*time.Millisecond))
+		switch {
+		case added == nil || !leader.up():
+			w.change(c, leader)
+		case added.up() && !c.has(added):
+			w.enlist(c, added, leader)
+		}
+	})
 	return true
 }
 
-// visit has some clients come to a node, each with one operation, most of them reads.
+// trust has two clients read from a node for as long as it takes itself for the leader.
+func (w *world) trust(c *cluster, n *node) {
+	for range 2 {
+		w.visitors++
+		id := w.visitors
+		w.employ(func() {
+			for number := id << 32; n.leads(c) && !w.over; number++ {
+				o := w.draw(id, number)
+				o.op, o.query = opRead, true
+				w.perform(c, n, o)
+				w.pause(w.within(0, 50*time.Millisecond))
+			}
+		})
+	}
+}
+
+// visit has some clients come to a node, each with one operation.
 func (w *world) visit(c *cluster, n *node, count int) {
 	for range count {
 		w.visitors++
 		o := w.draw(w.visitors, w.visitors<<32)
-		if w.random.IntN(3) != 0 {
-			o.op, o.query = opRead, true
-		}
 		w.employ(func() {
 			w.pause(w.within(0, 30*time.Millisecond))
 			if n.up() {

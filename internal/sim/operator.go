@@ -54,19 +54,25 @@ func (w *world) change(c *cluster, by *node) {
 	if !by.up() {
 		return
 	}
-	if w.random.IntN(2) == 0 {
-		w.enlist(c, by)
+	if n := w.stranger(c); n != nil && w.random.IntN(2) == 0 {
+		w.enlist(c, n, by)
 	} else {
 		w.dismiss(c, by)
 	}
 }
 
-// enlist adds a member on a node that has none, as a voter to be or as a reader.
-func (w *world) enlist(c *cluster, by *node) {
-	n := w.nodes[w.random.IntN(len(w.nodes))]
-	if !n.up() || c.has(n) {
-		return
+// stranger draws a node without a member that can be asked, nil when there is none.
+func (w *world) stranger(c *cluster) *node {
+	for _, k := range w.random.Perm(len(w.nodes)) {
+		if n := w.nodes[k]; n.up() && !c.has(n) {
+			return n
+		}
 	}
+	return nil
+}
+
+// enlist adds a member on a node that has none, as a voter to be or as a reader.
+func (w *world) enlist(c *cluster, n, by *node) {
 	c.births++
 	id := c.server(n)
 	made := false
