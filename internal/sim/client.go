@@ -98,7 +98,7 @@ func (w *world) start(c *cluster) {
 	c.members = append(c.members, w.nodes...)
 	w.random.Shuffle(len(c.members), func(i, j int) { c.members[i], c.members[j] = c.members[j], c.members[i] })
 	size := 3
-	if len(c.members) >= 5 && w.random.IntN(3) == 0 {
+	if len(c.members) >= 5 && w.random.IntN(2) == 0 {
 		size = 5
 	}
 	c.members = c.members[:size]

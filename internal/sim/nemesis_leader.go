@@ -43,7 +43,7 @@ func (w *world) duel() bool {
 	w.laid[stands] = true
 	w.laid[votes] = w.random.IntN(2) == 0
 	if slow := c.anyMember(); slow != leader && slow.place != nil {
-		slow.slow(w.within(time.Millisecond, 200*time.Millisecond))
+		slow.slow(w.within(10*time.Millisecond, 1200*time.Millisecond)) // beyond an election, too
 	}
 	switch w.random.IntN(3) {
 	case 0:
