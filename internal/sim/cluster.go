@@ -18,6 +18,7 @@ type cluster struct {
 	leaders      map[raft.Term]raft.NodeID
 	members      []*node // as far as operators know
 	births       int     // of servers that were added
+	musters      int     // so far
 	operations   []operation
 	denied       []uint64 // operations of which the client was told that they never happen
 }

@@ -151,9 +151,12 @@ func (w *world) muster(c *cluster) bool {
 	if n == nil {
 		return false
 	}
+	to := c.server(c.members[c.musters%len(c.members)]) // who was removed without the operators' knowing may know nobody
+	c.musters++
 	var list []core.Member
+	var leader raft.ServerID
 	var err error
-	answered := n.call(patience, func(ctx context.Context, r *raft.Node) { list, _, err = r.Members(ctx, c.to()) })
+	answered := n.call(patience, func(ctx context.Context, r *raft.Node) { list, leader, err = r.Members(ctx, to) })
 	if !answered || err != nil {
 		return false
 	}
@@ -174,7 +177,7 @@ func (w *world) muster(c *cluster) bool {
 			if l := x.log(c); l == nil || l.UID() != m.UID {
 				ok = false
 				n.call(patience, func(ctx context.Context, r *raft.Node) {
-					w.note("%s: %s has no server: %v", c.name, x, r.RemoveMember(ctx, c.to(), m.ID, raft.MemberOptions{}))
+					w.note("%s: %s has no server: %v", c.name, x, r.RemoveMember(ctx, leader, m.ID, raft.MemberOptions{}))
 				})
 			}
 		}
