@@ -77,8 +77,12 @@ func kindOf(op any) CallKind {
 	return 0
 }
 
-// authorize asks whether another node's call may be performed. Error: ErrForbidden, wrapping what the user's hook says.
+// authorize asks whether another node's call may be performed. Errors: ErrForbidden, wrapping what the user's hook says;
+// ErrUnknownFormat for one that this code does not know.
 func (n *Node) authorize(from NodeID, r *request) error {
+	if op, ok := r.call.(*opUnknown); ok {
+		return op.err()
+	}
 	kind := kindOf(r.call)
 	if kind == 0 {
 		return fmt.Errorf("%w: not from another node", ErrForbidden)

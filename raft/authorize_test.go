@@ -3,6 +3,7 @@ package raft_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 
@@ -41,11 +42,15 @@ func TestAuthorize(t *testing.T) {
 	list = append(list, badCall{name: "StartCluster", call: func(ctx context.Context) error {
 		return second(stranger.StartCluster(ctx, raft.ClusterConfig{Machine: "tally", Members: []raft.ServerID{h.id(0, "x")}}))
 	}})
+	causes := []error{raft.ErrForbidden, why}
+	if *wired {
+		causes = causes[:1] // of the hook's own error bytes have the text alone
+	}
 	for _, b := range list {
 		if b.name == "Process for another's reply" {
 			continue // of a member on the stranger's node: there is none, and nothing is asked of others
 		}
-		b.outcome, b.causes = raft.NotApplied, []error{raft.ErrForbidden, why}
+		b.outcome, b.causes = raft.NotApplied, causes
 		t.Run(b.name, func(t *testing.T) { b.check(t, ctx) })
 	}
 	if m := h.metrics(0, "c"); m.Last != last || m.Term != term || len(h.nodes[0].Servers()) != 1 {
@@ -62,7 +67,7 @@ func TestAuthorize(t *testing.T) {
 	if r, err := stranger.Process(ctx, h.id(0, "c"), one(), raft.ProcessOptions{}); err != nil || r.Data[0] != 2 {
 		t.Error(r, err)
 	}
-	if err := stranger.RemoveMember(ctx, h.id(0, "c"), h.id(1, "c"), raft.MemberOptions{}); !errors.Is(err, why) {
+	if err := stranger.RemoveMember(ctx, h.id(0, "c"), h.id(1, "c"), raft.MemberOptions{}); !errors.Is(err, raft.ErrForbidden) || !strings.Contains(err.Error(), why.Error()) {
 		t.Error(err)
 	}
 	if got := raft.CallKind(0).String() + raft.CallKind(99).String(); got != "CallKind(0)CallKind(99)" {

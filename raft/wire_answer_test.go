@@ -9,13 +9,14 @@ import (
 
 // TestOperationOfLaterCode: who asks for what this code does not know is told so, and does not wait.
 func TestOperationOfLaterCode(t *testing.T) {
-	s, free := heldServer(t, NodeOptions{})
-	free()
-	answers := make(chan answer, 1)
-	s.perform(&opUnknown{number: 200}, func(a answer) { answers <- a })
-	a := <-answers
-	if err := a.error(); !errors.Is(err, ErrUnknownFormat) || a.err.Outcome != NotApplied || a.err.Retriable {
-		t.Errorf("%+v", a.err)
+	for _, name := range []string{"request of later code", "request command of later code"} {
+		p, err := packetCodec{}.Decode(goldenPackets(t)[name], alpha, beta)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		if err := (&Node{}).authorize(alpha, p.(*request)); !errors.Is(err, ErrUnknownFormat) || errors.Is(err, ErrForbidden) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
