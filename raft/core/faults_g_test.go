@@ -199,6 +199,32 @@ func TestShrinkAndStrangers(t *testing.T) {
 	s.members[3].demandCommit(index)
 }
 
+// TestShrinkForgetsRemoval: who was told that it was removed, and is made the only voter since, campaigns again: those who said so
+// are strangers.
+func TestShrinkForgetsRemoval(t *testing.T) {
+	s := newScript(t, 3, 1)
+	a := s.elect(0, anyone)
+	s.settle(anyone)
+	gone := s.members[2]
+	gone.step(core.LeaderLost{Leader: a.self.ID, Term: a.srv.State().Term})
+	gone.step(core.Received{Message: s.forge(0, 2, a.srv.State().Term, core.Removed{Index: 100})})
+	gone.step(core.TriggerElection{})
+	if gone.srv.Role() != core.RoleFollower {
+		t.Fatalf("it is %v, and was told of its removal", gone.srv.Role())
+	}
+	gone.step(core.ForceShrink{Ref: 4, Epoch: 55})
+	gone.demandRole(core.RoleLeader)
+	if err := gone.change(core.AddMember, s.members[3], core.Voter); err != nil {
+		t.Fatal(err)
+	}
+	s.settle(among(2, 3))
+	gone.step(core.NodeDown{Node: s.members[3].self.ID.Node})
+	gone.demandRole(core.RoleFollower)
+	gone.step(core.NodeUp{Node: s.members[3].self.ID.Node})
+	gone.step(core.TriggerElection{})
+	gone.demandRole(core.RolePreVote)
+}
+
 // TestShrinkOvertaken: a shrink whose term somebody else wins is refused, and the server goes on as before.
 func TestShrinkOvertaken(t *testing.T) {
 	s := newScript(t, 3, 0)

@@ -67,7 +67,7 @@ type Server struct {
 	// has no configuration with it: a log may begin with configurations of an older epoch.
 	joining home
 
-	// removed is the newest committed entry by which this server was said to be no member.
+	// removed is the newest committed entry of this epoch by which this server was said to be no member.
 	removed Index
 
 	election  election

@@ -29,6 +29,7 @@ func (s *Server) appendShrunk() {
 	c.Members = []Member{{Identity: s.opts.Self, Membership: Voter}}
 	s.lead.change = change{ref: s.shrink.ref, index: s.appendOwn(KindConfiguration, c.Marshal())}
 	s.shrink = shrink{}
+	s.removed = 0 // it was told so by those who are strangers now
 }
 
 // dropShrink ends one whose term was overtaken.
