@@ -95,7 +95,7 @@
 //	G4   TestG4OverwrittenConfiguration            overwritten configuration stays
 //	G5   TestG5RemovalUnblocks, TestG5PromotionAfterTransfer
 //	G6   TestG6RemovalNeedsAMajority               partition and removal
-//	G7   TestG7RemovedMembersFormNoQuorum          removed members' quorum; TestShrinkAndStrangers, TestShrinkOvertaken,
+//	G7   TestG7RemovedMembersFormNoQuorum          removed members' quorum; TestShrinkAndStrangers, TestShrinkForgetsRemoval, TestShrinkOvertaken,
 //	     TestShrunkLeaderThatLeaves
 //	H1   TestH1ReadBeforeTheNoop                   read before the term's first commit
 //	H2   TestH2OldContact                          stale read after a pause
