@@ -59,8 +59,11 @@ func checkEdges(l *engine.Log, first, last engine.Index) error {
 	if first == 1 {
 		want = engine.ErrOutOfRange
 	}
-	if _, err := l.Read(first - 1); !errors.Is(err, want) && !isLive(l, first-1) {
-		return fmt.Errorf("read before the first entry: %w, want %v", err, want)
+	if _, err := l.Read(first - 1); !errors.Is(err, want) {
+		live, failed := isLive(l, first-1)
+		if failed != nil || !live {
+			return fmt.Errorf("read before the first entry: %w, want %v", errors.Join(err, failed), want)
+		}
 	}
 	if _, err := l.Read(last + 1); !errors.Is(err, engine.ErrOutOfRange) {
 		return fmt.Errorf("read behind the last entry: %w", err)

@@ -120,16 +120,18 @@ func (w *world) captured(step func(string) bool) {
 }
 
 // isLive reports whether the newest snapshot keeps the entry.
-func isLive(l *engine.Log, i engine.Index) bool {
+func isLive(l *engine.Log, i engine.Index) (bool, error) {
 	for _, s := range l.Snapshots() {
 		if s.Kind == engine.KindSnapshot {
-			if r, err := l.OpenSnapshot(s); err == nil {
-				defer r.Close()
-				return r.Live().Contains(i)
+			r, err := l.OpenSnapshot(s)
+			if err != nil {
+				return false, err
 			}
+			defer r.Close()
+			return r.Live().Contains(i), nil
 		}
 	}
-	return false
+	return false, nil
 }
 
 // observeSnapshots reads all captured states, and the entries that the newest snapshot keeps.
