@@ -80,7 +80,7 @@
 //	F3   TestF3PreVoteLeavesNoMark                 pre-vote leaves marks
 //	F4   TestF4CandidateAndPreVoter                candidate and pre-voter block each other
 //	F5   TestF5HigherTermInEveryReply, TestF5NoticeOutlivesLateMessages
-//	F6   TestF6DuplicateVote                       a vote counted twice
+//	F6   TestF6DuplicateVote, TestF6VoteOutlivesRestart    a vote counted twice, or given twice
 //	F7   TestF7ReorderedAnswers                    match goes back
 //	F8   TestF8TermOfCompactedEntry                term of a compacted entry
 //	F9   TestF9CommitNeverRegresses                committed entries regress

@@ -164,6 +164,33 @@ func TestF6DuplicateVote(t *testing.T) {
 	a.demandRole(core.RoleCandidate)
 }
 
+// TestF6VoteOutlivesRestart: who has voted votes for nobody else in that term when it starts again, and for the same one once more.
+func TestF6VoteOutlivesRestart(t *testing.T) {
+	s := newScript(t, 3, 0)
+	a := s.members[0]
+	grants := func(from int) (granted bool) {
+		s.drop()
+		a.step(core.Received{Message: s.forge(from, 0, 9, core.Vote{Transfer: true})})
+		for _, m := range s.wire {
+			if v, ok := m.Body.(core.VoteReply); ok && v.Granted {
+				granted = true
+			}
+		}
+		return granted
+	}
+	if !grants(1) {
+		t.Fatal("it does not vote")
+	}
+	a.start()
+	if grants(2) {
+		t.Fatal("it votes twice")
+	}
+	a.start()
+	if !grants(1) {
+		t.Fatal("it does not say again how it voted")
+	}
+}
+
 // TestF7ReorderedAnswers: late refusals and late acknowledgements move no match index back.
 func TestF7ReorderedAnswers(t *testing.T) {
 	s := newScript(t, 3, 0)
