@@ -134,6 +134,7 @@ func TestEditThatFailedAndLasts(t *testing.T) {
 	w.step("commit")
 	for range 30 {
 		w.step("flush")
+		w.look(l, h) // what no segment is known to hold is still in memory
 		w.fork(memfs.CrashOptions{Unsynced: memfs.Kept}, "cut").check(5)
 	}
 	if !fs.Tripped() {
