@@ -16,7 +16,7 @@
 //	run TestCrash            optional: only tests that match, as in go test -run
 //	skip Golden              optional: not those that match, as in go test -skip
 //	args -seeds=500          optional: arguments of the tests
-//	long                     optional: only with RAWL_PLANTED=long
+//	long                     optional: only with RAWL_PLANTED=long; not all tests of a fault may be so
 //	replace wal/commit.go    the file; once or more
 //	----
 //	the old text, which the file holds exactly once

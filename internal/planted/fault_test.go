@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -62,6 +63,9 @@ func parse(name, text string) (fault, error) {
 	}
 	if len(f.patches) == 0 || len(f.checks) == 0 {
 		return f, fmt.Errorf("%s: needs test and replace", name)
+	}
+	if !slices.ContainsFunc(f.checks, func(c check) bool { return !c.long }) {
+		return f, fmt.Errorf("%s: all its tests are long: an ordinary run would notice nothing", name)
 	}
 	return f, nil
 }

@@ -48,6 +48,7 @@ func TestParse(t *testing.T) {
 		strings.Replace(sound, "skip", "slip", 1),
 		"run ^TestA$\ntest ./wal\nreplace wal/a.go\n----\na\n----\nb\n----\n",
 		strings.Replace(sound, " ./raft/core", "", 1),
+		strings.Replace(sound, "run ^TestSimulation$", "long", 1),
 	} {
 		if _, err := parse("bad", text); err == nil {
 			t.Errorf("accepted:\n%s", text)
