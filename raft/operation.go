@@ -124,8 +124,6 @@ func (s *server) performOwned(op any, done func(answer)) {
 		s.overviewOf(done)
 	case *opIdentity:
 		done(answer{any: s.record.identity(s.id.Node), leader: s.core.Leader()})
-	case *opUnknown:
-		done(failed(op.err(), NotApplied, false, ServerID{}))
 	default:
 		done(failed(fmt.Errorf("raft: operation %T is unknown", op), NotApplied, false, ServerID{}))
 	}

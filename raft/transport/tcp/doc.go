@@ -19,8 +19,8 @@
 // changed. Plain TCP must be asked for by InsecurePlaintext, on a loopback interface too. The cookie is no protection: it keeps
 // apart services whose addresses were mixed up.
 //
-// Before a peer has proved who it is it may cost 4 KiB and HandshakeTimeout; how many do so at a time is bounded, in all and
-// for each address.
+// Before a peer has proved who it is it may cost 4 KiB, what crypto/tls takes for a handshake, and HandshakeTimeout; how many do
+// so at a time is bounded, in all and for each address.
 //
 // # Bytes
 //

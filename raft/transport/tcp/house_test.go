@@ -18,7 +18,7 @@ type letter string
 
 func (l letter) Size() int { return len(l) }
 
-// post is their codec. A letter that begins with "!" has no bytes.
+// post is their codec. A letter that begins with "!" has no bytes, one that begins with "+" a MiB more than it says.
 type post struct{}
 
 var errPost = errors.New("not a letter")
@@ -26,6 +26,9 @@ var errPost = errors.New("not a letter")
 func (post) Append(b []byte, l letter) ([]byte, error) {
 	if len(l) > 0 && l[0] == '!' {
 		return nil, errPost
+	}
+	if len(l) > 0 && l[0] == '+' {
+		b = append(b, make([]byte, 1<<20)...)
 	}
 	return append(b, l...), nil
 }

@@ -38,7 +38,7 @@ type lane[M transport.Message] struct {
 // send puts a message into its outbox.
 func (p *peer[M]) send(class transport.Class, m M) error {
 	size := m.Size()
-	most := p.t.opts.Outbox[class]
+	most := min(p.t.opts.Outbox[class], p.t.opts.MaxFrameBytes)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	l := &p.lanes[class]
@@ -49,7 +49,7 @@ func (p *peer[M]) send(class transport.Class, m M) error {
 	case p.link == nil && p.dialing == nil && p.arriving == 0 && !p.dialLocked():
 		p.t.stats.refused.Add(1)
 		return transport.ErrUnreachable
-	case l.bytes+size > most:
+	case l.bytes+size > p.t.opts.Outbox[class]:
 		l.refused = true
 		p.t.stats.refused.Add(1)
 		return transport.ErrFull

@@ -139,11 +139,14 @@ func TestPeerThatTakesNothing(t *testing.T) {
 	h.until("a letter", func() bool { return slices.Contains(held.letters("a", transport.Log), "small") })
 }
 
-// What has no bytes is dropped, and what stands beside it arrives.
+// What has no bytes is dropped, what exceeds a frame is refused, and what stands beside it arrives.
 func TestUnsendable(t *testing.T) {
 	h := newHouse(t, func(_ NodeID, o *Options) { o.MaxFrameBytes = 1 << 20 }, "a", "b")
-	for _, m := range []letter{"1", "!", "2", letter(strings.Repeat("x", 1<<20+1)), "3"} {
+	for _, m := range []letter{"1", "!", "2", "+", "3"} {
 		h.send("a", "b", transport.Log, m)
+	}
+	if err := h.ends["a"].Send("b", transport.Log, letter(strings.Repeat("x", 1<<20+1))); !errors.Is(err, transport.ErrTooLarge) {
+		t.Error(err)
 	}
 	h.until("the letters", func() bool { return slices.Equal(h.sinks["b"].letters("a", transport.Log), []letter{"1", "2", "3"}) })
 	if s := h.ends["a"].Stats(); s.Unsendable != 2 || s.Connections != 1 {
