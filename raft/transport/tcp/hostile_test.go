@@ -60,8 +60,19 @@ func say(t testing.TB, c net.Conn, h hello) welcome {
 // enter takes part as node "z", until the connection stands.
 func (h *house) enter() *stranger {
 	h.t.Helper()
+	s := h.knock(0)
+	h.until("the connection", func() bool {
+		return h.sinks["a"].events("z", transport.Connected) > h.sinks["a"].events("z", transport.Disconnected)
+	})
+	return s
+}
+
+// knock takes part as node "z", which knows of an epoch, as far as that depends on it.
+func (h *house) knock(epoch uint64) *stranger {
+	h.t.Helper()
 	s := &stranger{t: h.t, main: h.reach("a"), bulk: h.reach("a")}
 	first := goodHello(h.ends["a"])
+	first.epoch = epoch
 	w := say(h.t, s.main, first)
 	second := first
 	second.part, second.token = bulkPart, w.token
@@ -143,6 +154,41 @@ func TestBadFrames(t *testing.T) {
 		}
 	}
 	h.stillFriends()
+}
+
+// A peer that connects anew while its last connection still stands here takes that one's place: nothing of the new one is told before
+// the end of the old one, although a letter of it is being taken.
+func TestReplaced(t *testing.T) {
+	h := newHouse(t, nil, "a")
+	a := h.sinks["a"]
+	s := h.enter()
+	held := a.halt()
+	s.write(s.frame(transport.Log, "old"))
+	h.until("a letter to be taken", func() bool { return a.taking("z") })
+	p, err := h.ends["a"].peer("z")
+	if err != nil {
+		t.Fatal(err)
+	}
+	newest := func() uint64 {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.epoch
+	}
+	first := newest()
+	second := h.knock(first)
+	h.until("the second connection", func() bool { return newest() > first })
+	wantEnd(t, s.main)
+	second.write(second.frame(transport.Log, "new"))
+	close(held)
+	h.until("the second letter", func() bool { return len(a.letters("z", transport.Log)) == 2 })
+	want := []heard{
+		{from: "z", epoch: first, event: transport.Connected}, {from: "z", epoch: first, class: transport.Log, m: "old"},
+		{from: "z", epoch: first, event: transport.Disconnected}, {from: "z", epoch: newest(), event: transport.Connected},
+		{from: "z", epoch: newest(), class: transport.Log, m: "new"},
+	}
+	if got := a.all(); !slices.Equal(got, want) {
+		t.Errorf("%+v", got)
+	}
 }
 
 // stillFriends wants the connection of a and b to be the first one, and to work.

@@ -85,16 +85,34 @@ func (s *sink) leave(from NodeID) {
 func (s *sink) Receive(from NodeID, class transport.Class, epoch uint64, m letter) {
 	s.enter(from)
 	defer s.leave(from)
-	if s.hold != nil {
-		<-s.hold
+	s.mu.Lock()
+	hold := s.hold
+	s.mu.Unlock()
+	if hold != nil {
+		<-hold
 	}
 	s.note(heard{from: from, class: class, epoch: epoch, m: m})
+}
+
+// halt has letters wait until the channel is closed.
+func (s *sink) halt() chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hold = make(chan struct{})
+	return s.hold
 }
 
 func (s *sink) Event(e transport.Event) {
 	s.enter(e.Peer)
 	defer s.leave(e.Peer)
 	s.note(heard{from: e.Peer, class: e.Class, epoch: e.Epoch, event: e.Kind})
+}
+
+// taking reports whether something of a node is being taken.
+func (s *sink) taking(from NodeID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.busy[from]
 }
 
 func (s *sink) all() []heard {

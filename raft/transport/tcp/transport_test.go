@@ -3,6 +3,7 @@ package tcp
 import (
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -107,36 +108,48 @@ func TestBothDial(t *testing.T) {
 	}
 }
 
-// A peer that takes nothing costs the outbox, and then the connection; the sender never waits. When its outbox has refused
-// something it hears when there is room again.
+// plain hides that its connections are of TCP: no option of the kernel's can be set.
+type plain struct{ net.Listener }
+
+func (l plain) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return struct{ net.Conn }{c}, err
+}
+
+// A peer that takes nothing costs the outbox, and then the connection, by the kernel's timeout as by the transport's own; the
+// sender never waits. When its outbox has refused something it hears when there is room again.
 func TestPeerThatTakesNothing(t *testing.T) {
-	h := newHouse(t, func(id NodeID, o *Options) {
-		o.Outbox[transport.Log] = 1 << 20
-		o.WriteTimeout = 200 * time.Millisecond
-	}, "a")
-	held := &sink{hold: make(chan struct{})}
-	e, err := Join(h.options("b"), "b", 1, post{}, transport.Receiver[letter](held))
-	if err != nil {
-		t.Fatal(err)
+	for name, listener := range map[string]func(net.Listener) net.Listener{
+		"kernel": func(l net.Listener) net.Listener { return l }, "transport": func(l net.Listener) net.Listener { return plain{l} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t, func(id NodeID, o *Options) {
+				o.Outbox[transport.Log] = 1 << 20
+				o.WriteTimeout = 200 * time.Millisecond
+				l, err := net.Listen("tcp", o.Listen)
+				if err != nil {
+					t.Fatal(err)
+				}
+				o.Listener = listener(l)
+			}, "a", "b")
+			h.meet("b", "a") // b dials, and a's end is the listener's
+			held := h.sinks["b"].halt()
+			big := letter(strings.Repeat("x", 100<<10))
+			h.until("a full outbox", func() bool { return errors.Is(h.ends["a"].Send("b", transport.Log, big), transport.ErrFull) })
+			if err := h.ends["a"].Send("b", transport.Log, letter(strings.Repeat("x", 2<<20))); !errors.Is(err, transport.ErrTooLarge) {
+				t.Error(err)
+			}
+			h.until("the end of the connection", func() bool {
+				return h.sinks["a"].events("b", transport.Disconnected) > 0 && h.sinks["a"].events("b", transport.Ready) > 0
+			})
+			if s := h.ends["a"].Stats(); s.TimedOut == 0 || s.Refused == 0 || s.Lost == 0 {
+				t.Errorf("%+v", s)
+			}
+			close(held)
+			h.send("a", "b", transport.Log, "small")
+			h.until("a letter", func() bool { return slices.Contains(h.sinks["b"].letters("a", transport.Log), "small") })
+		})
 	}
-	h.ends["b"], h.sinks["b"] = e, held
-	h.mu.Lock()
-	h.addrs["b"] = e.Addr().String()
-	h.mu.Unlock()
-	big := letter(strings.Repeat("x", 100<<10))
-	h.until("a full outbox", func() bool { return errors.Is(h.ends["a"].Send("b", transport.Log, big), transport.ErrFull) })
-	if err := h.ends["a"].Send("b", transport.Log, letter(strings.Repeat("x", 2<<20))); !errors.Is(err, transport.ErrTooLarge) {
-		t.Error(err)
-	}
-	h.until("the end of the connection", func() bool {
-		return h.sinks["a"].events("b", transport.Disconnected) > 0 && h.sinks["a"].events("b", transport.Ready) > 0
-	})
-	if s := h.ends["a"].Stats(); s.TimedOut == 0 || s.Refused == 0 || s.Lost == 0 {
-		t.Errorf("%+v", s)
-	}
-	close(held.hold)
-	h.send("a", "b", transport.Log, "small")
-	h.until("a letter", func() bool { return slices.Contains(held.letters("a", transport.Log), "small") })
 }
 
 // What has no bytes is dropped, what exceeds a frame is refused, and what stands beside it arrives.
