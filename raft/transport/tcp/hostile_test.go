@@ -157,14 +157,15 @@ func TestBadFrames(t *testing.T) {
 }
 
 // A peer that connects anew while its last connection still stands here takes that one's place: nothing of the new one is told before
-// the end of the old one, although a letter of it is being taken.
+// the end of the old one, although a letter of it is still being read.
 func TestReplaced(t *testing.T) {
 	h := newHouse(t, nil, "a")
 	a := h.sinks["a"]
+	sealed = make(chan struct{})
 	s := h.enter()
-	held := a.halt()
 	s.write(s.frame(transport.Log, "old"))
-	h.until("a letter to be taken", func() bool { return a.taking("z") })
+	s.write(s.frame(transport.Log, "~sealed"))
+	h.until("the first letter", func() bool { return len(a.letters("z", transport.Log)) == 1 })
 	p, err := h.ends["a"].peer("z")
 	if err != nil {
 		t.Fatal(err)
@@ -179,8 +180,8 @@ func TestReplaced(t *testing.T) {
 	h.until("the second connection", func() bool { return newest() > first })
 	wantEnd(t, s.main)
 	second.write(second.frame(transport.Log, "new"))
-	close(held)
-	h.until("the second letter", func() bool { return len(a.letters("z", transport.Log)) == 2 })
+	close(sealed)
+	h.until("the second connection's letter", func() bool { return len(a.letters("z", transport.Log)) == 2 })
 	want := []heard{
 		{from: "z", epoch: first, event: transport.Connected}, {from: "z", epoch: first, class: transport.Log, m: "old"},
 		{from: "z", epoch: first, event: transport.Disconnected}, {from: "z", epoch: newest(), event: transport.Connected},

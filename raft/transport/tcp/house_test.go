@@ -18,7 +18,7 @@ type letter string
 
 func (l letter) Size() int { return len(l) }
 
-// post is their codec. A letter that begins with "!" has no bytes, one that begins with "+" a MiB more than it says.
+// post is their codec. One that begins with "~" is decoded when the sealed channel is closed. A letter that begins with "!" has no bytes, one that begins with "+" a MiB more than it says.
 type post struct{}
 
 var errPost = errors.New("not a letter")
@@ -33,7 +33,13 @@ func (post) Append(b []byte, l letter) ([]byte, error) {
 	return append(b, l...), nil
 }
 
+// sealed is what letters with "~" wait for.
+var sealed chan struct{}
+
 func (post) Decode(b []byte, from, to NodeID) (letter, error) {
+	if len(b) > 0 && b[0] == '~' {
+		<-sealed
+	}
 	if len(b) > 0 && b[0] == '?' {
 		return "", errPost
 	}
@@ -106,13 +112,6 @@ func (s *sink) Event(e transport.Event) {
 	s.enter(e.Peer)
 	defer s.leave(e.Peer)
 	s.note(heard{from: e.Peer, class: e.Class, epoch: e.Epoch, event: e.Kind})
-}
-
-// taking reports whether something of a node is being taken.
-func (s *sink) taking(from NodeID) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.busy[from]
 }
 
 func (s *sink) all() []heard {
