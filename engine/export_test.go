@@ -92,3 +92,20 @@ func (l *Log) AckOf(name string) func(Index) error {
 	state := l.slots[name]
 	return func(i Index) error { return l.ackSlotOf(name, state, i) }
 }
+
+// PlanListed plans two ranges in one attempt, calls between before the second, and reports whether
+// the attempt may become a plan.
+func (l *Log) PlanListed(first Range, between func(), second Range) bool {
+	b, err := l.e.executor.Begin(l.id, PlanOptions{}, l.readError)
+	if err != nil {
+		return false
+	}
+	defer b.Drop()
+	b.Reset(2)
+	p := l.planning(b)
+	if !p.addAll([]Range{first}) {
+		return false
+	}
+	between()
+	return p.addAll([]Range{second}) && p.listed()
+}

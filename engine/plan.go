@@ -43,8 +43,8 @@ func (l *Log) plan(want []Range, o PlanOptions) (*Plan, error) {
 	}
 	for {
 		b.Reset(len(want))
-		v, ok := l.planAll(b, want)
-		ok = ok && l.keeps(v, b)
+		attempt := l.planning(b)
+		ok := attempt.addAll(want) && attempt.listed()
 		if broken := l.broken.Load(); broken != nil {
 			b.Drop()
 			return nil, broken.err
@@ -87,24 +87,28 @@ func tooManyIndexes() error {
 	return fmt.Errorf("%w: a plan of more than %d indexes", ErrTooLarge, MaxPlanIndexes)
 }
 
-// planning is one attempt to find all indexes of a plan, by one view and up to the end that the
-// log had then: of what is appended meanwhile nothing is taken.
+// planning is one attempt to find all indexes of a plan, up to the end that the log had then: of
+// what is appended meanwhile nothing is taken.
 type planning struct {
-	l   *Log
-	b   *readplan.Builder
-	v   *view
-	end Index
+	l     *Log
+	b     *readplan.Builder
+	first *view // by which the attempt began
+	v     *view // by which it goes on
+	end   Index
 	// run is a stretch of indexes that all lie in segment: most requests are dense.
 	run     Range
 	segment raftlog.Segment
 }
 
-// planAll adds every index to b. Where the view is outdated before an index is found, a newer one
-// serves as long as only releases and flushes came between; ok is false after a truncation,
-// because entries of before and after must not be mixed. It returns the last view.
-func (l *Log) planAll(b *readplan.Builder, want []Range) (v *view, ok bool) {
-	p := planning{l: l, b: b, v: l.view.Load()}
-	p.end = p.v.last()
+func (l *Log) planning(b *readplan.Builder) *planning {
+	v := l.view.Load()
+	return &planning{l: l, b: b, first: v, v: v, end: v.last()}
+}
+
+// addAll adds every index. Where the view is outdated before an index is found, a newer one
+// serves as long as only releases and flushes came between; it returns false after a truncation,
+// because entries of before and after must not be mixed.
+func (p *planning) addAll(want []Range) bool {
 	for _, r := range want {
 		for n := r.Last - r.First + 1; n > 0; {
 			k := p.add(r.Last-n+1, r.Last)
@@ -112,14 +116,14 @@ func (l *Log) planAll(b *readplan.Builder, want []Range) (v *view, ok bool) {
 			if k > 0 {
 				continue
 			}
-			now := l.view.Load()
+			now := p.l.view.Load()
 			if now.newest() != p.v.newest() {
-				return p.v, false
+				return false
 			}
 			p.v = now
 		}
 	}
-	return p.v, true
+	return true
 }
 
 // add adds the index i, or several from i to at most last, and returns how many: none when the
@@ -169,18 +173,18 @@ func (p *planning) one(i Index) bool {
 	return true
 }
 
-// keeps reports whether every segment that b pins is still listed: it was not retired before it
-// was pinned then.
-func (l *Log) keeps(v *view, b *readplan.Builder) bool {
-	now := l.view.Load()
-	if now == v {
+// listed reports whether every segment that the builder pins is still listed: it was not retired
+// before it was pinned then. Those found by the first view need not be in a later one.
+func (p *planning) listed() bool {
+	now := p.l.view.Load()
+	if now == p.first {
 		return true
 	}
 	listed := make(map[uint64]bool, len(now.segments))
 	for _, s := range now.segments {
 		listed[s.Number] = true
 	}
-	for s := range b.Segments() {
+	for s := range p.b.Segments() {
 		if !listed[s.Number] {
 			return false
 		}

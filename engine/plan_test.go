@@ -171,6 +171,33 @@ func TestPlanKeepsFiles(t *testing.T) {
 	closeEngine(t, d.Engine)
 }
 
+// TestPlanOfRetiredSegment has a segment retired while a plan is made that found an entry in it. The
+// pin may have come too late then, also where the plan goes on by the view that no longer lists it.
+func TestPlanOfRetiredSegment(t *testing.T) {
+	d := openDriven(t, memfs.New(1), small())
+	l := planned100(t, d)
+	segment, memory := engine.Range{First: 60, Last: 60}, engine.Range{First: 95, Last: 96}
+	if !l.PlanListed(segment, func() {}, memory) {
+		t.Fatal("nothing was retired")
+	}
+	for range 2 { // the second time 60 is missing from the start
+		kept := l.PlanListed(segment, func() {
+			if err := l.Release(90); err != nil {
+				t.Fatal(err)
+			}
+			if err := l.Append(l.Last(), entries(l.Last(), 1, 1)); err != nil {
+				t.Fatal(err)
+			}
+			d.drain(t, "commit", "pool")
+			d.flush(t)
+		}, memory)
+		if want := l.First() == 91 && l.Last().Index == 102; kept != want {
+			t.Fatalf("kept is %v of a log from %d to %d", kept, l.First(), l.Last())
+		}
+	}
+	closeEngine(t, d.Engine)
+}
+
 func TestPlanRefused(t *testing.T) {
 	d := openDriven(t, memfs.New(1), small())
 	l := planned100(t, d)
