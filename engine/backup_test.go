@@ -212,7 +212,7 @@ func TestBackupCut(t *testing.T) {
 func TestBackupFault(t *testing.T) {
 	sound := soundFS(t)
 	for _, fault := range []errorfs.Fault{errorfs.EIO, errorfs.NoSpace} {
-		for k := 1; ; k++ {
+		for k := 1; ; k += slowness {
 			mem := sound.Crash(memfs.CrashOptions{Unsynced: memfs.Kept})
 			faulty := errorfs.New(mem, errorfs.Plan{})
 			e, err := engine.OpenOn(faulty, "/db", offlineOptions)

@@ -180,7 +180,7 @@ func TestVerifySnapshotFlip(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for at := 0; at < len(b); at += 1 + rng.IntN(200) {
+		for at := 0; at < len(b); at += 1 + rng.IntN(200*slowness) {
 			restore := flipAt(t, mem, name, int64(at))
 			rep, err := engine.VerifyOn(mem, "/db", engine.VerifyOptions{})
 			if err != nil {

@@ -327,7 +327,7 @@ func TestRepairCut(t *testing.T) {
 			mem.OnOp(nil)
 			images = append(images, mem)
 			for i, image := range images {
-				if len(images) > 40 && i%(len(images)/40) != 0 {
+				if len(images) > 40 && i%(slowness*len(images)/40) != 0 {
 					continue
 				}
 				repair(t, image, o)
