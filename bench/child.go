@@ -2,45 +2,22 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"os/exec"
 	"time"
 )
 
 // child is a measuring process, seen from its parent.
-type child struct {
-	cmd *exec.Cmd
-	in  io.WriteCloser
-	enc *json.Encoder
-	dec *json.Decoder
-}
+type child struct{ *process }
 
-// startChild starts this program again as a worker for the row, and waits until it is warm.
-// The end of ctx kills it.
-func startChild(ctx context.Context, r row) (_ *child, err error) {
-	exe, err := os.Executable()
+// startChild starts a worker for the row, and waits until it is warm. The end of ctx kills it.
+func startChild(ctx context.Context, r row) (*child, error) {
+	p, err := startProcess(ctx, workerCommand)
 	if err != nil {
 		return nil, err
 	}
-	c := &child{cmd: exec.CommandContext(ctx, exe, workerCommand)}
-	c.cmd.WaitDelay = time.Second
-	if c.in, err = c.cmd.StdinPipe(); err != nil {
-		return nil, err
-	}
-	out, err := c.cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	c.enc, c.dec = json.NewEncoder(c.in), json.NewDecoder(out)
-	if err := c.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start measuring process: %w", err)
-	}
-	_, err = c.ask(r)
-	if err != nil {
+	c := &child{p}
+	if _, err := c.ask(r); err != nil {
 		c.kill()
 		return nil, err
 	}
@@ -49,11 +26,8 @@ func startChild(ctx context.Context, r row) (_ *child, err error) {
 
 // ask sends one line and waits for its answer.
 func (c *child) ask(what any) (measure, error) {
-	if err := c.enc.Encode(what); err != nil {
-		return measure{}, fmt.Errorf("measuring process: %w", err)
-	}
 	var r reply
-	if err := c.dec.Decode(&r); err != nil {
+	if err := c.exchange(what, &r); err != nil {
 		return measure{}, fmt.Errorf("measuring process: %w", err)
 	}
 	if r.Error != "" {
@@ -71,14 +45,8 @@ func (c *child) finish() (measure, error) {
 		c.kill()
 		return m, err
 	}
-	_ = c.in.Close()
-	if err := c.cmd.Wait(); err != nil {
+	if err := c.process.finish(); err != nil {
 		return m, fmt.Errorf("measuring process: %w", err)
 	}
 	return m, nil
-}
-
-func (c *child) kill() {
-	_ = c.cmd.Process.Kill()
-	_ = c.cmd.Wait()
 }

@@ -13,22 +13,18 @@ import (
 	"time"
 )
 
-const raftText = `Measures clusters of three members on three nodes in one process, each with its own engine and directory on this
-disk, and at the end compares what every member has applied with what was acknowledged. Without flags that shape a row it
-prints the table, each row in a process of its own.`
+const raftText = `Measures clusters of three members on three nodes, in one process or each in its own (-nodes), with an engine and a
+directory each on this disk, and at the end compares what every member has applied with what was acknowledged. Without
+flags that shape a row it prints the table, each row in a process of its own.`
 
 func runRaft(ctx context.Context, args []string) error {
 	r := newRaftRow(1, 1)
 	fs := newFlags("raft", raftText)
 	r.flags(fs)
-	nodes := fs.String("nodes", "inproc", "where the nodes are: inproc, in one process")
 	jsonFile := fs.String("json", "", "write one JSON object per row to this file, - is standard output")
 	dir := fs.String("dir", "", "where to work; default a new directory under the current one, removed afterwards")
 	if err := parse(fs, args); err != nil {
 		return err
-	}
-	if *nodes != "inproc" {
-		return fmt.Errorf("-nodes %q is unknown; inproc is the only one", *nodes)
 	}
 	if err := r.validate(); err != nil {
 		return err
@@ -50,14 +46,14 @@ func runRaft(ctx context.Context, args []string) error {
 	if shaped(fs) {
 		return s.run(ctx, []raftRow{r}, runRaftRow)
 	}
-	return s.run(ctx, raftRows(r.Duration), inChild)
+	return s.run(ctx, raftRows(r.Duration, r.Nodes, r.TLS), inChild)
 }
 
 // shaped reports whether a flag asks for one certain row.
 func shaped(fs *flag.FlagSet) (one bool) {
 	fs.Visit(func(f *flag.Flag) {
 		switch f.Name {
-		case "json", "dir", "nodes", "duration":
+		case "json", "dir", "nodes", "tls", "duration":
 		default:
 			one = true
 		}
@@ -101,7 +97,7 @@ func inChild(ctx context.Context, r raftRow, dir string) (res raftResult, err er
 	}
 	cmd := exec.CommandContext(ctx, exe, "raft", "-json", "-", "-dir", dir, "-clusters", strconv.Itoa(r.Clusters),
 		"-clients", strconv.Itoa(r.Clients), "-outstanding", strconv.Itoa(r.Outstanding), "-size", strconv.Itoa(r.Size),
-		"-duration", r.Duration.String(), "-reads="+strconv.FormatBool(r.Reads))
+		"-duration", r.Duration.String(), "-reads="+strconv.FormatBool(r.Reads), "-nodes", r.Nodes, "-tls="+strconv.FormatBool(r.TLS))
 	var failure strings.Builder
 	cmd.Stderr = &failure
 	cmd.WaitDelay = time.Second
@@ -121,13 +117,25 @@ func raftHeader(w io.Writer) {
 
 func raftLine(w io.Writer, r *raftRow, x *raftResult) {
 	if r.Failovers > 0 {
-		fmt.Fprintf(w, "%-28s new leader's first commit after %s ms (p50), %s ms (p99), %s ms (most); %d commands, each applied once\n",
-			r.label(), fixed(x.FailoverP50, 1), fixed(x.FailoverP99, 1), fixed(x.FailoverMax, 1), x.Acknowledged)
+		what := "new leader's first commit"
+		if r.Nodes == nodesProcess {
+			what = "all clusters have a new leader"
+		}
+		fmt.Fprintf(w, "%-28s %s after %s ms (p50), %s ms (p99), %s ms (most); %d commands, each applied once\n",
+			r.label(), what, fixed(x.FailoverP50, 1), fixed(x.FailoverP99, 1), fixed(x.FailoverMax, 1), x.Acknowledged)
+		if r.Nodes == nodesProcess {
+			fmt.Fprintf(w, "%-28s messages/s of the nodes that live on: %s before, %s meanwhile (most)\n", "", limit(x.MessagesPerS),
+				limit(x.FailoverMessagesPerS))
+		}
 		return
 	}
 	fmt.Fprintf(w, raftColumns, r.label(), count(x.CommitsPerS), fixed(x.P50, 0), fixed(x.P99, 0), fixed(x.P999, 0),
 		fixed(x.CPUPerM, 1), fixed(&x.SyncsPerCommit, 4), fixed(x.DeviceBytesPerByte, 1), fixed(x.RSSMB, 0),
 		fixed(&x.AllocsPerCommit, 1), fixed(x.DeviceP50, 0), limit(x.DeviceWrites), r.goal)
+	if r.Nodes == nodesProcess {
+		fmt.Fprintf(w, "%-28s wire %s B/B and follower, %s messages/s, ping p50 %s µs\n", "", fixed(x.WireBytesPerByte, 2),
+			limit(x.MessagesPerS), fixed(x.PingP50, 0))
+	}
 	if x.UnpreparedRolls > 0 {
 		fmt.Fprintf(w, "%-28s note: %d rolls to unprepared files\n", "", x.UnpreparedRolls)
 	}

@@ -8,7 +8,7 @@
 //	go run ./bench readers     writers with and without a tail reader on every log
 //	go run ./bench flush       the flush of many logs with nothing in the foreground
 //	go run ./bench recover     recovery of a full WAL; ten thousand idle logs
-//	go run ./bench raft        clusters of three members in one process; without flags a table
+//	go run ./bench raft        clusters of three members, in one process or three; without flags a table
 //	go run ./bench idle        ten thousand clusters at rest: start, memory, CPU, reopening after a kill
 //	go run ./bench doctor      what this disk and kernel can do, what auto chooses and why
 //	go run ./bench torture     random work that is killed, and its proof (-verify)
@@ -75,6 +75,14 @@
 // and none that was refused. With -failover the leader's node is torn off the network under load, as a
 // connection reset shows it; the time is from there to the first commit that a client at another node sees. The clients are
 // sessions of a node without members: each command is answered, and applied once.
+//
+// With -nodes process each node is a process of its own, and they talk over TCP on the loopback interface, with TLS if -tls says so.
+// All clusters are led by the node that the clients share a process with. CPU, memory, syncs, allocations and messages/s are those of all
+// three processes; wire B/B are the bytes that the leaders' node writes to log connections, framing and what it sends back included, per
+// payload byte and follower; ping is what 256 B take over TCP to another process and back, in turns with the load. The proof at the end
+// is each member's own answer. With -failover the three nodes are beside the process of the clients, and killed in turn (kill -9) while
+// each leads a third of the clusters; the time is until both others follow a new leader of every cluster. The messages/s are those that
+// these two send, under load, before and meanwhile.
 //
 // Bench idle starts the clusters in one process, kills it when they have been at rest, and opens them in a second
 // one; seconds are until every member follows a leader. Memory is beside that of three nodes without clusters.

@@ -25,7 +25,7 @@ func commands() []command {
 		{"readers", "what external readers cost the writers", runReaders},
 		{"flush", "flush of many logs with nothing in the foreground", runFlush},
 		{"recover", "recovery of a full WAL; ten thousand idle logs", runRecover},
-		{"raft", "clusters of three members in one process", runRaft},
+		{"raft", "clusters of three members, in one process or in three", runRaft},
 		{"idle", "many clusters at rest: start, memory, CPU, reopening", runIdle},
 		{"doctor", "what this disk and kernel can do, and what auto chooses", runDoctor},
 		{"torture", "random work to be killed; -verify proves what is left", runTorture},
@@ -52,6 +52,8 @@ func dispatch(ctx context.Context, args []string) error {
 	switch args[0] {
 	case workerCommand:
 		return runWorker(os.Stdin, os.Stdout)
+	case nodeCommand:
+		return runNode(ctx, os.Stdin, os.Stdout)
 	case idleCommand:
 		return runIdleLife(ctx, os.Stdin, os.Stdout)
 	}

@@ -8,36 +8,48 @@ import (
 	"sync"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
+
 	"github.com/rawl-db/rawl/raft"
 )
 
 // failoverPause is how long the clients work between a node's return and the next failover.
 const failoverPause = 300 * time.Millisecond
 
-// failovers tears the leader's node off the network under load, over and over: its peers see their connections
-// reset. It measures the time to the first commit under another leader, and opens the node again. The clients are
-// sessions of a fourth node, so every one of their commands has to be answered, and has to be applied once.
-func (l *raftLoad) failovers(ctx context.Context) (res raftResult, err error) {
+// failover is the clients' side: sessions of a node without members, one for each client of the load. So every one of their
+// commands has to be answered, and has to be applied once.
+type failover struct {
+	load     *raftLoad
+	node     *raft.Node
+	sessions []*raft.ClientSession
+	hist     *hdrhistogram.Histogram
+	// once has a node fail, takes the time, and returns when that is back. It may have the first idle clients send.
+	once func(ctx context.Context, n int) error
+	idle int
+}
+
+// run has nodes fail under load, over and over.
+func (f *failover) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	f := &failover{load: l, hist: newHist()}
 	if err := f.open(ctx); err != nil {
-		return res, err
+		return err
 	}
-	defer func() { err = errors.Join(err, closeRaftNode(f.node)) }()
+	l := f.load
 	l.running.Store(true)
 	var wg sync.WaitGroup
-	for k := range l.clients[1:] {
+	for k := f.idle; k < len(l.clients); k++ {
 		wg.Go(func() {
 			for l.running.Load() && ctx.Err() == nil {
-				if _, err := f.send(ctx, k+1); err != nil {
+				if _, err := f.send(ctx, k); err != nil {
 					cancel(err)
 				}
 			}
 		})
 	}
+	var err error
 	for n := 0; n < l.row.Failovers && err == nil; n++ {
-		if err = f.once(ctx); err != nil {
+		if err = f.once(ctx, n); err != nil {
 			err = fmt.Errorf("failover %d: %w", n+1, errors.Join(err, context.Cause(ctx)))
 		}
 	}
@@ -49,38 +61,16 @@ func (l *raftLoad) failovers(ctx context.Context) (res raftResult, err error) {
 	if err = errors.Join(err, context.Cause(ctx)); err == nil {
 		err = l.check(ctx)
 	}
-	if err != nil {
-		return res, err
-	}
-	return f.result(), nil
+	return err
 }
 
-// failover is the clients' side: sessions, one for each client of the load.
-type failover struct {
-	load     *raftLoad
-	node     *raft.Node
-	sessions []*raft.ClientSession
-	hist     interface {
-		RecordValue(int64) error
-		ValueAtQuantile(float64) int64
-	}
-}
-
-// open opens the clients' node, which has no members, and their sessions.
-func (f *failover) open(ctx context.Context) (err error) {
-	h := f.load.house
-	if f.node, err = raft.OpenNode(raft.NodeOptions{ID: "clients", Dir: filepath.Join(h.dir, "clients"),
-		Network: raft.InProcess(h.net), Engine: h.options}); err != nil {
+// open opens the sessions.
+func (f *failover) open(ctx context.Context) error {
+	f.hist, f.sessions = newHist(), make([]*raft.ClientSession, len(f.load.clients))
+	return each(len(f.sessions), func(i int) (err error) {
+		f.sessions[i], err = f.node.OpenSession(ctx, member(f.load.clients[i].cluster, 0), raft.SessionOptions{})
 		return err
-	}
-	for range f.load.clients {
-		s, err := f.node.OpenSession(ctx, member(0, 0), raft.SessionOptions{})
-		if err != nil {
-			return errors.Join(err, closeRaftNode(f.node))
-		}
-		f.sessions = append(f.sessions, s)
-	}
-	return nil
+	})
 }
 
 // send has the next command of a client applied. A session's command comes to its end whatever happens to leaders.
@@ -97,9 +87,66 @@ func (f *failover) send(ctx context.Context, k int) (raft.Reply, error) {
 	return r, nil
 }
 
-// once tears off the leader's node, waits for a commit under another leader, and brings the node back.
-func (f *failover) once(ctx context.Context) error {
-	h := f.load.house
+func (f *failover) took(d time.Duration) {
+	_ = f.hist.RecordValue(min(max(d.Microseconds(), 1), histMax))
+}
+
+// settle lets the clients work for a while, until a node that came back has what is committed.
+func (f *failover) settle(ctx context.Context) error {
+	if err := f.work(ctx, failoverPause); err != nil {
+		return err
+	}
+	return each(f.load.row.Clusters, func(k int) error {
+		for node := range houseNodes {
+			if _, err := f.load.nodes.state(ctx, k, node); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// work lets the clients work for a while.
+func (f *failover) work(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (f *failover) result() raftResult {
+	res := f.load.result(&raftMeasure{}, nil)
+	res.Suite += "-failover"
+	res.Failovers = f.load.row.Failovers
+	res.FailoverP50 = ptr(float64(f.hist.ValueAtQuantile(50)) / 1e3)
+	res.FailoverP99 = ptr(float64(f.hist.ValueAtQuantile(99)) / 1e3)
+	res.FailoverMax = ptr(float64(f.hist.ValueAtQuantile(100)) / 1e3)
+	for _, c := range f.load.clients {
+		res.Acknowledged += c.outcome.acked
+	}
+	return res
+}
+
+// tears tears the leader's node off the network in memory: its peers see their connections reset. It measures the time to
+// the first commit under another leader, and opens the node again.
+func (l *raftLoad) tears(ctx context.Context, h *raftHouse) (res raftResult, err error) {
+	f := &failover{load: l, idle: 1}
+	if f.node, err = raft.OpenNode(raft.NodeOptions{ID: clientsNode, Dir: filepath.Join(h.dir, clientsNode),
+		Network: raft.InProcess(h.net), Engine: h.options}); err != nil {
+		return res, err
+	}
+	defer func() { err = errors.Join(err, closeRaftNode(f.node)) }()
+	f.once = func(ctx context.Context, _ int) error { return f.tear(ctx, h) }
+	if err := f.run(ctx); err != nil {
+		return res, err
+	}
+	return f.result(), nil
+}
+
+// tear tears off the leader's node, waits for a commit under another leader, and brings the node back.
+func (f *failover) tear(ctx context.Context, h *raftHouse) error {
 	leader, err := h.leader(ctx, 0)
 	if err != nil {
 		return err
@@ -114,7 +161,7 @@ func (f *failover) once(ctx context.Context) error {
 			return err
 		}
 	}
-	_ = f.hist.RecordValue(min(max(time.Since(began).Microseconds(), 1), histMax))
+	f.took(time.Since(began))
 	if err := h.closeNode(gone); err != nil { // which ends what is under way there
 		return err
 	}
@@ -122,32 +169,4 @@ func (f *failover) once(ctx context.Context) error {
 		return err
 	}
 	return f.settle(ctx)
-}
-
-// settle lets the clients work for a while, until the node that came back has what is committed.
-func (f *failover) settle(ctx context.Context) error {
-	select {
-	case <-time.After(failoverPause):
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	for node := range houseNodes {
-		if _, err := f.load.house.state(ctx, 0, node); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (f *failover) result() raftResult {
-	res := f.load.result(&measure{}, nil)
-	res.Suite += "-failover"
-	res.Failovers = f.load.row.Failovers
-	res.FailoverP50 = ptr(float64(f.hist.ValueAtQuantile(50)) / 1e3)
-	res.FailoverP99 = ptr(float64(f.hist.ValueAtQuantile(99)) / 1e3)
-	res.FailoverMax = ptr(float64(f.hist.ValueAtQuantile(100)) / 1e3)
-	for _, c := range f.load.clients {
-		res.Acknowledged += c.outcome.acked
-	}
-	return res
 }

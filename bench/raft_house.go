@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -18,9 +17,7 @@ import (
 )
 
 const (
-	houseNodes  = 3
 	tallyName   = "tally"
-	starters    = 256 // clusters that are started at the same time
 	closingTime = 30 * time.Second
 )
 
@@ -111,46 +108,16 @@ func closeRaftNode(n *raft.Node) error {
 	return n.Close(ctx)
 }
 
-func nodeName(i int) string    { return fmt.Sprintf("n%d", i) }
-func clusterName(k int) string { return fmt.Sprintf("c%06d", k) }
-
-func nodeOf(id raft.ServerID) int { return int(id.Node[1] - '0') }
-
-func member(k, node int) raft.ServerID {
-	return raft.ServerID{Name: clusterName(k), Node: nodeName(node)}
-}
-
 // start starts all clusters, those of one node after the other's, so that leaders are spread evenly.
 func (h *raftHouse) start(ctx context.Context) error {
 	return h.each(func(k int) error {
-		members := make([]raft.ServerID, houseNodes)
-		for i := range members {
-			members[i] = member(k, i)
-		}
-		_, err := h.node(k%houseNodes).StartCluster(ctx, raft.ClusterConfig{Name: clusterName(k), Machine: tallyName, Members: members})
+		_, err := h.node(k%houseNodes).StartCluster(ctx, raft.ClusterConfig{Name: clusterName(k), Machine: tallyName, Members: members(k)})
 		return err
 	})
 }
 
 // each runs f for all clusters, many at a time.
-func (h *raftHouse) each(f func(k int) error) error {
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	errs := make([]error, min(starters, h.clusters))
-	for w := range errs {
-		wg.Go(func() {
-			for errs[w] == nil {
-				k := int(next.Add(1)) - 1
-				if k >= h.clusters {
-					return
-				}
-				errs[w] = f(k)
-			}
-		})
-	}
-	wg.Wait()
-	return errors.Join(errs...)
-}
+func (h *raftHouse) each(f func(k int) error) error { return each(h.clusters, f) }
 
 // roll takes the WALs of all nodes through their pools of files.
 func (h *raftHouse) roll(ctx context.Context) error {
@@ -238,6 +205,17 @@ func (h *raftHouse) syncs() (syncs, unprepared uint64) {
 	}
 	return syncs, unprepared
 }
+
+// count implements raftNodes: everything is in this process.
+func (h *raftHouse) count(t *raftTotals) error {
+	t.CPU, t.Allocs, t.RSS = cpuSeconds(), mallocs(), peakRSS()
+	t.Syncs, t.Unprepared = h.syncs()
+	return nil
+}
+
+func (h *raftHouse) client(leader raft.ServerID) *raft.Node { return h.node(nodeOf(leader)) }
+
+func (h *raftHouse) echo() string { return "" }
 
 func (h *raftHouse) backend() string { return string(h.node(0).Engine().Stats().Backend.Backend) }
 

@@ -14,7 +14,8 @@ import (
 // raftLoad is the clients of all clusters.
 type raftLoad struct {
 	row       raftRow
-	house     *raftHouse
+	dir       string
+	nodes     raftNodes
 	recorders []*recorder
 	clients   []*raftClient
 	done      atomic.Uint64 // commands or reads that were answered
@@ -36,11 +37,11 @@ type raftClient struct {
 }
 
 // newRaftLoad finds the leaders.
-func newRaftLoad(ctx context.Context, r raftRow, h *raftHouse) (*raftLoad, error) {
-	l := &raftLoad{row: r, house: h, recorders: newRecorders()}
+func newRaftLoad(ctx context.Context, r raftRow, dir string, nodes raftNodes) (*raftLoad, error) {
+	l := &raftLoad{row: r, dir: dir, nodes: nodes, recorders: newRecorders()}
 	leaders := make([]raft.ServerID, r.Clusters)
-	if err := h.each(func(k int) (err error) {
-		leaders[k], err = h.leader(ctx, k)
+	if err := each(r.Clusters, func(k int) (err error) {
+		leaders[k], err = nodes.leader(ctx, k)
 		return err
 	}); err != nil {
 		return nil, err
@@ -116,7 +117,7 @@ func (c *raftClient) work(ctx context.Context) error {
 }
 
 func (c *raftClient) read(ctx context.Context) error {
-	_, err := c.load.house.node(nodeOf(c.at)).ConsistentRead(ctx, c.at.Name, func(m raft.Machine) (any, error) {
+	_, err := c.load.nodes.client(c.at).ConsistentRead(ctx, c.at.Name, func(m raft.Machine) (any, error) {
 		return m.(*tallyMachine).applied, nil
 	})
 	return err
@@ -124,7 +125,7 @@ func (c *raftClient) read(ctx context.Context) error {
 
 // write sends the next command to the leader's node.
 func (c *raftClient) write(ctx context.Context) error {
-	_, err := c.send(ctx, c.load.house.node(nodeOf(c.at)))
+	_, err := c.send(ctx, c.load.nodes.client(c.at))
 	return err
 }
 
@@ -155,9 +156,9 @@ func (c *raftClient) settle(err error) {
 
 // check compares what was acknowledged with what every member has applied.
 func (l *raftLoad) check(ctx context.Context) error {
-	return l.house.each(func(k int) error {
+	return each(l.row.Clusters, func(k int) error {
 		for node := range houseNodes {
-			m, err := l.house.state(ctx, k, node)
+			m, err := l.nodes.state(ctx, k, node)
 			if err != nil {
 				return fmt.Errorf("member %v: %w", member(k, node), err)
 			}

@@ -37,42 +37,63 @@ type raftResult struct {
 	FailoverP99  *float64 `json:"failover_p99_ms"`
 	FailoverMax  *float64 `json:"failover_max_ms"`
 	Acknowledged uint64   `json:"failover_acknowledged"`
+	// WireBytesPerByte are bytes written to log connections by the leaders' node, per payload byte and follower, MessagesPerS what
+	// all nodes send, PingP50 what 256 B take over TCP to another process and back: where nodes are processes. The others of
+	// a failover are the messages of the two nodes that live on, in the worst one, and before.
+	TLS                  bool     `json:"tls"`
+	WireBytesPerByte     *float64 `json:"wire_bytes_per_byte"`
+	MessagesPerS         *float64 `json:"messages_per_s"`
+	PingP50              *float64 `json:"ping_p50_us"`
+	FailoverMessagesPerS *float64 `json:"failover_messages_per_s"`
 }
 
 // raftTotals are counters at one moment.
 type raftTotals struct {
-	at                time.Time
-	done              uint64
-	syncs, unprepared uint64
-	cpu               *float64
-	allocs            uint64
-	device            *deviceCounters
+	at     time.Time
+	done   uint64
+	device *deviceCounters
+	// What nodes count: all of them together, LogBytes excepted, which are the leaders' node's.
+	Syncs, Unprepared, Allocs, Messages, LogBytes uint64
+	CPU, RSS                                      *float64
 }
 
-func (l *raftLoad) totals() raftTotals {
-	t := raftTotals{at: time.Now(), done: l.done.Load(), cpu: cpuSeconds(), allocs: mallocs(), device: deviceOf(l.house.dir)}
-	t.syncs, t.unprepared = l.house.syncs()
-	return t
+// plus adds what another node has counted.
+func (t *raftTotals) plus(o raftTotals) {
+	t.Syncs += o.Syncs
+	t.Unprepared += o.Unprepared
+	t.Allocs += o.Allocs
+	t.Messages += o.Messages
+	t.LogBytes += o.LogBytes
+	t.CPU, t.RSS = sum(t.CPU, o.CPU), sum(t.RSS, o.RSS)
+}
+
+func (l *raftLoad) totals() (raftTotals, error) {
+	t := raftTotals{at: time.Now(), done: l.done.Load(), device: deviceOf(l.dir)}
+	return t, l.nodes.count(&t)
+}
+
+// raftMeasure is what all slices came to.
+type raftMeasure struct {
+	measure
+	messages, logBytes uint64
+	pings              *pinger // nil where there is nobody to answer
 }
 
 // add puts what a slice took to the rest.
-func (m *measure) add(from, to raftTotals) {
+func (m *raftMeasure) add(from, to raftTotals) {
 	m.Seconds += to.at.Sub(from.at).Seconds()
 	m.Entries += to.done - from.done
-	m.Syncs += to.syncs - from.syncs
-	m.Unprepared += to.unprepared - from.unprepared
-	m.Allocs += to.allocs - from.allocs
-	grow := func(sum **float64, by float64) {
-		if *sum == nil {
-			*sum = new(float64)
-		}
-		**sum += by
-	}
-	if from.cpu != nil && to.cpu != nil {
-		grow(&m.CPUSeconds, *to.cpu-*from.cpu)
+	m.Syncs += to.Syncs - from.Syncs
+	m.Unprepared += to.Unprepared - from.Unprepared
+	m.Allocs += to.Allocs - from.Allocs
+	m.messages += to.Messages - from.Messages
+	m.logBytes += to.LogBytes - from.LogBytes
+	m.RSSMB = to.RSS
+	if from.CPU != nil && to.CPU != nil {
+		m.CPUSeconds = sum(m.CPUSeconds, ptr(*to.CPU-*from.CPU))
 	}
 	if from.device != nil && to.device != nil {
-		grow(&m.DeviceBytes, float64(to.device.sectors-from.device.sectors)*512)
+		m.DeviceBytes = sum(m.DeviceBytes, ptr(float64(to.device.sectors-from.device.sectors)*512))
 	}
 }
 
@@ -86,69 +107,94 @@ func runRaftRow(ctx context.Context, r raftRow, dir string) (res raftResult, err
 	if err != nil {
 		return res, err
 	}
-	h, err := newRaftHouse(dir, r.Clusters, o)
+	nodes, err := openRaftNodes(ctx, &r, dir, o)
 	if err != nil {
 		return res, err
 	}
-	defer func() { err = errors.Join(err, h.close()) }()
-	if err := errors.Join(h.roll(ctx), h.start(ctx)); err != nil {
+	defer func() { err = errors.Join(err, nodes.close()) }()
+	if err := errors.Join(nodes.roll(ctx), nodes.start(ctx)); err != nil {
 		return res, err
 	}
-	l, err := newRaftLoad(ctx, r, h)
+	l, err := newRaftLoad(ctx, r, dir, nodes)
 	if err != nil {
 		return res, err
 	}
-	if r.Failovers > 0 {
-		return l.failovers(ctx)
+	if r.Failovers == 0 {
+		return l.measure(ctx)
 	}
-	return l.measure(ctx)
+	if h, ok := nodes.(*processHouse); ok {
+		return l.kills(ctx, h)
+	}
+	return l.tears(ctx, nodes.(*raftHouse))
 }
 
 // measure lets clients and device take turns, and checks what the members have.
-func (l *raftLoad) measure(ctx context.Context) (raftResult, error) {
-	d, err := openRaftDevice(l.house.dir)
+func (l *raftLoad) measure(ctx context.Context) (res raftResult, err error) {
+	d, err := openRaftDevice(l.dir)
 	if err != nil {
-		return raftResult{}, err
+		return res, err
 	}
 	if d != nil {
 		defer func() { _ = d.close() }()
 	}
-	slice := l.row.Duration / raftSlices
-	if err := l.slice(ctx, slice/2); err != nil { // warm up
-		return raftResult{}, err
+	var m raftMeasure
+	if m.pings, err = openPinger(l.nodes.echo()); err != nil {
+		return res, err
+	}
+	if m.pings != nil {
+		defer func() { _ = m.pings.close() }()
+	}
+	if err := l.slice(ctx, l.row.Duration/raftSlices/2); err != nil { // warm up
+		return res, err
 	}
 	l.measuring.Store(true)
 	resetRSS()
 	stop, err := profile(l.row.Profile)
 	if err != nil {
-		return raftResult{}, err
+		return res, err
 	}
-	var m measure
 	for range raftSlices {
-		from := l.totals()
-		if err := l.slice(ctx, slice); err != nil {
-			return raftResult{}, errors.Join(err, stop())
-		}
-		m.add(from, l.totals())
-		if d != nil {
-			err = d.slice(slice / 5)
-		}
-		if err != nil {
-			return raftResult{}, errors.Join(err, stop())
+		if err := l.turn(ctx, &m, d); err != nil {
+			return res, errors.Join(err, stop())
 		}
 	}
-	m.RSSMB = peakRSS()
 	if err := errors.Join(stop(), l.check(ctx)); err != nil {
-		return raftResult{}, err
+		return res, err
 	}
 	return l.result(&m, d), nil
 }
 
-func (l *raftLoad) result(m *measure, d *raftDevice) raftResult {
+// turn measures the clients, and then what bounds them.
+func (l *raftLoad) turn(ctx context.Context, m *raftMeasure, d *raftDevice) error {
+	slice := l.row.Duration / raftSlices
+	from, err := l.totals()
+	if err != nil {
+		return err
+	}
+	if err := l.slice(ctx, slice); err != nil {
+		return err
+	}
+	to, err := l.totals()
+	if err != nil {
+		return err
+	}
+	m.add(from, to)
+	if d != nil {
+		if err := d.slice(slice / 5); err != nil {
+			return err
+		}
+	}
+	if m.pings != nil {
+		return m.pings.slice(slice / 5)
+	}
+	return nil
+}
+
+func (l *raftLoad) result(m *raftMeasure, d *raftDevice) raftResult {
 	r, n := &l.row, float64(m.Entries)
 	h := merged(l.recorders)
 	res := raftResult{Suite: r.Suite, Clusters: r.Clusters, Clients: r.Clients, Outstanding: r.Outstanding, Size: r.Size,
-		Nodes: "inproc", Backend: l.house.backend(), CommitsPerS: ratio(n, m.Seconds),
+		Nodes: r.Nodes, TLS: r.TLS, Backend: l.nodes.backend(), CommitsPerS: ratio(n, m.Seconds),
 		P50: percentile(h, 50), P99: percentile(h, 99), P999: percentile(h, 99.9),
 		CPUPerM: scaled(m.CPUSeconds, ratio(1e6, n)), SyncsPerCommit: ratio(float64(m.Syncs), n), RSSMB: m.RSSMB,
 		AllocsPerCommit: ratio(float64(m.Allocs), n), UnpreparedRolls: m.Unprepared}
@@ -156,6 +202,12 @@ func (l *raftLoad) result(m *measure, d *raftDevice) raftResult {
 		res.Suite += "-reads"
 	} else {
 		res.DeviceBytesPerByte = scaled(m.DeviceBytes, ratio(1, n*float64(r.Size)))
+	}
+	if m.pings != nil {
+		res.MessagesPerS, res.PingP50 = ptr(ratio(float64(m.messages), m.Seconds)), percentile(m.pings.hist, 50)
+		if !r.Reads {
+			res.WireBytesPerByte = ptr(ratio(float64(m.logBytes), n*float64(r.Size)*(houseNodes-1)))
+		}
 	}
 	if d != nil {
 		res.DeviceP50 = percentile(d.hist, 50)

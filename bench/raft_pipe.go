@@ -29,7 +29,7 @@ func (p *raftPipe) work(ctx context.Context) error {
 	p.done = make(chan struct{})
 	p.left.Store(int64(len(p.clients)))
 	at := p.clients[0].at
-	pipe, err := p.load.house.node(nodeOf(at)).OpenPipeline(at, raft.PipelineOptions{Notify: p.notify, Outstanding: len(p.clients)})
+	pipe, err := p.load.nodes.client(at).OpenPipeline(at, raft.PipelineOptions{Notify: p.notify, Outstanding: len(p.clients)})
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,8 @@ import (
 // raftRow says what one measurement of clusters does.
 type raftRow struct {
 	Suite    string
+	Nodes    string // inproc or process
+	TLS      bool   // between processes
 	Clusters int
 	// Clients work at the leader of each cluster, each with Outstanding commands under way.
 	Clients, Outstanding int
@@ -18,7 +20,7 @@ type raftRow struct {
 	Duration             time.Duration
 	// Reads has the clients read, linearizably, instead of write.
 	Reads bool
-	// Failovers is how often a leader's node is torn off.
+	// Failovers is how often a leader's node is torn off, or killed where it is a process.
 	Failovers int
 	Store     row // how the engines work
 	Profile   row // CPUProfile and MemProfile
@@ -28,7 +30,7 @@ type raftRow struct {
 const raftSlices = 3
 
 func newRaftRow(clusters, clients int) raftRow {
-	r := raftRow{Suite: "raft", Clusters: clusters, Clients: clients, Outstanding: 1, Size: 256, Duration: 5 * time.Second}
+	r := raftRow{Suite: "raft", Nodes: nodesInProcess, Clusters: clusters, Clients: clients, Outstanding: 1, Size: 256, Duration: 5 * time.Second}
 	r.Store = newRow(1, 1)
 	return r
 }
@@ -56,7 +58,9 @@ func (r *raftRow) flags(fs *flag.FlagSet) {
 	fs.IntVar(&r.Size, "size", r.Size, "size of a command, bytes")
 	fs.DurationVar(&r.Duration, "duration", r.Duration, "measured time")
 	fs.BoolVar(&r.Reads, "reads", false, "linearizable reads instead of commands")
-	fs.IntVar(&r.Failovers, "failover", 0, "tear the leader's node off that many times, instead of working for -duration")
+	fs.IntVar(&r.Failovers, "failover", 0, "tear the leader's node off that many times, or kill its process, instead of working for -duration")
+	fs.StringVar(&r.Nodes, "nodes", r.Nodes, "where the nodes are: inproc, in one process, or process, each in its own, over TCP")
+	fs.BoolVar(&r.TLS, "tls", false, "mutual TLS between processes")
 	fs.Int64Var(&r.Store.WALFile, "walfile", 0, "size of a WAL file, bytes; 0 is the engine's default")
 	fs.StringVar(&r.Profile.CPUProfile, "cpuprofile", "", "write a CPU profile of the measured time to this file")
 	fs.StringVar(&r.Profile.MemProfile, "memprofile", "", "write an allocation profile to this file")
@@ -71,8 +75,14 @@ func (r *raftRow) validate() error {
 		return fmt.Errorf("size must be at least %d bytes", commandHeader)
 	case r.Duration < time.Millisecond || r.Failovers < 0:
 		return fmt.Errorf("duration must be at least 1 ms, and failover not below 0")
-	case r.Failovers > 0 && (r.Reads || r.Clusters != 1):
-		return fmt.Errorf("-failover is for the commands of one cluster")
+	case r.Nodes != nodesInProcess && r.Nodes != nodesProcess:
+		return fmt.Errorf("-nodes %q is neither %s nor %s", r.Nodes, nodesInProcess, nodesProcess)
+	case r.TLS && r.Nodes != nodesProcess:
+		return fmt.Errorf("-tls is for -nodes %s", nodesProcess)
+	case r.Failovers > 0 && (r.Reads || r.Outstanding > 1):
+		return fmt.Errorf("-failover is for commands one at a time")
+	case r.Failovers > 0 && r.Clusters != 1 && r.Nodes != nodesProcess:
+		return fmt.Errorf("-failover of more than one cluster is for -nodes %s", nodesProcess)
 	}
 	_, err := r.Store.options()
 	return err
@@ -81,10 +91,13 @@ func (r *raftRow) validate() error {
 func (r *raftRow) options() (engine.Options, error) { return r.Store.options() }
 
 // raftRows is the table.
-func raftRows(d time.Duration) []raftRow {
+func raftRows(d time.Duration, nodes string, tls bool) []raftRow {
 	row := func(clusters, clients int, goal string) raftRow {
 		r := newRaftRow(clusters, clients)
-		r.Duration, r.goal = d, goal
+		r.Duration, r.Nodes, r.TLS = d, nodes, tls
+		if nodes == nodesInProcess { // what is asked of processes is in terms of these rows
+			r.goal = goal
+		}
 		return r
 	}
 	piped := row(1, 1, "150 k/s")

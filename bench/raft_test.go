@@ -19,8 +19,13 @@ func smallRaftRow(clusters, clients, outstanding int) raftRow {
 func TestRaftEndToEnd(t *testing.T) {
 	reads, failover := smallRaftRow(1, 4, 1), smallRaftRow(1, 4, 1)
 	reads.Reads, failover.Failovers = true, 2
-	for _, r := range []raftRow{smallRaftRow(3, 2, 1), smallRaftRow(1, 1, 50), reads, failover} {
-		t.Run(r.label(), func(t *testing.T) {
+	processes, secured, killed := smallRaftRow(3, 2, 1), smallRaftRow(1, 1, 50), smallRaftRow(6, 1, 1)
+	secured.TLS, killed.Failovers = true, 3
+	for _, r := range []*raftRow{&processes, &secured, &killed} {
+		r.Nodes = nodesProcess
+	}
+	for _, r := range []raftRow{smallRaftRow(3, 2, 1), smallRaftRow(1, 1, 50), reads, failover, processes, secured, killed} {
+		t.Run(r.Nodes+" "+r.label(), func(t *testing.T) {
 			var out bytes.Buffer
 			s := raftSuite{dir: t.TempDir(), out: io.Discard, json: &out}
 			if err := s.run(t.Context(), []raftRow{r}, runRaftRow); err != nil {
@@ -31,13 +36,19 @@ func TestRaftEndToEnd(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, k := range []string{"suite", "clusters", "clients", "outstanding", "size", "nodes", "backend", "commits_per_s", "commit_p50_us",
-				"commit_p99_us", "commit_p999_us", "cpu_s_per_m", "syncs_per_commit", "device_bytes_per_byte", "rss_mb"} {
+				"commit_p99_us", "commit_p999_us", "cpu_s_per_m", "syncs_per_commit", "device_bytes_per_byte", "rss_mb", "wire_bytes_per_byte", "messages_per_s", "ping_p50_us"} {
 				if _, ok := m[k]; !ok {
 					t.Errorf("no key %s", k)
 				}
 			}
 			if n := m["commits_per_s"].(float64); n <= 0 && r.Failovers == 0 {
 				t.Errorf("%v commits/s", n)
+			}
+			for k, want := range map[string]bool{"wire_bytes_per_byte": r.Nodes == nodesProcess && r.Failovers == 0,
+				"messages_per_s": r.Nodes == nodesProcess, "failover_max_ms": r.Failovers > 0} {
+				if n, _ := m[k].(float64); (n > 0) != want {
+					t.Errorf("%s is %v", k, m[k])
+				}
 			}
 		})
 	}
@@ -103,7 +114,9 @@ func TestRaftRowValidation(t *testing.T) {
 	for name, f := range map[string]func(*raftRow){
 		"no clusters": func(r *raftRow) { r.Clusters = 0 }, "too many": func(r *raftRow) { r.Clients = maxClients + 1 },
 		"small": func(r *raftRow) { r.Size = commandHeader - 1 }, "failover of reads": func(r *raftRow) { r.Reads, r.Failovers = true, 1 },
-		"no time": func(r *raftRow) { r.Duration = 0 }, "strategy": func(r *raftRow) { r.Store.Strategy = "maybe" },
+		"nowhere": func(r *raftRow) { r.Nodes = "moon" }, "TLS in one process": func(r *raftRow) { r.TLS = true },
+		"failover of many": func(r *raftRow) { r.Clusters, r.Failovers = 2, 1 },
+		"no time":          func(r *raftRow) { r.Duration = 0 }, "strategy": func(r *raftRow) { r.Store.Strategy = "maybe" },
 	} {
 		r := newRaftRow(1, 1)
 		f(&r)
