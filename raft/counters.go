@@ -53,14 +53,16 @@ const (
 	// CounterSnapshotsSent and CounterSnapshotsInstalled are transfers from and to this server that came to their end.
 	CounterSnapshotsSent
 	CounterSnapshotsInstalled
+	// CounterRefusedMessages are messages for another life of this server, from another cluster or of another epoch.
+	CounterRefusedMessages
 
-	counterCount = int(CounterSnapshotsInstalled) + 1
+	counterCount = int(CounterRefusedMessages) + 1
 )
 
 var counterNames = [counterCount]string{"appends", "empty_appends", "accepted", "rejected", "commands", "appended", "refused",
 	"local_queries", "consistent_queries", "aux_commands", "messages", "dropped_messages", "machine_messages", "pre_votes",
 	"elections", "leaderships", "hard_states", "release_cursors", "snapshots", "checkpoints", "promotions",
-	"snapshot_bytes", "entries", "cold_entries", "snapshots_sent", "snapshots_installed"}
+	"snapshot_bytes", "entries", "cold_entries", "snapshots_sent", "snapshots_installed", "refused_messages"}
 
 // String is the counter's name for exporters: lower case with underscores.
 func (c Counter) String() string {
@@ -143,6 +145,9 @@ func (s *server) countProposed(calls []*ticket) {
 func (s *server) countEffects(e *core.Effects) {
 	if e.HardState != nil {
 		s.count(CounterHardStates, 1)
+	}
+	if e.Refused != 0 {
+		s.count(CounterRefusedMessages, 1)
 	}
 	accepted, rejected := 0, 0
 	for i := range e.Messages {

@@ -52,7 +52,7 @@ func (d *directory) Written(w engine.Written) {
 // Ready implements engine.Handler.
 func (d *directory) Ready(*engine.Log) {}
 
-// openDirectory reads the list; ctx is the node's life. The hard state's term counts the lives of the node on this engine.
+// openDirectory reads the list; ctx is the node's life. The hard state's term is the number of the node's last life.
 func openDirectory(ctx context.Context, w *sched.World, e *engine.Engine) (*directory, error) {
 	l, err := e.Log(directoryUID)
 	if errors.Is(err, engine.ErrNotFound) {
@@ -99,10 +99,10 @@ func (d *directory) take(r *serverRecord) {
 	d.records[r.Name] = r
 }
 
-// life begins a new life of the node and returns its number, durably above all earlier ones.
-func (d *directory) life(ctx context.Context) (uint64, error) {
+// life begins a new life of the node, at a time in milliseconds since 1970, and returns its number, which is durable then.
+func (d *directory) life(ctx context.Context, now int64) (uint64, error) {
 	h := d.log.HardState()
-	h.Term++
+	h.Term = Term(nextLife(uint64(h.Term), now))
 	if err := d.log.SetHardStateSync(ctx, h); err != nil {
 		return 0, fmt.Errorf("raft: directory: %w", err)
 	}

@@ -11,7 +11,13 @@
 //
 // NodeOptions.Dir is the default system's. Others, on disks of their own for example, are named in NodeOptions.Systems, and by
 // the ServerConfig or ClusterConfig of the servers that are to be there: a system is where a member's log is, and members of one
-// cluster need not agree on it. The default system also counts the lives of the node.
+// cluster need not agree on it. The default system also numbers the lives of the node.
+//
+// A node that has lost the disk of its default system is opened with an empty directory, under its old name: its life is numbered
+// above the earlier ones by the clock, so that its peers hear it. The members that it had are no more. What asks for them is told so:
+// StartOrRestart fails with ErrMustJoin, MembersInfo on the leader shows "gone", and messages to them count as
+// CounterRefusedMessages if there is another server of that name. They vote and acknowledge nothing, since nobody knows what they had
+// promised. RemoveMember, StartServer and AddMember put others in their place, which become voters when they have caught up.
 //
 // What fails stays where it is: a machine that panics, a log that is damaged, or entries that cannot be read, end one server,
 // whose leadership is over at once; a machine that blocks holds up its own cluster. A device that fails ends
@@ -201,11 +207,12 @@
 //
 // # Faults and their tests
 //
-// The fault model's rows about snapshots (E), elections and replication (F), membership (G), reads, clocks and devices that
-// hang (H), and where each is tested by name. Most tests have a fault that they must notice, in internal/planted. Of H3
+// The fault model's rows about lives (C7), snapshots (E), elections and replication (F), membership (G), reads, clocks and
+// devices that hang (H), and where each is tested by name. Most tests have a fault that they must notice, in internal/planted. Of H3
 // there is nothing to test: no lease, no wall clock. G3 is about joint configurations, which there are none of, E13 about processes
 // on several machines.
 //
+//	C7   raft.TestC7WipedMember core.TestShrinkAndStrangers engine.TestDeleted
 //	E1   raft.TestE1OwnSnapshotBesideInstall engine.TestInstallRefusals
 //	E2   raft.TestE2SnapshotReplacedWhileSent
 //	E3   snapshotwriter.TestFailure engine.TestKthOperationFails

@@ -125,7 +125,7 @@ func (n *Node) open(engineOf func(string, engine.Options) (*engine.Engine, error
 	if err := n.openSystems(engineOf); err != nil {
 		return err
 	}
-	if n.life, err = n.systems[0].servers.life(n.ctx); err != nil {
+	if n.life, err = n.systems[0].servers.life(n.ctx, n.clock()); err != nil {
 		return err
 	}
 	if err := n.openContacts(); err != nil {
@@ -210,8 +210,8 @@ func (n *Node) now() int64 { return n.world.Now() }
 // clock is the time that commands are stamped with.
 func (n *Node) clock() int64 { return n.opts.Clock() }
 
-// number is a number that this life of the node has not used.
-func (n *Node) number() uint64 { return n.life<<lifeShift | n.serial.Add(1) }
+// number is a number that no life of the node has used: what a long life needs of the room of later ones is below the clock.
+func (n *Node) number() uint64 { return n.life<<lifeShift + n.serial.Add(1) }
 
 // random draws from 0 to below n.
 func (n *Node) random(below int64) int64 { return n.world.Int64N(below) }

@@ -84,7 +84,8 @@ type NodeOptions struct {
 	Authorize func(RemoteCall) error
 	// Logger receives what an operator should know. Default: discarded.
 	Logger *slog.Logger
-	// Clock is the time that commands are stamped with, milliseconds since 1970 (UTC). Default the system's.
+	// Clock is the time that commands are stamped with, milliseconds since 1970 (UTC). It also numbers the lives of a node that
+	// has lost its disk. Default the system's.
 	Clock func() int64
 }
 

@@ -18,7 +18,8 @@ type MemberInfo struct {
 	// Next is the entry to be sent next, Match the newest that is known to be durable there, Commit the commit index that it
 	// acknowledged.
 	Next, Match, Commit Index
-	// Mode is how it is sent entries: "probe", "stream" or "snapshot"; "" for the leader.
+	// Mode is how it is sent entries: "probe", "stream" or "snapshot"; "gone" when its node has no such server, because it was
+	// deleted there, or the disk was lost; "" for the leader.
 	Mode string
 }
 

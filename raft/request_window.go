@@ -3,20 +3,17 @@ package raft
 import "sync"
 
 // requestWindow tells which requests of another node have come, so that one that the network repeats is performed
-// once: to perform it again could apply its command twice. Numbers of requests begin with the life of
-// their node and rise, but they may overtake each other.
+// once: to perform it again could apply its command twice. Numbers of requests rise, also from one life of their node to
+// the next, but they may overtake each other.
 type requestWindow struct {
 	mu   sync.Mutex
 	top  uint64 // the highest number that came
 	seen []uint64
 }
 
-const (
-	// windowSpan is by how many numbers a request may come behind one with a higher number. What is older is not
-	// performed: it counts as lost, which any request may be.
-	windowSpan = 1 << 16
-	lifeShift  = 40
-)
+// windowSpan is by how many numbers a request may come behind one with a higher number. What is older is not
+// performed: it counts as lost, which any request may be.
+const windowSpan = 1 << 16
 
 func (n *Node) windowOf(peer NodeID) *requestWindow {
 	if x, ok := n.heard.Load(peer); ok {
@@ -31,10 +28,10 @@ func (w *requestWindow) first(id uint64) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
-	case w.seen == nil || id>>lifeShift > w.top>>lifeShift: // of a new life
+	case w.seen == nil:
 		w.seen = make([]uint64, windowSpan/64)
 		w.top = id
-	case id+windowSpan <= w.top || id>>lifeShift < w.top>>lifeShift:
+	case id+windowSpan <= w.top:
 		return false
 	case id > w.top:
 		w.forget(w.top+1, id)

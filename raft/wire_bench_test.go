@@ -20,9 +20,9 @@ func benchPackets(b *testing.B) []namedPacket {
 	return []namedPacket{
 		{"append", newRaftPacket(h, core.Append{Prev: at, Commit: at.Index, Entries: []Entry{{Index: at.Index + 1, Term: 12, Type: 16, Data: data}}})},
 		{"append-reply", newRaftPacket(h, core.AppendReply{Durable: at, Next: at.Index + 1, Commit: at.Index})},
-		{"request", &request{id: 3<<lifeShift | 1<<20, to: to, call: &opCommand{ticket{kind: KindUser, data: data}}}},
-		{"response", &response{id: 3<<lifeShift | 1<<20, answer: answer{reply: make([]byte, 8), index: at.Index, term: 12, leader: from}}},
-		{"refusal", &response{id: 3<<lifeShift | 1<<20, answer: failed(ErrNotLeader, NotApplied, true, to)}},
+		{"request", &request{id: 200_000_000_000<<lifeShift | 1<<20, to: to, call: &opCommand{ticket{kind: KindUser, data: data}}}},
+		{"response", &response{id: 200_000_000_000<<lifeShift | 1<<20, answer: answer{reply: make([]byte, 8), index: at.Index, term: 12, leader: from}}},
+		{"refusal", &response{id: 200_000_000_000<<lifeShift | 1<<20, answer: failed(ErrNotLeader, NotApplied, true, to)}},
 		{"heartbeat", &detector.Heartbeat{From: alpha, To: beta, Answer: true, Incarnation: 3, Seq: 1 << 16, Stamp: 1 << 42, PeerIncarnation: 4,
 			Echo: 1 << 16, EchoStamp: 1 << 42, EchoDelay: 1 << 26, NoticeAck: 100}},
 	}

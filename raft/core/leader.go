@@ -255,6 +255,7 @@ func (s *Server) receiveLeading(m *Message) {
 	if p == nil || p.inc != m.FromInc {
 		return // not of this configuration, or of another life
 	}
+	p.absent = false
 	switch b := m.Body.(type) {
 	case AppendReply:
 		s.receiveAppendReply(p, b)
@@ -268,6 +269,7 @@ func (s *Server) receiveLeading(m *Message) {
 		p.machine = b.Machine // older than before when its program was put back
 		s.upgrade()
 	case Gone:
+		p.absent = true
 		p.gone = s.history.deletion != 0 && s.history.deletion <= s.commit // else it is only not there yet
 	}
 }

@@ -18,8 +18,8 @@ type peer struct {
 	probe bool
 	// progress says that an answer moved something since the last retransmission.
 	progress bool
-	// gone says that its node deleted it.
-	gone bool
+	// gone says that its node deleted it with its cluster. absent says that its node knew no such server when it answered last.
+	gone, absent bool
 	// flights are the messages on their way, oldest first, of bytes in all.
 	flights []flight
 	bytes   int

@@ -6,7 +6,7 @@ type Progress struct {
 	// Next is the entry to send next, Match the newest that is known to be durable there and equal, Commit the commit index
 	// that it acknowledged.
 	Next, Match, Commit Index
-	// Mode is how it is sent entries: "probe", "stream" or "snapshot".
+	// Mode is how it is sent entries: "probe", "stream" or "snapshot"; "gone" when its node has no such server.
 	Mode string
 }
 
@@ -17,7 +17,11 @@ func (s *Server) Progress() []Progress {
 	}
 	list := make([]Progress, 0, len(s.lead.peers))
 	for _, p := range s.lead.peers {
-		list = append(list, Progress{ID: p.id, Next: p.next, Match: p.match, Commit: p.commit, Mode: p.mode.String()})
+		mode := p.mode.String()
+		if p.absent {
+			mode = "gone"
+		}
+		list = append(list, Progress{ID: p.id, Next: p.next, Match: p.match, Commit: p.commit, Mode: mode})
 	}
 	return list
 }
