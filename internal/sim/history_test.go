@@ -17,7 +17,7 @@ func judge(t testing.TB, w *world) {
 		for kind := range kinds {
 			for key := range byte(keys) {
 				h := c.historyOf(kind, key)
-				switch porcupine.CheckOperationsTimeout(models[kind], h, 5*time.Second) {
+				switch porcupine.CheckOperationsTimeout(models[kind], h, time.Minute) {
 				case porcupine.Illegal:
 					t.Fatalf("%s", w.report(fmt.Sprintf("I12: %s, %s %d: no order explains this history:\n%s",
 						c.name, kindNames[kind], key, describe(kind, h))))
