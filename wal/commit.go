@@ -73,8 +73,8 @@ func (w *WAL) starve() {
 	if !w.starving {
 		w.starving = true
 		w.count.starved.Add(1)
+		w.pool.demand()
 	}
-	w.pool.hurryUp()
 	if err := w.pool.broken(); err != nil {
 		w.degrade(err)
 	}

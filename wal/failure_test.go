@@ -194,6 +194,48 @@ func TestFailedIsFinal(t *testing.T) {
 	}
 }
 
+// Spares that failed while nobody needed one do not fail the WAL when it needs one, if the device has healed.
+func TestFailedSparesAreForgotten(t *testing.T) {
+	for _, heals := range []bool{true, false} {
+		broken := false
+		x := newWorld(t, func(o *Options) {
+			o.Register = func(uint64) error {
+				if broken {
+					return syscall.EIO
+				}
+				return nil
+			}
+		})
+		must(t, x.w.pool.Fill())
+		a := x.log("a")
+		must(t, a.append(1, 50))
+		x.steps()
+		broken = true
+		for range 2 * brokenAfter {
+			x.fill()
+		}
+		if x.w.pool.broken() == nil || x.w.Health() != OK {
+			t.Fatal(x.w.pool.broken(), x.w.Health())
+		}
+		broken = !heals
+		for x.w.Stats().Starved == 0 { // until the file is full
+			must(t, a.append(10, 1000))
+			x.steps()
+		}
+		if x.w.Health() != OK {
+			t.Fatalf("heals %v: %v at once: %v", heals, x.w.Health(), x.w.Err())
+		}
+		x.fill()
+		x.steps()
+		if want := map[bool]Health{true: OK, false: Failed}[heals]; x.w.Health() != want {
+			t.Fatalf("heals %v: %v, want %v: %v", heals, x.w.Health(), want, x.w.Err())
+		}
+		if heals && a.table.durable != a.last {
+			t.Errorf("%d of %d are durable", a.table.durable, a.last)
+		}
+	}
+}
+
 // A full device makes the WAL read only, and it goes on where it was when there is space.
 func TestNoSpaceOnCommitHeals(t *testing.T) {
 	x := newWorld(t, nil)

@@ -139,6 +139,16 @@ func (p *Pool) hurryUp() {
 	}
 }
 
+// demand is hurryUp for a committer that has no file left: one more attempt is made, and only if that fails too do the
+// earlier ones count. The device may have healed since.
+func (p *Pool) demand() {
+	p.mu.Lock()
+	p.mu.failures = min(p.mu.failures, brokenAfter-1)
+	p.mu.Unlock()
+	p.hurry.Store(true)
+	p.Wake()
+}
+
 // brokenAfter is the number of failures without a success after which the pool counts as broken.
 const brokenAfter = 3
 
