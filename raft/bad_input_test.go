@@ -350,6 +350,24 @@ func TestBadSizeForTheEngine(t *testing.T) {
 	h.tell(ctx, 0, "c", make([]byte, most-raft.MaxCommandHeader))
 }
 
+// What the network would never take is no reason to ask again, nor to take the node for lost.
+func TestBadSizeForTheNetwork(t *testing.T) {
+	h := newHouseWith(t, 3, tallies(nil))
+	ctx := ctxFor(t)
+	h.start(ctx, "c", "tally", 0, 1, 2)
+	leader := h.leader(ctx, 0, "c")
+	n := h.nodes[(leader+1)%3]
+	huge := make([]byte, 5<<20)
+	_, member := n.QueryMember(ctx, h.id(leader, "c"), "n", huge, raft.QueryOptions{})
+	_, asLeader := n.LeaderQuery(ctx, h.id(leader, "c"), "n", huge)
+	for _, err := range []error{member, asLeader} {
+		if !errors.Is(err, raft.ErrTooLarge) || errors.Is(err, raft.ErrUnreachable) {
+			t.Error(err)
+		}
+	}
+	h.add(ctx, leader, "c")
+}
+
 // One change at a time: while one waits for its majority another is refused for that, and goes through when it is done.
 func TestBadChangeDuringAnother(t *testing.T) {
 	h := newHouseWith(t, 4, tallies(nil))

@@ -17,7 +17,7 @@ func (n *Node) LocalQuery(ctx context.Context, name string, f func(Machine) (any
 }
 
 // QueryMember runs a registered query on the machine of any member. What it sees may be old. arg is copied. Errors: those of
-// LocalQuery, ErrUnknownQuery, ErrUnreachable.
+// LocalQuery, ErrUnknownQuery, ErrUnreachable, ErrBusy and ErrTooLarge, when the outbox to its node is full, or smaller than arg.
 func (n *Node) QueryMember(ctx context.Context, at ServerID, query string, arg []byte, o QueryOptions) ([]byte, error) {
 	a := n.await(ctx, at, &opQuery{name: query, arg: clone(arg), level: queryLocal, at: o.Applied}, len(arg))
 	return a.reply, a.queryError()

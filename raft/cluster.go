@@ -132,7 +132,7 @@ func (n *Node) undo(conf core.Configuration) {
 }
 
 // startMember has a node carry out an opStart. One with which there is no contact may be coming back: it is asked
-// again until that would have been found out.
+// again until that would have been found out, and one with too much under way until ctx ends.
 func (n *Node) startMember(ctx context.Context, node NodeID, op opStart) error {
 	if node == n.id {
 		a := n.startFor(ctx, &op)
@@ -141,11 +141,12 @@ func (n *Node) startMember(ctx context.Context, node NodeID, op opStart) error {
 	patience := n.now() + 2*int64(n.opts.DetectionBound)
 	for pause := minPause; ; pause = min(2*pause, maxPause) {
 		a := n.await(ctx, ServerID{Name: op.config.Name, Node: node}, &op, 256)
-		if err := a.queryError(); !errors.Is(err, ErrUnreachable) {
+		err := a.queryError()
+		if busy := errors.Is(err, ErrBusy); !busy && (!errors.Is(err, ErrUnreachable) || n.now() > patience) {
 			return err
 		}
-		if n.now() > patience || n.sleep(ctx, pause) != nil {
-			return ErrUnreachable
+		if n.sleep(ctx, pause) != nil {
+			return err
 		}
 	}
 }

@@ -2,6 +2,7 @@ package raft
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -36,9 +37,20 @@ func (n *Node) ask(to ServerID, op any, size int, done func(answer)) question {
 	id := n.number()
 	n.calls.Store(id, &outstanding{node: to.Node, done: done})
 	if err := n.net.Send(to.Node, transport.Control, &request{id: id, to: to, call: op, size: size}); err != nil {
-		n.complete(id, failed(ErrUnreachable, NotApplied, true, ServerID{}))
+		n.complete(id, notSent(err))
 	}
 	return question{node: n, to: to.Node, id: id, op: op}
+}
+
+// notSent is the answer when the network did not take a request.
+func notSent(err error) answer {
+	switch {
+	case errors.Is(err, transport.ErrTooLarge):
+		return failed(fmt.Errorf("%w: %w", ErrTooLarge, err), NotApplied, false, ServerID{})
+	case errors.Is(err, transport.ErrFull):
+		return failed(fmt.Errorf("%w: %w", ErrBusy, err), NotApplied, true, ServerID{})
+	}
+	return failed(fmt.Errorf("%w: %w", ErrUnreachable, err), NotApplied, true, ServerID{})
 }
 
 // question is what a server was asked for: by itself when server is set, over the network when node is, else it is answered.
