@@ -23,8 +23,8 @@ type invocation struct {
 	timeout time.Duration
 	// Flags of single commands.
 	consistency, ifValue, after string
-	ifVersion, limit, minIndex          uint64
-	once, remove, values                bool
+	ifVersion, limit, minIndex  uint64
+	once, remove, values        bool
 
 	in          io.Reader
 	out, errOut io.Writer
