@@ -353,6 +353,40 @@ func TestClientOfRemovedMember(t *testing.T) {
 	}
 }
 
+// A member that has stopped, because it led its own removal or because it was told to, leads clients to the others.
+func TestClientOfStoppedMember(t *testing.T) {
+	h := newHouseWith(t, 5, tallies(nil))
+	ctx := ctxFor(t)
+	h.start(ctx, "c", "tally", 0, 1, 2, 3)
+	removed := h.leader(ctx, 0, "c")
+	if err := h.nodes[removed].RemoveMember(ctx, h.id(removed, "c"), h.id(removed, "c"), raft.MemberOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, ctx, "the end of the removed one", func() bool { return errors.Is(h.metrics(removed, "c").Err, raft.ErrRemoved) })
+	leader := h.leader(ctx, (removed+1)%4, "c", removed)
+	stopped := (leader + 1) % 4
+	if stopped == removed {
+		stopped = (leader + 2) % 4
+	}
+	if err := h.nodes[stopped].StopServer(ctx, "c"); err != nil {
+		t.Fatal(err)
+	}
+	want := uint64(0)
+	for _, to := range []int{removed, stopped} {
+		for _, from := range []int{4, to, leader} {
+			members, by, err := h.nodes[from].Members(ctx, h.id(to, "c"))
+			if err != nil || len(members) != 3 || by != h.id(leader, "c") {
+				t.Errorf("from node %d at %d: %v led by %v, %v", from, to, members, by, err)
+			}
+			want++
+			reply, err := h.nodes[from].Process(ctx, h.id(to, "c"), one(), raft.ProcessOptions{})
+			if err != nil || binary.LittleEndian.Uint64(reply.Data) != want {
+				t.Errorf("command %d: %v, %v", want, reply.Data, err)
+			}
+		}
+	}
+}
+
 // A board shows who leads while members come and go, and others than the leader see a transfer.
 func TestLeaderboard(t *testing.T) {
 	h := newHouseWith(t, 3, tallies(nil))

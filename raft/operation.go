@@ -65,7 +65,7 @@ const (
 // perform carries out an operation, which is the server's own then, and calls done once, by any goroutine.
 func (s *server) perform(op any, done func(answer)) {
 	if err := s.stopError(); err != nil {
-		done(failed(err, NotApplied, true, ServerID{}))
+		done(s.afterStop(op, err))
 		return
 	}
 	switch op := op.(type) {
@@ -82,6 +82,17 @@ func (s *server) perform(op any, done func(answer)) {
 	default:
 		s.owned(done, func() { s.performOwned(op, done) })
 	}
+}
+
+// afterStop is the answer of a server that has stopped. Who asks it for the members hears who they were when it
+// knew, and of no leader: a client that knows nobody else finds the cluster by them.
+func (s *server) afterStop(op any, why error) answer {
+	if _, ok := op.(*opMembers); ok {
+		if v := s.leader.Load(); v != nil && len(v.members) > 0 {
+			return answer{any: core.Configuration{Members: v.members}}
+		}
+	}
+	return failed(why, NotApplied, true, ServerID{})
 }
 
 // owned has f run by whoever runs the mailbox; done hears when there is nobody any more.
