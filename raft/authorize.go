@@ -30,6 +30,7 @@ const (
 	CallQuery                          // a query that is registered here
 	CallAux                            // a command for the machine's companion
 	CallLookup                         // asks for what the server knows of itself and its cluster
+	CallRejoin                         // puts a server without promises in the place of a member on the asking node, whose log is damaged
 	CallMembership                     // adds, removes or changes a member
 	CallLeadership                     // hands leadership over, or starts an election
 	CallStart                          // starts a server for a new cluster, or takes that back
@@ -38,7 +39,7 @@ const (
 )
 
 var callNames = [...]string{CallCommand: "command", CallQuery: "query", CallAux: "aux", CallLookup: "lookup",
-	CallMembership: "membership", CallLeadership: "leadership", CallStart: "start", CallDelete: "delete", CallShrink: "shrink"}
+	CallRejoin: "rejoin", CallMembership: "membership", CallLeadership: "leadership", CallStart: "start", CallDelete: "delete", CallShrink: "shrink"}
 
 // String is the kind's name.
 func (k CallKind) String() string {
@@ -67,6 +68,8 @@ func kindOf(op any) CallKind {
 		return CallLookup
 	case *opChange:
 		return CallMembership
+	case *opReplace:
+		return CallRejoin
 	case *opTransfer, *opTrigger:
 		return CallLeadership
 	case *opStart:

@@ -25,7 +25,11 @@ func records() map[string]*serverRecord {
 	own.Stopped = true
 	deleted := plain
 	deleted.Deleted = true
-	return map[string]*serverRecord{"record-v1.bin": &plain, "record-v1-member.bin": &member, "record-v1-deleted.bin": &deleted,
+	damaged := member
+	damaged.NextUID, damaged.NextIncarnation = "s-9", 1<<60
+	both := own
+	both.NextUID, both.NextIncarnation = "s-9", 1<<60
+	return map[string]*serverRecord{"record-v3.bin": &damaged, "record-v3-options.bin": &both, "record-v1.bin": &plain, "record-v1-member.bin": &member, "record-v1-deleted.bin": &deleted,
 		"record-v2.bin": &own}
 }
 
@@ -45,8 +49,8 @@ func TestRecordGolden(t *testing.T) {
 			}
 		}
 	}
-	if _, err := unmarshalRecord(golden(t, "record-v3.bin", []byte{3, 0, 0xff})); !errors.Is(err, ErrUnknownFormat) {
-		t.Errorf("version 3: %v", err)
+	if _, err := unmarshalRecord(golden(t, "record-v4.bin", []byte{4, 0, 0xff})); !errors.Is(err, ErrUnknownFormat) {
+		t.Errorf("version 4: %v", err)
 	}
 }
 

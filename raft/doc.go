@@ -19,6 +19,11 @@
 // CounterRefusedMessages if there is another server of that name. They vote and acknowledge nothing, since nobody knows what they had
 // promised. RemoveMember, StartServer and AddMember put others in their place, which become voters when they have caught up.
 //
+// A member whose log or snapshot is damaged does not run, and Servers says what was found. It has lost what it promised, maybe its
+// term and vote too, and so it does not come back as the voter that it was. It comes back as another one, by itself: when the leader sends
+// to it, its node has that put an empty server in its place, which receives snapshot and log like a new member. The damaged log is
+// deleted when a majority has committed that, not before; where none is left, all damaged logs stay for engine.Repair.
+//
 // What fails stays where it is: a machine that panics, a log that is damaged, or entries that cannot be read, end one server,
 // whose leadership is over at once; a machine that blocks holds up its own cluster. A device that fails ends
 // the servers of its system.
@@ -207,12 +212,12 @@
 //
 // # Faults and their tests
 //
-// The fault model's rows about lives (C7), snapshots (E), elections and replication (F), membership (G), reads, clocks and
+// The fault model's rows about lives (C7), damage (C9), snapshots (E), elections and replication (F), membership (G), reads, clocks and
 // devices that hang (H), and where each is tested by name. Most tests have a fault that they must notice, in internal/planted. Of H3
-// there is nothing to test: no lease, no wall clock. G3 is about joint configurations, which there are none of, E13 about processes
-// on several machines.
+// there is nothing to test: no lease, no wall clock. G3 is about joint configurations, which there are none of.
 //
-//	C7   raft.TestC7WipedMember core.TestShrinkAndStrangers engine.TestDeleted
+//	C7   raft.TestC7WipedMember core.TestC7ReplacedMember core.TestShrinkAndStrangers engine.TestDeleted
+//	C9   raft.TestC9DamagedMemberRejoins raft.TestC9DamageMetWhileServing
 //	E1   raft.TestE1OwnSnapshotBesideInstall engine.TestInstallRefusals
 //	E2   raft.TestE2SnapshotReplacedWhileSent
 //	E3   snapshotwriter.TestFailure engine.TestKthOperationFails
@@ -225,6 +230,7 @@
 //	E10  core.TestE10TwoSnapshots
 //	E11  core.TestE11LogOfASnapshotOnly engine.TestInstall
 //	E12  core.TestE12ReleaseWhilePeersRead raft.TestE9E12InstallBehindQueuedApply
+//	E13  raft.TestE13DamageOnAMajority
 //	E14  snapshotwriter.TestPowerCut engine.TestPowerCuts engine.TestCutInstall
 //	F1   core.TestF1Figure8, Figure 8 of the Raft paper
 //	F2   core.TestF2CommitOfUncheckedLog

@@ -57,8 +57,10 @@ type Node struct {
 	names    sync.Map   // name → chan struct{}: a server that is being started, stopped or deleted
 	unwanted sync.Map   // Incarnation of members whose cluster was not formed
 	failures sync.Map   // name → error, of servers that could not be started
-	heard    sync.Map   // NodeID → *requestWindow: what other nodes have asked for
-	closed   atomic.Bool
+	// rejoining has the names of members whose log is damaged that ask for a new place, or have asked a moment ago.
+	rejoining sync.Map
+	heard     sync.Map // NodeID → *requestWindow: what other nodes have asked for
+	closed    atomic.Bool
 	// droppedMessages counts those of machines that found no room or no mailbox.
 	droppedMessages atomic.Uint64
 }
@@ -304,10 +306,13 @@ func (r *receiver) Event(e transport.Event) {
 func (n *Node) receiveRaft(p *raftPacket) {
 	m := &p.Message
 	if s := n.server(m.To); s != nil {
-		s.mail.receive(p)
+		if taken := s.mail.receive(p); !taken || m.ToInc != s.record.Incarnation {
+			n.heardLeader(m)
+		}
 		return
 	}
 	if n.knows(m.To.Name) || n.closed.Load() {
+		n.heardLeader(m)
 		return // stopped
 	}
 	h := m.Head

@@ -33,6 +33,11 @@ type (
 	opMembers struct{}
 	// opChange changes the membership.
 	opChange struct{ change core.ChangeMembership }
+	// opReplace puts another server of the node that asks in the place of a member there, whose log is damaged.
+	opReplace struct {
+		replaces core.Incarnation
+		by       core.Identity
+	}
 	// opTransfer hands leadership over.
 	opTransfer struct{ to ServerID }
 	// opTrigger starts an election, unless a leader is known if that is asked for.
@@ -113,6 +118,9 @@ func (s *server) performOwned(op any, done func(answer)) {
 		in := op.change
 		in.Ref = s.expect(s.resultTo(done))
 		s.step(in)
+	case *opReplace:
+		s.step(core.ChangeMembership{Ref: s.expect(s.resultTo(done)), Change: core.ReplaceMember, Replaces: op.replaces,
+			Member: core.Member{Identity: op.by}})
 	case *opTransfer:
 		s.step(core.TransferLeadership{Ref: s.expect(s.resultTo(done)), To: op.to})
 	case *opShrink:

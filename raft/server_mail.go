@@ -131,17 +131,17 @@ func (m *mailbox) do(f, lost func()) bool {
 	return true
 }
 
-// receive adds a message from a peer, or drops it.
-func (m *mailbox) receive(p *raftPacket) {
+// receive adds a message from a peer, or drops it; false once the mailbox is closed.
+func (m *mailbox) receive(p *raftPacket) (open bool) {
 	size := p.Size()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
-		return
+		return false
 	}
 	if m.bytes+size > m.server.node.opts.MailboxBytes && m.in != nil && len(m.in.messages) > 0 {
 		m.dropped++
-		return
+		return true
 	}
 	m.bytes += size
 	var t *turn
@@ -151,6 +151,7 @@ func (m *mailbox) receive(p *raftPacket) {
 		t = m.inLocked()
 	}
 	t.messages = append(t.messages, p)
+	return true
 }
 
 // propose adds a command; false when there is no room.

@@ -35,10 +35,15 @@ func (s *server) fillAll(list []core.Send) {
 	}
 }
 
-// fillLater sends entries that are not in memory.
+// fillLater sends entries that are not in memory. Those that are damaged end the server: no other member would get them from here.
 func (s *server) fillLater(x core.Send) {
 	s.node.spawn(func() {
-		if sent, ok := s.sendEntries(&x, s.readDisk(&x)); ok {
+		entries, err := s.readDisk(&x)
+		if damaged(err) {
+			s.mail.do(func() { s.fail(err) }, nil)
+			return
+		}
+		if sent, ok := s.sendEntries(&x, entries); ok {
 			s.mail.put(sent)
 			return
 		}
@@ -61,10 +66,13 @@ func (s *server) sendEntries(x *core.Send, entries []engine.Entry) (sent core.Se
 	return core.Sent{To: x.Head.To, Last: x.First + Index(len(entries)) - 1, Bytes: bytes}, ok
 }
 
-// readDisk reads what fits into one message.
-func (s *server) readDisk(x *core.Send) (entries []engine.Entry) {
+// readDisk reads what fits into one message. Errors: those of the engine, when not even the first entry can be read.
+func (s *server) readDisk(x *core.Send) (entries []engine.Entry, err error) {
 	bytes := 0
 	for e, err := range s.log.ReadRange(x.First, x.Last) {
+		if err != nil && len(entries) == 0 {
+			return nil, err
+		}
 		if err != nil || len(entries) > 0 && bytes+len(e.Data) > x.MaxBytes {
 			break
 		}
@@ -73,5 +81,5 @@ func (s *server) readDisk(x *core.Send) (entries []engine.Entry) {
 		entries = append(entries, e)
 	}
 	s.count(CounterColdEntries, len(entries))
-	return entries
+	return entries, nil
 }

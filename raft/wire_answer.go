@@ -93,8 +93,7 @@ func (a *answer) appendValue(b []byte) []byte {
 			b = v[i].appendTo(b)
 		}
 	case core.Identity:
-		b = appendName(appendName(b, v.ID.Name), string(v.UID))
-		b = binary.AppendUvarint(b, uint64(v.Incarnation))
+		return appendIdentity(b, &v)
 	case map[string]any:
 		return appendOverview(b, v)
 	}
@@ -155,7 +154,7 @@ func (d *packetDecoder) value() any {
 		}
 		return list
 	case wireAnIdentity:
-		return core.Identity{ID: d.there(), UID: core.UID(d.text()), Incarnation: core.Incarnation(d.uvarint())}
+		return d.identity()
 	case wireAnOverview:
 		return d.overview()
 	}

@@ -111,6 +111,15 @@ func (d *packetDecoder) server() ServerID { return ServerID{Name: d.text(), Node
 
 func appendServer(b []byte, id ServerID) []byte { return appendName(appendName(b, id.Name), id.Node) }
 
+// identity reads that of a server of the node that the packet came from: name, uid, incarnation.
+func (d *packetDecoder) identity() core.Identity {
+	return core.Identity{ID: d.there(), UID: core.UID(d.text()), Incarnation: core.Incarnation(d.uvarint())}
+}
+
+func appendIdentity(b []byte, i *core.Identity) []byte {
+	return binary.AppendUvarint(appendName(appendName(b, i.ID.Name), string(i.UID)), uint64(i.Incarnation))
+}
+
 // member reads what appendMember wrote: address, uid, incarnation, membership, target.
 func (d *packetDecoder) member() core.Member {
 	return core.Member{

@@ -128,7 +128,7 @@ var makers = map[string]func(packetMaker) Packet{
 }
 
 func (r packetMaker) operation(name string) any {
-	switch r.IntN(8) {
+	switch r.IntN(9) {
 	case 0:
 		c := Command{Kind: KindUser, Priority: Priority(r.IntN(2)), Reply: ReplyFromLeader, Payload: r.payload()}
 		if c.Payload == nil {
@@ -154,6 +154,9 @@ func (r packetMaker) operation(name string) any {
 			Options: ServerOptions{TickInterval: time.Duration(r.Uint32()) * time.Millisecond, WindowEntries: r.IntN(maxCount), RecoveryInterval: r.IntN(3) - 1}}}
 	case 6:
 		return &opShrink{epoch: r.number()}
+	case 7:
+		return &opReplace{replaces: core.Incarnation(r.number()),
+			by: core.Identity{ID: r.there(), UID: core.UID(r.text()), Incarnation: core.Incarnation(r.number())}}
 	}
 	return &opTrigger{unlessLed: r.bool()}
 }

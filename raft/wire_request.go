@@ -22,6 +22,7 @@ const (
 	wireIdentity
 	wireStart
 	wireShrink
+	wireReplace
 )
 
 // opUnknown is an operation, or a kind of command, that newer code asks for: it is answered, so that nobody waits.
@@ -52,6 +53,8 @@ const (
 //	         aux: flags, 1 cast and 2 consistent; command to the end
 //	         start: see opStart.appendTo
 //	         shrink: epoch
+//	         replace: incarnation of the member whose log is damaged, on the sender's node; identity of the server in its
+//	         place: name, uid, incarnation
 //	         the others have nothing
 //
 // Error: ErrMalformed for a query by a function, and for a start of another server than the request is to; b is returned
@@ -91,6 +94,9 @@ func (p *request) appendTo(b []byte) ([]byte, error) {
 		return c.appendTo(p.appendHead(b, wireStart)), nil
 	case *opShrink:
 		return binary.AppendUvarint(p.appendHead(b, wireShrink), c.epoch), nil
+	case *opReplace:
+		b = binary.AppendUvarint(p.appendHead(b, wireReplace), uint64(c.replaces))
+		return appendIdentity(b, &c.by), nil
 	case *opUnknown:
 		return append(p.appendHead(b, c.number), c.rest...), nil
 	}
@@ -142,6 +148,8 @@ func (d *packetDecoder) operation(number byte, name string) any {
 		return d.start(name)
 	case wireShrink:
 		return &opShrink{epoch: d.uvarint()}
+	case wireReplace:
+		return &opReplace{replaces: core.Incarnation(d.uvarint()), by: d.identity()}
 	}
 	return &opUnknown{number: number, rest: d.rest()}
 }

@@ -91,6 +91,7 @@ func wireOperations(t testing.TB, here, third ServerID) []namedOperation {
 		{"shrink", &opShrink{epoch: 1<<63 | 1}},
 		{"of later code", &opUnknown{number: 200, rest: []byte("later")}},
 		{"command of later code", &opUnknown{number: wireCommand, rest: []byte{200, 1, 0}}},
+		{"replace", &opReplace{replaces: 1 << 50, by: core.Identity{ID: ServerID{Name: "kv", Node: alpha}, UID: "uid-9", Incarnation: 1<<63 | 1}}},
 	}
 }
 

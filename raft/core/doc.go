@@ -63,9 +63,10 @@
 //
 // # Faults and their tests
 //
-// Every row of the fault model's tables E to H that concerns the core, and where it is tested by name; TestSimulation
+// Every row of the fault model's tables C and E to H that concerns the core, and where it is tested by name; TestSimulation
 // tries random histories besides. Rows about files, sessions and applying belong to other packages.
 //
+//	C7   TestC7ReplacedMember, TestC7ReplacedNonVoter  a member whose log was lost
 //	E5   TestE5LogBelowTheSnapshot, TestE5OldTail  log below an installed snapshot, and behind it
 //	E6   TestE6UncommittedMembershipAndInstall     uncommitted membership survives an install
 //	E7   TestE7InstallWhileCandidateOrReceiving    install while candidate, or while receiving

@@ -9,8 +9,10 @@ type election struct {
 	// engaged says that a candidacy is under way for which this server voted, its own or another's: until it had time to
 	// end, by its leader or by this server's timer, no other one is encouraged.
 	engaged bool
-	// promised is the life that was granted a pre-vote since the timer was set: until it runs out no other one is encouraged.
-	promised Incarnation
+	// promised is the life that was granted a pre-vote since the timer was set, promisedLast the end of its log: until the timer runs
+	// out no other one is encouraged but by a newer log, without which this one may never win.
+	promised     Incarnation
+	promisedLast EntryID
 	// again says that a candidacy may still ask once more in its term: nobody has refused.
 	again bool
 	// votes are the voters that granted, by address.

@@ -60,7 +60,9 @@ type (
 	ChangeMembership struct {
 		Ref    uint64
 		Change Change
-		Member Member // of which a removal needs the address only
+		Member Member // of which a removal needs the address only, and a replacement the identity
+		// Replaces is the life that a replacement ends.
+		Replaces Incarnation
 		// Expected is the index of the configuration that the change is meant for, 0 for any.
 		Expected Index
 	}
@@ -128,6 +130,9 @@ const (
 	RemoveMember Change = 2
 	// SetMembership changes what a member counts for.
 	SetMembership Change = 3
+	// ReplaceMember puts another life of a server in the place of the one that is a member, whose log is lost. It has promised
+	// nothing: a voter is promotable until it has caught up.
+	ReplaceMember Change = 4
 )
 
 // Timer names a timer of a server.

@@ -53,6 +53,12 @@ func (s *Server) changed(in ChangeMembership) (Configuration, error) {
 		}
 		old.Membership = in.Member.Membership
 		c = c.with(s.withTarget(old))
+	case ReplaceMember:
+		m, err := s.replacement(old, in)
+		if err != nil {
+			return Configuration{}, err
+		}
+		c = c.with(s.withTarget(m))
 	default:
 		return Configuration{}, fmt.Errorf("%w: %d", ErrBadMember, in.Change)
 	}
@@ -63,6 +69,23 @@ func (s *Server) changed(in ChangeMembership) (Configuration, error) {
 		return Configuration{}, fmt.Errorf("%w: no voter would be left", ErrBadMember)
 	}
 	return c, nil
+}
+
+// replacement is the member that takes the place of an earlier life. No more than one voter goes by that, and none comes.
+func (s *Server) replacement(old Member, in ChangeMembership) (m Member, err error) {
+	switch {
+	case old.Incarnation == in.Member.Incarnation && old.Incarnation != 0:
+		return m, ErrAlreadyMember
+	case old.Incarnation != in.Replaces || in.Replaces == 0:
+		return m, fmt.Errorf("%w: that life of it", ErrNotMember)
+	case old.ID == s.opts.Self.ID:
+		return m, fmt.Errorf("%w: the leader's log is not lost", ErrBadMember)
+	}
+	m = Member{Identity: in.Member.Identity, Membership: old.Membership}
+	if m.Membership == Voter {
+		m.Membership = Promotable
+	}
+	return m, nil
 }
 
 func hasVoter(c Configuration) bool {

@@ -25,7 +25,7 @@ func (s *Server) receivePreVote(m *Message, b PreVote) {
 	granted := s.lead == nil && !s.believes() && !s.election.engaged && s.role != RoleTerminating && b.Next > s.state.Term &&
 		s.log.upToDate(b.Last) && b.Protocol <= protocol && s.canServe(b.Machine) && s.yields(m, b.Last)
 	if granted {
-		s.promise(m)
+		s.promise(m, b.Last)
 	}
 	s.reply(m, PreVoteReply{Token: b.Token, Granted: granted})
 	if now, settled := s.history.config(), s.history.settled(); settled.index > 0 &&
@@ -41,22 +41,25 @@ func (s *Server) yields(m *Message, last EntryID) bool {
 	e := &s.election
 	switch {
 	case e.promised != 0:
-		return e.promised == m.FromInc
+		return e.promised == m.FromInc || newer(last, e.promisedLast)
 	case s.role == RolePreVote && e.failed <= 1 && last == s.log.last:
 		return m.FromInc > s.opts.Self.Incarnation
 	}
 	return true
 }
 
+// newer reports whether a log that ends at a is more up to date than one that ends at b.
+func newer(a, b EntryID) bool { return a.Term > b.Term || a.Term == b.Term && a.Index > b.Index }
+
 // promise gives a server that was granted a pre-vote the time to win, and a round of this server's own up. One that does not
 // vote here holds up nobody.
-func (s *Server) promise(m *Message) {
+func (s *Server) promise(m *Message, last EntryID) {
 	if s.election.promised == m.FromInc || !s.memberVotes(m) {
 		return
 	}
 	s.awaitElection(s.opts.SuspectMinMS, s.opts.SuspectMaxMS)
 	if s.armed[TimerElection] {
-		s.election.promised = m.FromInc
+		s.election.promised, s.election.promisedLast = m.FromInc, last
 	}
 	if s.role == RolePreVote {
 		s.rest()

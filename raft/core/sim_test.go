@@ -48,7 +48,7 @@ func TestSimulation(t *testing.T) {
 		for _, what := range []string{"leader", "candidate", "pre_vote", "await_condition", "receive_snapshot", "truncate", "install", "offer",
 			"abort", "snapshot", "refused", "read", "transfer", "add", "remove", "crash", "transfer failed", "one-way", "bridge",
 			"flap", "pause", "reset", "membership", "promoted", "upgrade", "shrink", "epoch refused", "delete", "terminating",
-			"ended 1", "ended 2", "result"} {
+			"ended 1", "ended 2", "result", "lost", "replaced"} {
 			if hit[what] == 0 {
 				t.Errorf("no history had: %s", what)
 			}
@@ -72,7 +72,7 @@ func (w *world) run() {
 	}
 	w.heal()
 	w.peace(func() bool {
-		return w.main.deleted || w.agreed() && len(w.main.committed) > w.healed+50
+		return w.main.deleted || w.lost == nil && w.agreed() && len(w.main.committed) > w.healed+50
 	})
 	if !w.main.deleted && w.rng.IntN(8) > 0 {
 		return
@@ -108,7 +108,7 @@ func (w *world) peace(done func() bool) {
 // disaster lets one server shrink the cluster to itself while the others live on without it, and grow again.
 func (w *world) disaster() {
 	n := w.nodes[w.rng.IntN(len(w.nodes))]
-	if !n.up || n.b != w.main || w.main.deleted {
+	if !n.up || n.b != w.main || w.main.deleted || w.lost != nil {
 		return
 	}
 	n.full, n.stalled, n.paused = false, 0, 0
@@ -184,6 +184,7 @@ func (w *world) work() {
 	if !n.up || n.paused > w.now {
 		return
 	}
+	w.readmit(n)
 	switch w.rng.IntN(12) {
 	case 0, 1:
 		if n.srv.Role() != core.RoleLeader {

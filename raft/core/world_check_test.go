@@ -69,7 +69,8 @@ func (w *world) first(n *node, e core.Entry) {
 func (w *world) onMajority(e core.Entry, c core.Configuration) bool {
 	have := 0
 	for _, m := range c.Members {
-		if n := w.nodes[index(m.ID.Node)]; m.Membership == core.Voter && n.self.Incarnation == m.Incarnation && n.durable(e.ID()) {
+		n := w.nodes[index(m.ID.Node)]
+		if m.Membership == core.Voter && (n.self.Incarnation == m.Incarnation && n.durable(e.ID()) || w.lost.acknowledged(e.ID(), &m)) {
 			have++
 		}
 	}

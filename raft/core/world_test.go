@@ -39,6 +39,7 @@ type world struct {
 	strategy core.Strategy
 	newest   uint64 // version of the machine
 	deletes  bool   // the cluster may be deleted
+	lost     *lostLife
 }
 
 // branch is a history that must be the same on all its members: one epoch's, which a forced shrink

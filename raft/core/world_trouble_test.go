@@ -10,7 +10,7 @@ import (
 func (w *world) trouble() {
 	n := w.nodes[w.rng.IntN(len(w.nodes))]
 	o := w.nodes[w.rng.IntN(len(w.nodes))]
-	switch w.rng.IntN(22) {
+	switch w.rng.IntN(23) {
 	case 0:
 		w.hit["crash"]++
 		n.crash()
@@ -70,6 +70,8 @@ func (w *world) trouble() {
 		if w.deletes && w.rng.IntN(4) == 0 {
 			w.delete(n)
 		}
+	case 22:
+		w.lose(n)
 	}
 }
 
@@ -172,7 +174,7 @@ func (w *world) install(n *node) {
 
 // promise asks for another membership of a member.
 func (w *world) promise(n, o *node) {
-	if !n.up || n.srv.Role() != core.RoleLeader {
+	if !n.up || n.srv.Role() != core.RoleLeader || w.lost != nil {
 		return
 	}
 	w.hit["membership"]++
@@ -184,7 +186,7 @@ func (w *world) promise(n, o *node) {
 
 // change asks for a membership change.
 func (w *world) change(n, o *node) {
-	if !n.up || n.srv.Role() != core.RoleLeader {
+	if !n.up || n.srv.Role() != core.RoleLeader || w.lost != nil {
 		return
 	}
 	c, at := n.srv.Configuration()
