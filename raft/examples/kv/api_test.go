@@ -232,6 +232,10 @@ func testSessions(t *testing.T, c *cluster) {
 	if e := c.call("a", "POST", path(1), `{"key":"once","if_version":0,"value":"1"}`).failure(t); e.Code != "answer_forgotten" || e.Applied != appliedMaybe {
 		t.Errorf("%+v", e)
 	}
+	last := fmt.Sprintf("%s?session=%s&sequence=%d", keyPath("once"), session, uint64(1)<<62)
+	for range 2 { // numbers may have gaps of any size
+		c.must("a", "PUT", last, "last")
+	}
 	c.must("a", "DELETE", "/v1/sessions/"+session, "")
 	if e := c.call("a", "PUT", keyPath("once")+"?sequence=999&session="+session, "x").failure(t); e.Code != "session_expired" {
 		t.Errorf("%+v", e)

@@ -148,7 +148,7 @@ func (s *server) run(ctx context.Context, ln net.Listener) error {
 	s.log.Info("the node stops")
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPatience)
 	defer cancel()
-	s.end() // watches end; sessions' writes do with the node
+	s.drain()
 	if bad := h.Shutdown(stopping); bad != nil {
 		err = errors.Join(err, bad, h.Close())
 	}

@@ -49,10 +49,11 @@ type server struct {
 	writes, watchers chan struct{}
 	figures          requestFigures
 
-	// life ends when the server is to stop: with it watches, and the goroutines that background counts.
-	life       context.Context
-	end        context.CancelFunc
-	background sync.WaitGroup
+	// draining ends when the server is to stop: watches end then, and nobody is to come any more. life ends when requests are answered: with
+	// it the goroutines that background counts.
+	draining, life context.Context
+	drain, end     context.CancelFunc
+	background     sync.WaitGroup
 }
 
 const (
@@ -70,6 +71,7 @@ func openServer(o serverOptions) (*server, error) {
 	}
 	s.log = slog.New(s.event)
 	s.life, s.end = context.WithCancel(context.Background())
+	s.draining, s.drain = context.WithCancel(s.life)
 	s.sessions = &sessions{server: s}
 	node, err := raft.OpenNode(raft.NodeOptions{
 		ID: o.ID, Dir: o.Dir, Network: o.Network, Logger: s.log, Engine: engine.Options{WALFileBytes: walFileBytes},

@@ -36,7 +36,7 @@ type session struct {
 	mu sync.Mutex
 	// attempts are the newest writes by their number, those that were answered and those that were not.
 	attempts    map[uint64]*attempt
-	forgotten   uint64 // numbers up to it have no attempt any more
+	forgotten   uint64 // answers to numbers up to it are not kept
 	outstanding int
 	used        time.Time
 }
@@ -139,13 +139,13 @@ func (x *session) finish(n uint64, a *attempt, reply raft.Reply, err error) {
 	a.reply, a.err = reply, err
 	close(a.done)
 	x.outstanding--
-	for x.forgotten+keptAnswers < n {
-		old := x.attempts[x.forgotten+1]
-		if old != nil && !old.answered() {
-			break
+	if n > keptAnswers {
+		x.forgotten = max(x.forgotten, n-keptAnswers)
+	}
+	for k, old := range x.attempts { // those without an answer stay until they have one
+		if k <= x.forgotten && old.answered() {
+			delete(x.attempts, k)
 		}
-		x.forgotten++
-		delete(x.attempts, x.forgotten)
 	}
 }
 

@@ -179,7 +179,7 @@ func (s *server) readyz(w http.ResponseWriter, _ *http.Request) error {
 	disk := s.node.Engine().Stats().Health
 	why := ""
 	switch {
-	case s.life.Err() != nil:
+	case s.draining.Err() != nil:
 		why = "the node is stopping"
 	case err != nil:
 		why = err.Error()

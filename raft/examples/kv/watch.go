@@ -60,7 +60,7 @@ func (s *server) watch(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
-	defer context.AfterFunc(s.life, func() { cancel(raft.ErrClosed) })()
+	defer context.AfterFunc(s.draining, func() { cancel(raft.ErrClosed) })()
 	x := &watcher{server: s, prefix: q.Get("prefix"), w: w, ctrl: http.NewResponseController(w)}
 	if err := x.open(ctx, q); err != nil {
 		return x.explain(err)
@@ -83,13 +83,32 @@ func (x *watcher) open(ctx context.Context, q url.Values) error {
 			return err
 		}
 	}
-	for _, i := range s.node.Servers() {
-		if i.ID != s.self {
-			continue
+	for {
+		var gap *engine.GapError
+		if err := x.openReader(); !errors.As(err, &gap) {
+			return err
 		}
-		x.reader, err = s.node.Engine().OpenReader(i.UID, engine.AtIndex(x.after+1), engine.ReaderOptions{
-			Name: "watch " + x.name(), Types: []uint8{uint8(raft.KindUser)}})
-		return err
+		// What the log has let go of is not missed when it changed nothing: a snapshot may end behind the last command.
+		last := gap.First - 1
+		_, lost, err := s.changes(ctx, last, x.after, last)
+		if err != nil {
+			return err
+		}
+		if len(lost) > 0 {
+			return gap
+		}
+		x.after = last
+	}
+}
+
+func (x *watcher) openReader() (err error) {
+	s := x.server
+	for _, i := range s.node.Servers() {
+		if i.ID == s.self {
+			x.reader, err = s.node.Engine().OpenReader(i.UID, engine.AtIndex(x.after+1), engine.ReaderOptions{
+				Name: "watch " + x.name(), Types: []uint8{uint8(raft.KindUser)}})
+			return err
+		}
 	}
 	return raft.ErrUnknownServer
 }

@@ -59,7 +59,6 @@ func testCompacted(t *testing.T, c *cluster) {
 		m, err := c.nodes["a"].node.KeyMetrics(serverName)
 		return err == nil && uint64(m.Snapshot) >= taken.Index
 	})
-	var refused answer
 	c.await("the log to be let go of", func() bool { // the release follows the snapshot
 		w := c.nodes["a"]
 		uid := w.node.Servers()[0].UID
@@ -69,7 +68,7 @@ func testCompacted(t *testing.T, c *cluster) {
 		}
 		return uint64(l.First()) > taken.Index
 	})
-	refused = c.get("a", fmt.Sprint("/v1/watch?after=", first.Index-1))
+	refused := c.get("a", fmt.Sprint("/v1/watch?after=", first.Index-1))
 	if refused.status != http.StatusGone || refused.failure(t).Code != "compacted" {
 		t.Fatalf("%+v", refused)
 	}
@@ -82,8 +81,10 @@ func testCompacted(t *testing.T, c *cluster) {
 		t.Fatalf("%+v", page)
 	}
 	w := c.watch("a", fmt.Sprint("prefix=compacted&after=", page.Index))
+	early := c.watch("a", fmt.Sprint("prefix=compacted&after=", first.Index)) // nothing has changed since
 	second := c.put("b", "compacted", "2")
 	w.want("put", "compacted", "2", second.Index)
+	early.want("put", "compacted", "2", second.Index)
 }
 
 // An open watch does not keep a node from stopping; it is told.
