@@ -8,32 +8,30 @@ import (
 )
 
 // capture writes the machine's present state beside the log: as a snapshot, which lets go of the log, or as a
-// checkpoint. What cannot be now is left: the machine asks again. A released cursor whose conditions do not
-// hold yet waits; a later one takes its place.
+// checkpoint. A checkpoint that cannot be now is left: the machine asks again. A released cursor whose conditions do not
+// hold yet, or that finds a capture running, waits; a later one takes its place.
 func (r *realiser) capture(e *Effect) {
-	if e.Kind == EffectReleaseCursor {
-		r.cursor = nil
-		if !r.mayRelease(e) {
-			later := *e
-			r.cursor = &later
-		}
-		r.server.cursorWaits.Store(r.cursor != nil)
-		if r.cursor != nil {
-			return
-		}
-	}
 	kind := engine.KindCheckpoint
 	if e.Kind == EffectReleaseCursor {
 		kind = engine.KindSnapshot
+		later := *e
+		r.cursor = &later
+		r.server.cursorWaits.Store(true) // before the look at what runs: whoever ends a capture looks here afterwards
+		if !r.mayRelease(e) {
+			return
+		}
+		r.cursor = nil
+		r.server.cursorWaits.Store(false)
 	}
-	r.captureAs(kind, nil)
+	r.captureAs(kind)
 }
 
-// mayRelease reports whether a snapshot may be taken: what it covers is durable, and its conditions hold.
+// mayRelease reports whether a snapshot may be taken: what it covers is durable, its conditions hold, and nothing else is being
+// captured.
 func (r *realiser) mayRelease(e *Effect) bool {
 	s := r.server
 	written := s.log.LastWritten().Index
-	return written >= s.applies.applied && written >= e.When.Written &&
+	return written >= s.applies.applied && written >= e.When.Written && r.captures.Load() == 0 &&
 		(!e.When.NoSnapshotSends || s.sending.Load() == 0)
 }
 
@@ -44,14 +42,11 @@ func (r *realiser) retryCursor() {
 	}
 }
 
-// captureAs captures the state after the last entry applied; done hears how it ended, on another goroutine.
-func (r *realiser) captureAs(kind engine.SnapshotKind, done func(engine.Snapshot, error)) {
+// captureAs captures the state after the last entry applied.
+func (r *realiser) captureAs(kind engine.SnapshotKind) {
 	s := r.server
 	q := &s.applies
 	if q.applied <= Index(s.figures.snapshot.Load()) {
-		if done != nil {
-			done(engine.Snapshot{}, engine.ErrSnapshotOld)
-		}
 		return
 	}
 	c, err := q.machine().Capture()
@@ -59,6 +54,7 @@ func (r *realiser) captureAs(kind engine.SnapshotKind, done func(engine.Snapshot
 		s.stop(err)
 		return
 	}
+	s.applies.effects.captures.Add(1)
 	err = s.log.Capture(engine.Capture{
 		Kind: kind, At: c.At, Context: sealContext(q.config, q.configIndex, c.Context), Live: c.Live,
 		State: func(w io.Writer) error {
@@ -69,17 +65,12 @@ func (r *realiser) captureAs(kind engine.SnapshotKind, done func(engine.Snapshot
 			closeCapture(s, c)
 			s.captured(snap, err)
 			s.count(CounterSnapshotBytes, int(snap.Bytes))
-			if done != nil {
-				done(snap, err)
-			}
 		},
 	})
 	if err != nil { // another capture runs, or nothing of it is durable yet: the machine asks again
+		s.applies.effects.captures.Add(-1)
 		closeCapture(s, c)
 		s.node.opts.Logger.Debug("no capture", "server", s.id.String(), "at", uint64(c.At.Index), "err", err)
-		if done != nil {
-			done(engine.Snapshot{}, err)
-		}
 	}
 }
 
@@ -89,8 +80,12 @@ func closeCapture(s *server, c *Capture) {
 	}
 }
 
-// captured tells the core of a snapshot that counts.
+// captured tells the core of a snapshot that counts, and a cursor that waits that it is its turn.
 func (s *server) captured(snap engine.Snapshot, err error) {
+	s.applies.effects.captures.Add(-1)
+	if s.cursorWaits.Load() {
+		defer s.applies.do(nil)
+	}
 	if err != nil {
 		s.node.opts.Logger.Warn("a capture failed", "server", s.id.String(), "err", err)
 		return
@@ -116,6 +111,7 @@ func (r *realiser) promote(target Index) {
 			return
 		}
 		if list[k].Kind == engine.KindCheckpoint && list[k].ID.Index <= target {
+			s.applies.effects.captures.Add(1)
 			err := s.log.Promote(list[k].ID.Index, func(snap engine.Snapshot, err error) {
 				if err == nil {
 					s.count(CounterPromotions, 1)
@@ -123,6 +119,7 @@ func (r *realiser) promote(target Index) {
 				s.captured(snap, err)
 			})
 			if err != nil {
+				s.applies.effects.captures.Add(-1)
 				s.node.opts.Logger.Debug("no promotion", "server", s.id.String(), "at", uint64(list[k].ID.Index), "err", err)
 			}
 			return

@@ -348,8 +348,8 @@ func (e *Effects) LogPlan(indexes Seq, node NodeID, use func(plan *Plan)) {
 }
 
 // ReleaseCursor says that the machine's present state stands for all entries up to this one, but for its live
-// indexes: a snapshot may be taken now and the log let go. Every member does so for itself, unless it
-// finds it too early.
+// indexes: a snapshot may be taken and the log let go. Every member does so for itself, as soon as the conditions hold and nothing else of
+// it is being captured, with the state that the machine has then.
 func (e *Effects) ReleaseCursor(when CursorConditions) {
 	e.add(Effect{Kind: EffectReleaseCursor, When: when})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/rawl-db/rawl/engine"
@@ -16,6 +17,7 @@ import (
 type realiser struct {
 	server   *server
 	leading  bool
+	captures atomic.Int32 // captures and promotions that run; whoever ends one counts too
 	timers   map[string]*machineTimer
 	monitors map[monitorKey]bool
 	cursor   *Effect // the released cursor that waits for its conditions

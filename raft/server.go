@@ -36,7 +36,8 @@ type server struct {
 	watching []NodeID // nodes of the other members and of the leader, each once
 	dead     bool     // the log or the core has failed: nothing is fed to the core any more
 
-	// Read by anybody. cursorWaits says that a released cursor waits for something to be durable.
+	// Read by anybody. cursorWaits says that a released cursor waits for something to be durable, or for the end of one of the
+	// captures that run.
 	cursorWaits atomic.Bool
 	sending     atomic.Int32  // snapshots on their way to other members
 	role        atomic.Uint32 // a figure too; it fits in here

@@ -104,7 +104,8 @@
 //
 //	4        magic "RKVS"
 //	1        version, 1
-//	varints  last command applied; commands and their bytes since the newest checkpoint, and its index;
+//	varints  last command applied; commands and their bytes since the newest checkpoint, and its index
+//	         if it is no snapshot;
 //	         index above which all changes are known, their number; each, minus the one before
 //	varint   number of nodes; each: name, index of its announcement, address and URL (together a text)
 //	varint   number of keys, ascending; each: key, version, value

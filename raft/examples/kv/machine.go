@@ -6,8 +6,8 @@ import (
 	"github.com/rawl-db/rawl/raft"
 )
 
-// How often every member writes its state: after so many commands, or so many bytes of them. The state before the last one becomes
-// the snapshot, so that the log keeps what was between: members and watchers that are a little behind find it there.
+// How often every member writes its state: after so many commands, or so many bytes of them. Half-way to the next one it becomes the
+// snapshot, so that the log keeps what came since: members and watchers that are a little behind find it there.
 const (
 	checkpointCommands = 4096
 	checkpointBytes    = 64 << 20
@@ -19,7 +19,7 @@ type store struct {
 	history history
 	nodes   *tree // Key is the node's name, Value its address and URL as a command has them
 	applied raft.Index
-	// What was applied since the newest checkpoint, and where that is.
+	// What was applied since the newest checkpoint, and where that is, as long as it is no snapshot.
 	commands, bytes uint64
 	checkpoint      raft.Index
 }
@@ -81,14 +81,14 @@ func (s *store) change(c *command) (r result) {
 func (s *store) keep(ctx *raft.ApplyContext, size int) {
 	s.commands++
 	s.bytes += uint64(size)
-	if s.commands < checkpointCommands && s.bytes < checkpointBytes {
-		return
-	}
-	if s.checkpoint > 0 {
+	if s.checkpoint > 0 && (s.commands >= checkpointCommands/2 || s.bytes >= checkpointBytes/2) {
 		ctx.PromoteCheckpoint(s.checkpoint)
+		s.checkpoint = 0
 	}
-	s.commands, s.bytes, s.checkpoint = 0, 0, ctx.Index
-	ctx.Checkpoint()
+	if s.commands >= checkpointCommands || s.bytes >= checkpointBytes {
+		s.commands, s.bytes, s.checkpoint = 0, 0, ctx.Index
+		ctx.Checkpoint()
+	}
 }
 
 // addresses returns where nodes are, as they have announced.

@@ -227,8 +227,8 @@ func TestCheckpoints(t *testing.T) {
 			got = append(got, fmt.Sprint(e.Kind, " ", e.Target, " at ", i))
 		}
 	}
-	want := []string{"checkpoint 0 at 4096", "promote-checkpoint 4096 at 8192", "checkpoint 0 at 8192",
-		"promote-checkpoint 8192 at 12288", "checkpoint 0 at 12288"}
+	want := []string{"checkpoint 0 at 4096", "promote-checkpoint 4096 at 6144", "checkpoint 0 at 8192",
+		"promote-checkpoint 8192 at 10240", "checkpoint 0 at 12288"}
 	for i := range want {
 		want[i] = strings.Replace(want[i], "promote-checkpoint", raft.EffectPromoteCheckpoint.String(), 1)
 	}

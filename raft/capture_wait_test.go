@@ -1,0 +1,66 @@
+package raft_test
+
+import (
+	"io"
+	"testing"
+
+	"github.com/rawl-db/rawl/raft"
+)
+
+// slow is a tally whose views take their time.
+type slow struct {
+	tally
+	began chan struct{} // hears of each view that begins to be written
+}
+
+type slowView struct {
+	raft.View
+	began, gate chan struct{}
+}
+
+// Snapshot implements raft.Machine.
+func (s *slow) Snapshot() raft.View { return slowView{s.tally.Snapshot(), s.began, s.gate} }
+
+// WriteTo implements raft.View.
+func (v slowView) WriteTo(w io.Writer) (int64, error) {
+	v.began <- struct{}{}
+	<-v.gate
+	return v.View.WriteTo(w)
+}
+
+// A cursor that is released while another state of the machine is being written is not forgotten: the snapshot is taken behind that, without
+// another command.
+func TestCursorWaitsForCapture(t *testing.T) {
+	for _, first := range [][]byte{cmdRelease, cmdCheck} {
+		gate, began := make(chan struct{}), make(chan struct{}, 10)
+		h := newHouseWith(t, 1, houseOptions{machines: map[string]func() raft.Machine{
+			"slow": func() raft.Machine { return &slow{tally{gate: gate}, began} }}})
+		ctx := ctxFor(t)
+		h.start(ctx, "c", "slow", 0)
+		process := func(command []byte) raft.Index {
+			t.Helper()
+			r, err := h.nodes[0].Process(ctx, h.id(0, "c"), command, raft.ProcessOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return r.Index
+		}
+		process(first)
+		until(t, ctx, "the first state to be written", func() bool {
+			select {
+			case <-began:
+				return true
+			default:
+				process(one()) // what is captured has to be durable: a commit here proves it
+				return false
+			}
+		})
+		second := process(cmdRelease)
+		process(one())
+		if at := h.metrics(0, "c").Snapshot; at != 0 {
+			t.Errorf("a snapshot at %d beside the one that is written", at)
+		}
+		close(gate)
+		until(t, ctx, "the second snapshot", func() bool { return h.metrics(0, "c").Snapshot >= second })
+	}
+}
