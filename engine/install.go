@@ -25,7 +25,8 @@ type Install struct {
 
 // Install begins to accept a snapshot, or resumes: chunks that an earlier Install with the same header
 // accepted, before Close or a crash, are verified again and need not be sent again; Next says
-// from where to go on. That reads and writes them. Live entries are put again.
+// from where to go on. That reads and writes them, unless the earlier Install was closed in this life of the engine. Live entries
+// are put again.
 // A quarantined log takes a snapshot too: that is its way out.
 //
 // Errors: ErrCorrupt and ErrVersion (header), ErrSnapshotKind, ErrSnapshotOld (the log has a snapshot
@@ -239,7 +240,7 @@ func (in *Install) Abort() error {
 	return err
 }
 
-// Close interrupts the transfer: the chunks stay, for an Install with the same header. After the end it
+// Close interrupts the transfer: the chunks stay, durable, for an Install with the same header. After the end it
 // does nothing. Errors: those of the device.
 func (in *Install) Close() error {
 	if in.ended != nil {

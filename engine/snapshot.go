@@ -22,6 +22,10 @@ type Capture struct {
 	// Context is kept beside the state: the configuration, the session table and the machine's
 	// version at that entry. At most 16 MiB; it has no meaning to the engine.
 	Context []byte
+	// Origin, if it is not 0, says whose state this is: captures of one origin at one position, in whatever log, hold the same, and so
+	// a transfer that one member began goes on with the chunks of another. With 0 this capture is like no other. Where captures that
+	// should be the same are not, an Install that got chunks of both fails at its end.
+	Origin uint64
 	// Live are the entries at or below At that the machine still needs: they stay readable
 	// when the rest is released. It must not be changed any more. A KindRecovery has none.
 	Live Seq
@@ -63,7 +67,7 @@ func (l *Log) Capture(c Capture) error {
 	if err := l.acceptCaptureLocked(&c); err != nil {
 		return err
 	}
-	meta := snapshot.Meta{Kind: c.Kind, UID: l.uid, Log: l.id, ID: c.At, Context: c.Context, Live: c.Live}
+	meta := snapshot.Meta{Kind: c.Kind, UID: l.uid, Log: l.id, ID: c.At, Context: c.Context, Live: c.Live, Salt: c.Origin}
 	job := snapshotwriter.Job{Meta: meta, State: func(w io.Writer) error { return c.State(&livingWriter{l, w}) }}
 	again := job
 	job.Done = func(r snapshotwriter.Result) {

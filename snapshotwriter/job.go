@@ -24,7 +24,7 @@ type (
 
 // Job is one file to be written, or one checkpoint to be promoted.
 type Job struct {
-	// Meta describes the state. Codec, Salt, and ChunkBytes when it is 0, are filled in by the
+	// Meta describes the state. Codec, and Salt and ChunkBytes when they are 0, are filled in by the
 	// Writer. Context and Live belong to the Writer until Done.
 	Meta Meta
 	// State writes the state. It runs once, on the worker's goroutine; the io.Writer is valid until

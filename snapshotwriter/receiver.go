@@ -35,7 +35,8 @@ type Receiver struct {
 // NewReceiver begins or resumes a transfer. header is what the sender's Reader.Header returned; it is
 // not kept. A file of the same header that an earlier Receiver left is verified, written again (what
 // was read may have come from a cache that the device never got) and continued behind its last sound
-// chunk; any other is begun anew. That blocks for as long as it takes. Errors: ErrVersion,
+// chunk; any other is begun anew. That blocks for as long as it takes: a moment only when the earlier Receiver was one of this
+// Writer's and was closed. Errors: ErrVersion,
 // *CorruptError, Check's error, ErrKind for a recovery checkpoint, ErrMeta for a bad target,
 // ErrExists, ErrBusy, ErrClosed, those of the file system.
 func (w *Writer) NewReceiver(header []byte, t Target) (*Receiver, error) {
@@ -183,15 +184,19 @@ func (r *Receiver) Abort() error {
 	return err
 }
 
-// Close keeps what was received for a later Receiver, unless closing the file fails. After Finish,
+// Close syncs what was received and keeps it for a later Receiver, unless that fails. After Finish,
 // Abort or a failure it does nothing.
 func (r *Receiver) Close() error {
 	if r.err != nil {
 		return nil
 	}
+	if err := r.out.f.Datasync(); err != nil {
+		return r.fail(err)
+	}
 	if err := r.closeFile(); err != nil {
 		return r.fail(err)
 	}
+	r.w.interrupt(r)
 	r.end(ErrClosed)
 	return nil
 }

@@ -228,7 +228,8 @@ func TestNewReceiverRefuses(t *testing.T) {
 func TestResume(t *testing.T) {
 	s := send(t, raftlog.KindSnapshot, id(2, 9), 1, 5*chunk+7)
 	for have := range len(s.chunks) + 1 {
-		for _, abort := range []bool{false, true} {
+		for _, life := range []struct{ abort, another bool }{{}, {abort: true}, {another: true}} {
+			abort := life.abort
 			fs := newFS(t)
 			w := writer(t, fs, nil)
 			r := receiver(t, w, s)
@@ -244,6 +245,9 @@ func TestResume(t *testing.T) {
 			}
 			if err := r.Accept(have, nil, snapshotwriter.Sum{}); !errors.Is(err, snapshotwriter.ErrClosed) {
 				t.Fatal(err)
+			}
+			if life.another {
+				w = writer(t, fs, nil)
 			}
 			if r = receiver(t, w, s); r.Next() != next {
 				t.Fatalf("resumed at %d, want %d", r.Next(), next)
@@ -304,6 +308,51 @@ func TestResumeDamaged(t *testing.T) {
 	finish(t, fs, r, other)
 }
 
+// What this life of a Writer has made durable is continued without reading it; what happened to it meanwhile shows at the end.
+func TestResumeInOneLife(t *testing.T) {
+	s := send(t, raftlog.KindSnapshot, id(2, 9), 1, 4*chunk+7)
+	fs := newFS(t)
+	w := writer(t, fs, nil)
+	part := pathOf(raftlog.KindSnapshot, id(2, 9)) + snapshot.PartSuffix
+	for _, change := range []struct {
+		name string
+		make func(b []byte) []byte
+		next int
+		err  error
+	}{
+		{"damaged", func(b []byte) []byte { b[len(b)/2] ^= 1; return b }, 4, snapshotwriter.ErrCorrupt},
+		{"cut", func(b []byte) []byte { return b[:len(b)-1] }, 3, nil},
+		{"longer", func(b []byte) []byte { return append(b, 1, 2, 3) }, 4, nil},
+	} {
+		r := receiver(t, w, s)
+		if err := errors.Join(accept(r, s, 4), r.Close()); err != nil {
+			t.Fatal(err)
+		}
+		b, err := fs.ReadFile(part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := fs.WriteFile(part, change.make(b)); err != nil {
+			t.Fatal(err)
+		}
+		if r = receiver(t, w, s); r.Next() != change.next {
+			t.Fatalf("%s: resumed at %d, want %d", change.name, r.Next(), change.next)
+		}
+		if change.err == nil {
+			if err := errors.Join(accept(r, s, 5), r.Abort()); err != nil {
+				t.Fatalf("%s: %v", change.name, err)
+			}
+			continue
+		}
+		if err := accept(r, s, 5); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Finish(); !errors.Is(err, change.err) {
+			t.Fatalf("%s: %v", change.name, err)
+		}
+	}
+}
+
 // Chunks that sit in the cache, clean, because a sync failed before the process ended, become durable
 // nevertheless.
 func TestResumeAfterFailedSync(t *testing.T) {
@@ -311,7 +360,7 @@ func TestResumeAfterFailedSync(t *testing.T) {
 	fs := newFS(t)
 	w := writer(t, fs, nil)
 	r := receiver(t, w, s)
-	if err := errors.Join(accept(r, s, 5), r.Close()); err != nil {
+	if err := accept(r, s, 5); err != nil {
 		t.Fatal(err)
 	}
 	f, err := fs.Open(pathOf(raftlog.KindSnapshot, id(2, 9))+snapshot.PartSuffix, vfs.OpenOptions{Write: true})
@@ -322,7 +371,7 @@ func TestResumeAfterFailedSync(t *testing.T) {
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if r = receiver(t, w, s); r.Next() != 5 {
+	if r = receiver(t, writer(t, fs, nil), s); r.Next() != 5 {
 		t.Errorf("resumed at %d", r.Next())
 	}
 	finish(t, fs, r, s)

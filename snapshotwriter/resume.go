@@ -10,6 +10,29 @@ import (
 	"github.com/rawl-db/rawl/internal/vfs"
 )
 
+// interrupted is how far a file got. All of it is durable.
+type interrupted struct {
+	next  int
+	total snapshot.Total
+	end   int64 // of the last chunk
+}
+
+// interrupt takes note of how far a file got.
+func (w *Writer) interrupt(r *Receiver) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.mu.interrupted[r.part] = interrupted{r.next, r.total, r.out.off}
+}
+
+// recall returns the note about a file, once: who continues the file changes it.
+func (w *Writer) recall(part string) (interrupted, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i, ok := w.mu.interrupted[part]
+	delete(w.mu.interrupted, part)
+	return i, ok
+}
+
 // open continues the unfinished file of an earlier transfer, or creates one.
 func (r *Receiver) open() error {
 	if err := r.w.ended(); err != nil {
@@ -19,10 +42,11 @@ func (r *Receiver) open() error {
 		return err
 	}
 	head := r.info.AppendHeader(nil)
+	known, ok := r.w.recall(r.part)
 	f, err := r.w.o.FS.Open(r.part, vfs.OpenOptions{Write: true})
 	if err == nil {
 		r.out = &output{w: r.w, f: f, sync: true, stopped: r.w.ended}
-		if err := r.resume(head); err == nil || errors.Is(err, ErrClosed) {
+		if err := r.resume(head, known, ok); err == nil || errors.Is(err, ErrClosed) {
 			if err != nil {
 				_ = r.closeFile()
 			}
@@ -56,14 +80,18 @@ func (r *Receiver) create(head []byte) error {
 var errBegun = errors.New("snapshotwriter: unfinished file of another transfer")
 
 // resume verifies what is there, from the front, and writes it again; what lies behind the last
-// sound chunk is cut.
-func (r *Receiver) resume(head []byte) error {
+// sound chunk is cut. What this life of the Writer has made durable is as it was.
+func (r *Receiver) resume(head []byte, known interrupted, trusted bool) error {
 	got := make([]byte, len(head))
 	if n, err := r.out.f.ReadAt(got, 0); n < len(got) {
 		return readError(r.part, err)
 	}
 	if !bytes.Equal(got, head) {
 		return errBegun
+	}
+	if size, err := r.out.f.Size(); trusted && err == nil && size >= known.end {
+		r.next, r.total, r.out.off = known.next, known.total, known.end
+		return r.out.f.Truncate(r.out.off)
 	}
 	if err := r.out.write(head); err != nil {
 		return err

@@ -23,6 +23,8 @@ type Writer struct {
 		closed bool
 		// busy holds the finished names of the files that jobs and receivers work on.
 		busy map[string]struct{}
+		// interrupted says how far files got whose receiving was interrupted in this life of the Writer, by their names.
+		interrupted map[string]interrupted
 		// poisoned holds checkpoints whose sync failed and that could not be removed.
 		poisoned map[string]struct{}
 	}
@@ -40,7 +42,7 @@ func New(o Options) (*Writer, error) {
 		queue:   make(chan Job, o.QueueDepth),
 		closed:  make(chan struct{}),
 	}
-	w.mu.busy, w.mu.poisoned = map[string]struct{}{}, map[string]struct{}{}
+	w.mu.busy, w.mu.poisoned, w.mu.interrupted = map[string]struct{}{}, map[string]struct{}{}, map[string]interrupted{}
 	return w, nil
 }
 
@@ -84,7 +86,9 @@ func (w *Writer) complete(j *Job) error {
 		j.Meta.ChunkBytes = w.o.ChunkBytes
 	}
 	j.Meta.Codec = w.o.codecName()
-	j.Meta.Salt = j.Meta.NewSalt(w.o.Now())
+	if j.Meta.Salt == 0 {
+		j.Meta.Salt = j.Meta.NewSalt(w.o.Now())
+	}
 	return j.Meta.Validate()
 }
 

@@ -43,8 +43,9 @@
 // # Seed
 //
 // Every checksum below is an xxhash64 seeded with the xxhash64 of salt, term and index. The
-// writer draws the salt from uid, log id, position and time, so bytes of another snapshot never verify. A
-// copy on another member keeps salt and chunks, and names its own log in its header block.
+// writer draws the salt from uid, log id, position and time, so bytes of another snapshot never verify; or it is given one that
+// members of a cluster share, so that their captures at one position are the same bytes: where they are not, the trailer's checksum
+// of all data finds it. A copy on another member keeps salt and chunks, and names its own log in its header block.
 //
 // # Meta section
 //
