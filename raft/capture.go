@@ -1,6 +1,7 @@
 package raft
 
 import (
+	"encoding/binary"
 	"io"
 
 	"github.com/rawl-db/rawl/engine"
@@ -56,7 +57,7 @@ func (r *realiser) captureAs(kind engine.SnapshotKind) {
 	}
 	s.applies.effects.captures.Add(1)
 	err = s.log.Capture(engine.Capture{
-		Kind: kind, At: c.At, Context: sealContext(q.config, q.configIndex, c.Context), Live: c.Live,
+		Kind: kind, At: c.At, Origin: originOf(&q.config), Context: sealContext(q.config, q.configIndex, c.Context), Live: c.Live,
 		State: func(w io.Writer) error {
 			_, err := c.WriteTo(w)
 			return err
@@ -72,6 +73,11 @@ func (r *realiser) captureAs(kind engine.SnapshotKind) {
 		closeCapture(s, c)
 		s.node.opts.Logger.Debug("no capture", "server", s.id.String(), "at", uint64(c.At.Index), "err", err)
 	}
+}
+
+// originOf says whose states a cluster's are: every member has the same at one position.
+func originOf(c *core.Configuration) uint64 {
+	return binary.LittleEndian.Uint64(c.Cluster[:]) ^ binary.LittleEndian.Uint64(c.Cluster[8:]) ^ c.Epoch
 }
 
 func closeCapture(s *server, c *Capture) {

@@ -55,14 +55,19 @@ const (
 	CounterSnapshotsInstalled
 	// CounterRefusedMessages are messages for another life of this server, from another cluster or of another epoch.
 	CounterRefusedMessages
+	// CounterTransferBytesSent and CounterTransferBytesTaken are what of states and live entries went to other members, and what came and
+	// was taken: what is sent twice shows there.
+	CounterTransferBytesSent
+	CounterTransferBytesTaken
 
-	counterCount = int(CounterRefusedMessages) + 1
+	counterCount = int(CounterTransferBytesTaken) + 1
 )
 
 var counterNames = [counterCount]string{"appends", "empty_appends", "accepted", "rejected", "commands", "appended", "refused",
 	"local_queries", "consistent_queries", "aux_commands", "messages", "dropped_messages", "machine_messages", "pre_votes",
 	"elections", "leaderships", "hard_states", "release_cursors", "snapshots", "checkpoints", "promotions",
-	"snapshot_bytes", "entries", "cold_entries", "snapshots_sent", "snapshots_installed", "refused_messages"}
+	"snapshot_bytes", "entries", "cold_entries", "snapshots_sent", "snapshots_installed", "refused_messages",
+	"transfer_bytes_sent", "transfer_bytes_taken"}
 
 // String is the counter's name for exporters: lower case with underscores.
 func (c Counter) String() string {

@@ -30,7 +30,8 @@ type Machine interface {
 
 // View is the state of a machine at one moment. WriteTo runs on another goroutine, once, or not at all,
 // while later commands are applied, and writes the state as it was when Snapshot returned. Errors of the
-// writer are returned. A View that is an io.Closer is closed when it is not needed any more, by any
+// writer are returned. Equal states should be written as equal bytes: a member that had a part of it from one leader takes the rest
+// from another then. A View that is an io.Closer is closed when it is not needed any more, by any
 // goroutine.
 type View interface {
 	io.WriterTo

@@ -49,6 +49,7 @@ type Node struct {
 	sessions sync.Map // sessionKey → *ClientSession, of clients on this node
 
 	figures    nodeFigures
+	transfers  transferRate  // of snapshots that go to other nodes
 	recoveries chan struct{} // a token for each recovery checkpoint that may be written now
 
 	restarting atomic.Int64 // servers that are still to be started again
@@ -99,6 +100,7 @@ func OpenNodeIn(w *sched.World, open func(dir string, o engine.Options) (*engine
 	}
 	n := &Node{opts: o, id: o.ID, world: w, work: w.Group()}
 	n.queue = newRunQueue(n)
+	n.transfers.perSecond = o.SnapshotBytesPerSecond
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.wheel = newWheel(w)
 	n.ticks.alarm.ring = n.tick

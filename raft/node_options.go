@@ -65,6 +65,9 @@ type NodeOptions struct {
 	// SnapshotTimeout is for how long the transfer of a snapshot to another member may make no progress. What arrived is kept
 	// for the next attempt. Default 30 s.
 	SnapshotTimeout time.Duration
+	// SnapshotBytesPerSecond bounds what this node sends of snapshots, to all members together, so that commits keep the device and
+	// the network. At which rate states are written, and verified when they have come, Engine says. Default 128 MiB; -1 is no bound.
+	SnapshotBytesPerSecond int64
 	// RecoveryInterval is how many entries a server must have applied since it last wrote its state for an orderly stop to
 	// write a recovery checkpoint: the next start goes on from there. Default 1,024; with -1 none is written.
 	RecoveryInterval int
@@ -105,6 +108,9 @@ func (o NodeOptions) withDefaults() NodeOptions {
 	span(&o.SessionGrace, time.Minute)
 	span(&o.TickInterval, time.Second)
 	span(&o.SnapshotTimeout, 30*time.Second)
+	if o.SnapshotBytesPerSecond == 0 {
+		o.SnapshotBytesPerSecond = 128 << 20
+	}
 	count(&o.RecoveryInterval, 1024)
 	count(&o.MaxCommandBytes, 1<<20)
 	count(&o.MailboxBytes, 16<<20)
@@ -136,6 +142,9 @@ func (o NodeOptions) validate() error {
 	if o.MaxCommandBytes < 1 || o.MailboxBytes < 1 || o.UnappliedBytes < 1 {
 		errs = append(errs, fmt.Errorf("raft: MaxCommandBytes %d, MailboxBytes %d or UnappliedBytes %d is below 1",
 			o.MaxCommandBytes, o.MailboxBytes, o.UnappliedBytes))
+	}
+	if r := o.SnapshotBytesPerSecond; r != -1 && r < 1<<10 {
+		errs = append(errs, fmt.Errorf("raft: SnapshotBytesPerSecond %d, want 1 KiB or more, or -1", r))
 	}
 	if ms := o.SnapshotTimeout.Milliseconds(); ms < 1 || ms > math.MaxUint32 {
 		errs = append(errs, fmt.Errorf("raft: SnapshotTimeout %v, want 1 ms to %d ms", o.SnapshotTimeout, uint32(math.MaxUint32)))

@@ -39,6 +39,8 @@ type ServerMetrics struct {
 	Metrics Metrics
 	// Log is what the engine knows of its log: memory, segments, quarantine. It is zero when there is none.
 	Log engine.LogStats
+	// Transfers are the snapshots on their way from and to it.
+	Transfers []TransferInfo
 }
 
 // PeerInfo is what a node says of another one.
@@ -65,6 +67,7 @@ func (n *Node) Overview() NodeOverview {
 		}
 		if m, err := n.KeyMetrics(i.ID.Name); err == nil {
 			s.Metrics = m
+			s.Transfers, _ = n.Transfers(i.ID.Name)
 		} else {
 			s.Metrics.Err = i.Err
 		}

@@ -89,10 +89,13 @@ type snapshotPart struct {
 }
 
 // Size implements Packet.
-func (p *snapshotPart) Size() int {
-	n := 96 + len(p.header) + len(p.data)
+func (p *snapshotPart) Size() int { return 96 + len(p.header) + 32*len(p.live) + p.payload() }
+
+// payload is what it has of the state and of live entries, in bytes.
+func (p *snapshotPart) payload() int {
+	n := len(p.data)
 	for i := range p.live {
-		n += 32 + len(p.live[i].Data)
+		n += len(p.live[i].Data)
 	}
 	return n
 }
@@ -108,6 +111,8 @@ type snapshotReply struct {
 	parts  int // how many parts it has taken, for the sender's credit
 	done   bool
 	failed bool
+	// alive says that the receiver is at work, and nothing else: on what an earlier transfer left, or on the whole.
+	alive bool
 }
 
 // Size implements Packet.

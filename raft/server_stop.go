@@ -95,7 +95,7 @@ func (s *server) discard() {
 func (s *server) mailEnded() {
 	n := s.node
 	n.forget(s)
-	s.endOutgoing(ServerID{})
+	s.endTransfers(func(ServerID) bool { return true })
 	if in := s.incoming.Swap(nil); in != nil {
 		in.close()
 	}

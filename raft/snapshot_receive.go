@@ -19,6 +19,8 @@ type incoming struct {
 	running bool
 	closed  bool
 	parts   []*snapshotPart
+	next    int // chunk that is to come
+	chunks  int // of the snapshot, 0 before its header came
 	// Owned by whoever works.
 	in    *engine.Install
 	taken int
@@ -109,6 +111,7 @@ func (in *incoming) take(p *snapshotPart) error {
 		return fmt.Errorf("%w: a part before the header", errTransfer)
 	}
 	in.taken++
+	in.server.count(CounterTransferBytesTaken, p.payload())
 	in.server.mail.put(core.SnapshotProgress{Transfer: in.accept.Transfer})
 	switch {
 	case p.end:
@@ -126,8 +129,43 @@ func (in *incoming) take(p *snapshotPart) error {
 			return err
 		}
 	}
+	in.progressed(in.in)
 	in.reply(&snapshotReply{have: true, parts: in.taken})
 	return nil
+}
+
+// progressed notes how far it is, for those who look.
+func (in *incoming) progressed(i *engine.Install) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.next, in.chunks = i.Next(), i.Chunks()
+}
+
+// atWork tells the sender and the core that something is done that takes long but no part: checking what an earlier
+// transfer left, or the whole. It is told until stop is called.
+func (in *incoming) atWork() (stop func()) {
+	n := in.server.node
+	every := int64(n.optionsOf(in.server.record).SnapshotTimeout) / 4
+	var mu sync.Mutex
+	over := false
+	a := &alarm{}
+	a.ring = func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if over {
+			return
+		}
+		in.server.mail.put(core.SnapshotProgress{Transfer: in.accept.Transfer})
+		in.reply(&snapshotReply{alive: true})
+		n.wheel.set(a, n.now()+every)
+	}
+	n.wheel.set(a, n.now()+every)
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		over = true
+		n.wheel.stop(a)
+	}
 }
 
 // begin opens the snapshot, or goes on with one that an earlier transfer began.
@@ -135,11 +173,14 @@ func (in *incoming) begin(header []byte) error {
 	if in.in != nil {
 		return nil // sent twice
 	}
+	stop := in.atWork()
 	i, err := in.server.log.Install(header)
+	stop()
 	if err != nil {
 		return err
 	}
 	in.in = i
+	in.progressed(i)
 	if i.Info().ID != in.accept.Snapshot.ID {
 		return fmt.Errorf("%w: it is of %v, offered was %v", errTransfer, i.Info().ID, in.accept.Snapshot.ID)
 	}
@@ -165,7 +206,10 @@ func (s *server) install(meta core.SnapshotMeta, transfer uint64) {
 			s.mail.put(core.SnapshotFailed{Transfer: transfer})
 			return nil
 		}
-		if _, err := i.Finish(s.node.ctx); err != nil {
+		stop := in.atWork()
+		_, err := i.Finish(s.node.ctx)
+		stop()
+		if err != nil {
 			_ = i.Close()
 			s.node.opts.Logger.Warn("a snapshot cannot be installed", "server", s.id.String(), "at", uint64(meta.ID.Index), "err", err)
 			in.reply(&snapshotReply{failed: true})

@@ -1,9 +1,8 @@
 package raft
 
 import (
-	"cmp"
-	"slices"
 	"sync"
+	"time"
 
 	"github.com/rawl-db/rawl/engine"
 	"github.com/rawl-db/rawl/raft/core"
@@ -24,92 +23,88 @@ type outgoing struct {
 	to       ServerID
 	inc      core.Incarnation
 	transfer uint64
+	meta     core.SnapshotMeta
 	from     *engine.SnapshotReader
+	chunks   int
 
 	mu      sync.Mutex
 	started bool // the receiver took the header
 	live    []Index
 	next    int // chunk
 	parts   int // sent, the header not counted
+	taken   int // of them, as the receiver says
+	paced   bool
 	closed  bool
 	stall   alarm // rings when the receiver has not answered for too long
+	pace    alarm // rings when the node may send again; set while paced
 }
 
-// outgoingTable is the transfers of one server, by their number.
-type outgoingTable struct {
-	mu   sync.Mutex
-	list map[uint64]*outgoing
-}
-
-func (t *outgoingTable) get(transfer uint64) *outgoing {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.list[transfer]
-}
-
-// offer chooses the snapshot for a peer that has fallen behind the log.
+// offer has a goroutine open a snapshot for a peer that has fallen behind the log, when it is time to try again. Until that has told
+// the core, further wishes for the same peer are the same one.
 func (s *server) offer(h core.Head) {
-	s.endOutgoing(h.To)
-	o, meta, err := s.openOutgoing(h)
-	if err != nil {
-		s.node.opts.Logger.Warn("a snapshot for a peer cannot be read", "server", s.id.String(), "peer", h.To.String(), "err", err)
-		s.turn.again = append(s.turn.again, core.SnapshotSent{To: h.To}) // of no transfer: the core asks again later
+	if !s.outgoing.begin(h.To) {
 		return
 	}
-	s.outgoing.mu.Lock()
-	if s.outgoing.list == nil {
-		s.outgoing.list = make(map[uint64]*outgoing)
+	open := func() { s.node.spawn(func() { s.openOffered(h) }) }
+	if d := s.outgoing.pause(h.ToInc); d > 0 {
+		s.node.wheel.after(d/2+time.Duration(s.node.random(int64(d))), open)
+		return
 	}
-	s.outgoing.list[o.transfer] = o
-	s.outgoing.mu.Unlock()
-	s.sending.Add(1)
-	o.stall.ring = func() { s.node.spawn(func() { o.end(false) }) }
-	o.rearm()
-	s.turn.again = append(s.turn.again, core.SnapshotOffered{To: h.To, Transfer: o.transfer, Snapshot: meta})
+	open()
 }
 
-func (s *server) openOutgoing(h core.Head) (*outgoing, core.SnapshotMeta, error) {
+// openOffered chooses the snapshot and tells the core of it.
+func (s *server) openOffered(h core.Head) {
+	s.endTransfers(func(id ServerID) bool { return id == h.To })
+	o, err := s.openOutgoing(h)
+	if !s.outgoing.add(s, h.To, o) { // the server has stopped
+		if o != nil {
+			_ = o.from.Close()
+		}
+		return
+	}
+	if err != nil {
+		s.node.opts.Logger.Warn("a snapshot for a peer cannot be read", "server", s.id.String(), "peer", h.To.String(), "err", err)
+		s.outgoing.fault(h.ToInc)
+		s.mail.put(core.SnapshotSent{To: h.To}) // of no transfer: the core asks again later
+		return
+	}
+	s.mail.put(core.SnapshotOffered{To: h.To, Transfer: o.transfer, Snapshot: o.meta})
+}
+
+func (s *server) openOutgoing(h core.Head) (*outgoing, error) {
 	snap, ok := s.newestSnapshot()
 	if !ok {
-		return nil, core.SnapshotMeta{}, engine.ErrNoSnapshot
+		return nil, engine.ErrNoSnapshot
 	}
 	r, err := s.log.OpenSnapshot(snap)
 	if err != nil {
-		return nil, core.SnapshotMeta{}, err
+		return nil, err
 	}
 	meta, _, err := openContext(r.Context())
 	if err != nil {
 		_ = r.Close()
-		return nil, core.SnapshotMeta{}, err
+		return nil, err
 	}
 	meta.ID = snap.ID
-	return &outgoing{server: s, to: h.To, inc: h.ToInc, transfer: s.node.number(), from: r}, meta, nil
+	o := &outgoing{server: s, to: h.To, inc: h.ToInc, transfer: s.node.number(), meta: meta, from: r, chunks: r.Chunks()}
+	o.stall.ring = func() { s.node.spawn(func() { o.end(false) }) }
+	o.pace.ring = func() { s.node.spawn(o.resume) }
+	return o, nil
 }
 
 // rearm gives the receiver time for its next answer.
 func (o *outgoing) rearm() {
 	n := o.server.node
-	n.wheel.set(&o.stall, n.now()+int64(n.opts.SnapshotTimeout))
-}
-
-// endOutgoing gives up what is on its way to a peer, to all when it is zero.
-func (s *server) endOutgoing(to ServerID) {
-	s.endTransfers(func(id ServerID) bool { return to.IsZero() || id == to })
+	n.wheel.set(&o.stall, n.now()+int64(n.optionsOf(o.server.record).SnapshotTimeout))
 }
 
 // endTransfers gives up what is on its way to some peers.
 func (s *server) endTransfers(of func(ServerID) bool) {
-	s.outgoing.mu.Lock()
-	var list []*outgoing
-	for _, o := range s.outgoing.list {
+	for _, o := range s.outgoing.all() {
 		if of(o.to) {
-			list = append(list, o)
+			o.end(false)
 		}
-	}
-	s.outgoing.mu.Unlock()
-	slices.SortFunc(list, func(a, b *outgoing) int { return cmp.Compare(a.transfer, b.transfer) })
-	for _, o := range list {
-		o.end(false)
 	}
 }
 
@@ -117,68 +112,94 @@ func (s *server) endTransfers(of func(ServerID) bool) {
 func (o *outgoing) reply(r *snapshotReply) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !o.closed {
-		o.rearm()
+	if o.closed {
+		return
 	}
+	o.rearm()
 	switch {
-	case o.closed:
-	case r.failed || r.done:
-		o.endLocked(r.done)
+	case r.failed:
+		o.server.outgoing.fault(o.inc)
+		o.endLocked(false)
+	case r.done:
+		o.endLocked(true)
+	case r.alive:
 	case !r.have:
 		o.sendLocked(&snapshotPart{header: o.from.Header()})
 	default:
-		o.moveLocked(r)
+		o.startLocked(r)
+		if o.taken = max(o.taken, r.parts); o.taken > 0 {
+			o.server.outgoing.forgive(o.inc)
+		}
+		o.moveLocked()
 	}
 }
 
-// moveLocked sends what there is credit for: first the live entries that the receiver lacks, then chunks.
-func (o *outgoing) moveLocked(r *snapshotReply) {
-	if !o.started {
-		o.started, o.next = true, r.next
-		for i := range o.from.Live().All() {
-			if i > r.haveTo {
-				o.live = append(o.live, i)
-			}
+// startLocked takes note of what the receiver has, once.
+func (o *outgoing) startLocked(r *snapshotReply) {
+	if o.started {
+		return
+	}
+	o.started, o.next = true, r.next
+	for i := range o.from.Live().All() {
+		if i > r.haveTo {
+			o.live = append(o.live, i)
 		}
 	}
-	for o.parts-r.parts < sendCredit && !o.closed {
-		o.parts++
-		switch {
-		case len(o.live) > 0:
-			p := o.livePart()
-			if len(p.live) == 0 {
-				o.endLocked(false)
-				return
-			}
-			o.sendLocked(p)
-		case o.next < o.from.Chunks():
-			data, sum, err := o.from.Chunk(o.next, nil)
-			if err != nil {
-				o.server.node.opts.Logger.Warn("a snapshot cannot be read", "server", o.server.id.String(), "err", err)
-				o.sendLocked(&snapshotPart{failed: true})
-				o.endLocked(false)
-				return
-			}
-			o.sendLocked(&snapshotPart{chunk: o.next, data: data, sum: sum})
-			o.next++
-		case o.next == o.from.Chunks():
-			o.next++
-			o.sendLocked(&snapshotPart{end: true})
-		default:
-			o.parts--
+}
+
+// resume goes on when the node may send again.
+func (o *outgoing) resume() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.paced = false
+	o.moveLocked()
+}
+
+// moveLocked sends what there is credit for, at the node's rate.
+func (o *outgoing) moveLocked() {
+	n := o.server.node
+	for o.parts-o.taken < sendCredit && o.next <= o.chunks && !o.paced && !o.closed {
+		if d := n.transfers.wait(n.now()); d > 0 {
+			o.paced = true
+			n.wheel.set(&o.pace, n.now()+d)
 			return
 		}
+		p, err := o.partLocked()
+		if err != nil {
+			n.opts.Logger.Warn("a snapshot cannot be read", "server", o.server.id.String(), "err", err)
+			o.server.outgoing.fault(o.inc)
+			o.sendLocked(&snapshotPart{failed: true})
+			o.endLocked(false)
+			return
+		}
+		o.parts++
+		o.sendLocked(p)
 	}
 }
 
-// livePart reads live entries for one part; none when one cannot be read.
-func (o *outgoing) livePart() *snapshotPart {
+// partLocked is the next part: first the live entries that the receiver lacks, then chunks, then the end.
+func (o *outgoing) partLocked() (p *snapshotPart, err error) {
+	switch {
+	case len(o.live) > 0:
+		return o.livePart()
+	case o.next < o.chunks:
+		p = &snapshotPart{chunk: o.next}
+		p.data, p.sum, err = o.from.Chunk(o.next, nil)
+	default:
+		p = &snapshotPart{end: true}
+	}
+	o.next++
+	return p, err
+}
+
+// livePart reads live entries for one part.
+func (o *outgoing) livePart() (*snapshotPart, error) {
 	p := &snapshotPart{}
 	bytes := 0
 	for len(o.live) > 0 {
 		e, err := o.server.log.Read(o.live[0])
 		if err != nil {
-			return &snapshotPart{}
+			return nil, err
 		}
 		if len(p.live) > 0 && bytes+len(e.Data) > livePartBytes || len(p.live) == livePartEntries {
 			break
@@ -188,15 +209,19 @@ func (o *outgoing) livePart() *snapshotPart {
 		p.sums = append(p.sums, engine.PayloadChecksum(e.Data))
 		o.live = o.live[1:]
 	}
-	return p
+	return p, nil
 }
 
 // sendLocked sends a part; when the network does not take it, the transfer has failed and begins anew.
 func (o *outgoing) sendLocked(p *snapshotPart) {
 	p.to, p.toInc, p.transfer = o.to, o.inc, o.transfer
-	if !o.server.node.sendSnapshot(o.to.Node, p) {
+	n := o.server.node
+	if !n.sendSnapshot(o.to.Node, p) {
 		o.endLocked(false)
+		return
 	}
+	n.transfers.spend(p.Size(), n.now())
+	o.server.count(CounterTransferBytesSent, p.payload())
 }
 
 func (o *outgoing) end(ok bool) {
@@ -210,15 +235,18 @@ func (o *outgoing) endLocked(ok bool) {
 		return
 	}
 	o.closed = true
-	o.server.node.wheel.stop(&o.stall)
-	_ = o.from.Close()
 	s := o.server
-	s.outgoing.mu.Lock()
-	delete(s.outgoing.list, o.transfer)
-	s.outgoing.mu.Unlock()
-	s.sending.Add(-1)
+	s.node.wheel.stop(&o.stall)
+	s.node.wheel.stop(&o.pace)
+	_ = o.from.Close()
+	s.outgoing.remove(o.transfer)
 	if ok {
 		s.count(CounterSnapshotsSent, 1)
+	}
+	if o.taken > 0 && !ok { // it may go on where it was interrupted, unless a newer snapshot takes its place
+		s.node.wheel.after(s.node.optionsOf(s.record).SnapshotTimeout, func() { s.sending.Add(-1) })
+	} else {
+		s.sending.Add(-1)
 	}
 	s.mail.put(core.SnapshotSent{To: o.to, Transfer: o.transfer, OK: ok})
 }

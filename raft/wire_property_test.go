@@ -116,7 +116,7 @@ var makers = map[string]func(packetMaker) Packet{
 	},
 	"reply": func(r packetMaker) Packet {
 		return &snapshotReply{to: r.here(), transfer: r.number(), have: r.bool(), haveTo: Index(r.number()), next: r.IntN(1 << 30),
-			parts: r.IntN(1 << 30), done: r.bool(), failed: r.bool()}
+			parts: r.IntN(1 << 30), done: r.bool(), failed: r.bool(), alive: r.bool()}
 	},
 	"machine message": func(r packetMaker) Packet {
 		m := &machineMessage{from: r.there(), name: r.text(), event: r.bool(), index: Index(r.number()), data: r.payload()}

@@ -46,6 +46,7 @@ func wirePackets(t testing.TB) []namedPacket {
 		{"snapshot end", &snapshotPart{to: here, toInc: 7, transfer: 11, end: true}},
 		{"snapshot failed", &snapshotPart{to: here, toInc: 7, transfer: 11, failed: true}},
 		{"snapshot reply", &snapshotReply{to: here, transfer: 11, have: true, haveTo: 1 << 33, next: 300, parts: 4}},
+		{"snapshot alive", &snapshotReply{to: here, transfer: 11, alive: true}},
 		{"snapshot done", &snapshotReply{to: here, transfer: 11, done: true, failed: true}},
 	}
 	for _, op := range wireOperations(t, here, third) {
