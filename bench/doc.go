@@ -9,6 +9,7 @@
 //	go run ./bench flush       the flush of many logs with nothing in the foreground
 //	go run ./bench recover     recovery of a full WAL; ten thousand idle logs
 //	go run ./bench raft        clusters of three members, in one process or three; without flags a table
+//	go run ./bench transfer    a snapshot that goes to new members while clients write, and is interrupted
 //	go run ./bench idle        ten thousand clusters at rest: start, memory, CPU, reopening after a kill
 //	go run ./bench doctor      what this disk and kernel can do, what auto chooses and why
 //	go run ./bench torture     random work that is killed, and its proof (-verify)
@@ -83,6 +84,13 @@
 // is each member's own answer. With -failover the three nodes are beside the process of the clients, and killed in turn (kill -9) while
 // each leads a third of the clusters; the time is until both others follow a new leader of every cluster. The messages/s are those that
 // these two send, under load, before and meanwhile.
+//
+// Bench transfer has one cluster, of which the first of three processes has the only member at first. Its clients, sessions in a fourth
+// process, are measured alone, then beside the transfer of the snapshot to the second node, and go on while it goes to the third,
+// whose process and the sender's are killed in turn. MB/s are those of the state, from the wish to add the member until it has installed the
+// snapshot, starts of killed processes included. What was sent more than once is what senders counted, less the state; what they sent
+// in the moment before they were killed is missing, at most 4 MiB a time. Members compare the state with what it must be, byte for byte, and
+// at the end their answers with what was acknowledged.
 //
 // Bench idle starts the clusters in one process, kills it when they have been at rest, and opens them in a second
 // one; seconds are until every member follows a leader. Memory is beside that of three nodes without clusters.

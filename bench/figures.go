@@ -25,7 +25,9 @@ type figure struct {
 	// Ratio is a p99 over the one alone, or MBPerS over DeviceMBPerS. Goal says what is asked of
 	// the line, empty when nothing is.
 	Ratio *float64 `json:"ratio"`
-	Goal  string   `json:"goal"`
+	// TwiceMB is what of a transfer was sent more than once.
+	TwiceMB *float64 `json:"sent_twice_mb"`
+	Goal    string   `json:"goal"`
 }
 
 const figureColumns = "%-40s %10s %8s %8s %8s %9s %9s %8s %9s %6s  %s\n"
@@ -45,6 +47,9 @@ func (t *figureTable) line(f figure) error {
 	f.Suite = t.suite
 	fmt.Fprintf(t.w, figureColumns, f.Name, limit(f.EntriesPerS), fixed(f.P50, 0), fixed(f.P99, 0), fixed(f.CPUPerM, 2),
 		fixed(f.MBPerS, 0), fixed(f.DeviceMBPerS, 0), fixed(f.Seconds, 2), fixed(f.NanosPer, 1), fixed(f.Ratio, 2), f.Goal)
+	if f.TwiceMB != nil {
+		fmt.Fprintf(t.w, "%-40s sent more than once: %s MB\n", "", fixed(f.TwiceMB, 1))
+	}
 	if t.json == nil {
 		return nil
 	}

@@ -26,6 +26,7 @@ func commands() []command {
 		{"flush", "flush of many logs with nothing in the foreground", runFlush},
 		{"recover", "recovery of a full WAL; ten thousand idle logs", runRecover},
 		{"raft", "clusters of three members, in one process or in three", runRaft},
+		{"transfer", "a snapshot that goes to new members while clients write, and is interrupted", runTransfer},
 		{"idle", "many clusters at rest: start, memory, CPU, reopening", runIdle},
 		{"doctor", "what this disk and kernel can do, and what auto chooses", runDoctor},
 		{"torture", "random work to be killed; -verify proves what is left", runTorture},

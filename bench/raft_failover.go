@@ -78,7 +78,10 @@ func (f *failover) send(ctx context.Context, k int) (raft.Reply, error) {
 	c := f.load.clients[k]
 	c.sent++
 	encodeCommand(c.command, c.id, c.sent)
+	began := time.Now()
 	r, err := f.sessions[k].Process(ctx, c.command, raft.ProcessOptions{})
+	c.rec.Load().record(time.Since(began))
+	f.load.done.Add(1)
 	if err != nil {
 		return r, fmt.Errorf("client %d: command %d: %w", c.id, c.sent, err)
 	}

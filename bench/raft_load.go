@@ -33,7 +33,7 @@ type raftClient struct {
 	command []byte
 	sent    uint64
 	outcome outcome
-	rec     *recorder
+	rec     atomic.Pointer[recorder]
 }
 
 // newRaftLoad finds the leaders.
@@ -48,7 +48,8 @@ func newRaftLoad(ctx context.Context, r raftRow, dir string, nodes raftNodes) (*
 	}
 	for i := range r.Clusters * r.Clients * r.Outstanding {
 		k := i % r.Clusters
-		c := &raftClient{load: l, id: uint32(i), cluster: k, at: leaders[k], command: randomPayload(r.Size), rec: l.recorders[i%recorders]}
+		c := &raftClient{load: l, id: uint32(i), cluster: k, at: leaders[k], command: randomPayload(r.Size)}
+		c.rec.Store(l.recorders[i%recorders])
 		c.outcome.unknown = make(map[uint64]bool)
 		l.clients = append(l.clients, c)
 	}
@@ -109,7 +110,7 @@ func (c *raftClient) work(ctx context.Context) error {
 			return err
 		}
 		if c.load.measuring.Load() {
-			c.rec.record(time.Since(began))
+			c.rec.Load().record(time.Since(began))
 			c.load.done.Add(1)
 		}
 	}

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 
 	"github.com/rawl-db/rawl/raft"
 )
@@ -15,6 +17,8 @@ const (
 	// releaseEvery is after how many commands the machine lets go of the log.
 	releaseEvery = 32 << 10
 	maxClients   = 1 << 20
+	// releaseNow is a command of nobody, which has the machine let go of the log at once.
+	releaseNow = "release"
 )
 
 // tallyMachine remembers which commands of which client it has applied. A client numbers its commands and sends one after
@@ -22,6 +26,7 @@ const (
 type tallyMachine struct {
 	clients map[uint32]*tally
 	applied uint64
+	padding int64 // bytes of its state that are no tally
 }
 
 // tally is what one client's commands came to.
@@ -32,6 +37,11 @@ type tally struct {
 }
 
 func newTallyMachine() raft.Machine { return &tallyMachine{clients: make(map[uint32]*tally)} }
+
+// newTallies makes machines whose states have so many bytes more.
+func newTallies(padding int64) func() raft.Machine {
+	return func() raft.Machine { return &tallyMachine{clients: make(map[uint32]*tally), padding: padding} }
+}
 
 func encodeCommand(b []byte, client uint32, number uint64) {
 	binary.LittleEndian.PutUint32(b, client)
@@ -50,8 +60,8 @@ func (m *tallyMachine) Apply(ctx *raft.ApplyContext, command []byte) []byte {
 		}
 		t.add(binary.LittleEndian.Uint64(command[4:]))
 	}
-	if m.applied%releaseEvery == 0 {
-		ctx.ReleaseCursor(raft.CursorConditions{})
+	if m.applied%releaseEvery == 0 || len(command) == len(releaseNow) && string(command) == releaseNow {
+		ctx.ReleaseCursor(raft.CursorConditions{NoSnapshotSends: true})
 	}
 	return nil
 }
@@ -83,7 +93,7 @@ func (t *tally) clone() *tally {
 func (m *tallyMachine) Snapshot() raft.View { return &tallyView{*m.clone()} }
 
 func (m *tallyMachine) clone() *tallyMachine {
-	c := &tallyMachine{clients: make(map[uint32]*tally, len(m.clients)), applied: m.applied}
+	c := &tallyMachine{clients: make(map[uint32]*tally, len(m.clients)), applied: m.applied, padding: m.padding}
 	for id, t := range m.clients {
 		c.clients[id] = t.clone()
 	}
@@ -92,29 +102,77 @@ func (m *tallyMachine) clone() *tallyMachine {
 
 type tallyView struct{ state tallyMachine }
 
-// WriteTo writes, as 64-bit little-endian numbers, what was applied and how many clients there are, and for each
-// in the order of their ids: id, last, twice, the number of holes, holes.
+// WriteTo writes the bytes of the tally, their number before them (64 bits, little-endian), and padding.
 func (v *tallyView) WriteTo(w io.Writer) (int64, error) {
-	b := binary.LittleEndian.AppendUint64(nil, v.state.applied)
-	b = binary.LittleEndian.AppendUint64(b, uint64(len(v.state.clients)))
-	for _, id := range sortedKeys(v.state.clients) {
-		t := v.state.clients[id]
+	b := v.state.tallyBytes()
+	head, err := w.Write(append(binary.LittleEndian.AppendUint64(nil, uint64(len(b))), b...))
+	if err != nil {
+		return int64(head), err
+	}
+	n, err := io.Copy(w, newPadding(v.state.padding))
+	return int64(head) + n, err
+}
+
+// newPadding yields so many bytes, always the same, which do not compress.
+func newPadding(n int64) io.Reader { return io.LimitReader(rand.NewChaCha8([32]byte{}), n) }
+
+// tallyBytes are, as 64-bit little-endian numbers, what was applied and how many clients there are, and for each
+// in the order of their ids: id, last, twice, the number of holes, holes.
+func (m *tallyMachine) tallyBytes() []byte {
+	b := binary.LittleEndian.AppendUint64(nil, m.applied)
+	b = binary.LittleEndian.AppendUint64(b, uint64(len(m.clients)))
+	for _, id := range sortedKeys(m.clients) {
+		t := m.clients[id]
 		for _, x := range append([]uint64{uint64(id), t.last, t.twice, uint64(len(t.holes))}, t.holes...) {
 			b = binary.LittleEndian.AppendUint64(b, x)
 		}
 	}
-	n, err := w.Write(b)
-	return int64(n), err
+	return b
 }
 
 var errTallyState = errors.New("malformed state of a tally")
 
-// Restore implements raft.Machine.
+// maxTallyBytes bounds the bytes of a tally.
+const maxTallyBytes = 1 << 30
+
+// Restore implements raft.Machine. Padding must be that of WriteTo, byte for byte.
 func (m *tallyMachine) Restore(r io.Reader) error {
-	b, err := io.ReadAll(r)
-	if err != nil {
+	var size [8]byte
+	if _, err := io.ReadFull(r, size[:]); err != nil {
 		return err
 	}
+	n := binary.LittleEndian.Uint64(size[:])
+	if n > maxTallyBytes {
+		return errTallyState
+	}
+	b := make([]byte, n)
+	if _, err := io.ReadFull(r, b); err != nil {
+		return err
+	}
+	if err := m.restoreTally(b); err != nil {
+		return err
+	}
+	return samePadding(r, newPadding(m.padding))
+}
+
+// samePadding compares two streams to their ends.
+func samePadding(got, want io.Reader) error {
+	a, b := make([]byte, 64<<10), make([]byte, 64<<10)
+	for {
+		n, errA := io.ReadFull(got, a)
+		k, errB := io.ReadFull(want, b)
+		switch {
+		case n != k || !bytes.Equal(a[:n], b[:k]):
+			return errTallyState
+		case errA != nil && !errors.Is(errA, io.EOF) && !errors.Is(errA, io.ErrUnexpectedEOF):
+			return errA
+		case errA != nil || errB != nil:
+			return nil
+		}
+	}
+}
+
+func (m *tallyMachine) restoreTally(b []byte) (err error) {
 	next := func() (x uint64) {
 		if len(b) < 8 {
 			err = errTallyState

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -38,6 +37,7 @@ type nodeRequest struct {
 	// Led waits until the servers of that many clusters follow a leader that is not on node Without.
 	Led     int
 	Without string
+	Join    bool // start a member of the first cluster
 }
 
 // nodeReply follows the opening of the node and every request.
@@ -46,6 +46,11 @@ type nodeReply struct {
 	Addr   string // of the node
 	Echo   string // of what sends back what it gets
 	Counts raftTotals
+	// Of the member of the first cluster, if there is one: the snapshot that its log begins with, the one that comes, and what it
+	// sent of its own to others, bytes.
+	Snapshot raft.Index
+	Incoming *raft.TransferInfo
+	Sent     uint64
 }
 
 // addresses is where nodes are, which may change.
@@ -86,7 +91,7 @@ type tcpNode struct {
 }
 
 // openTCPNode opens a node on a port of the loopback interface that is free.
-func openTCPNode(id, dir, certificates string, where *addresses, o engine.Options) (*tcpNode, error) {
+func openTCPNode(r *raftRow, id, dir, certificates string, where *addresses, o engine.Options) (*tcpNode, error) {
 	opts := tcp.Options{Listen: "127.0.0.1:0", Resolver: where, InsecurePlaintext: certificates == ""}
 	if certificates != "" {
 		files := certificateFiles(certificates, id)
@@ -95,8 +100,9 @@ func openTCPNode(id, dir, certificates string, where *addresses, o engine.Option
 	n := &tcpNode{net: raft.OverTCP(opts)}
 	var err error
 	n.Node, err = raft.OpenNode(raft.NodeOptions{ID: id, Dir: filepath.Join(dir, id), Network: n.net, Engine: o,
-		Machines: map[string]func() raft.Machine{tallyName: newTallyMachine},
-		Queries:  map[string]raft.Query{tallyName: tallyQuery(id)}})
+		SnapshotBytesPerSecond: r.SendRate,
+		Machines:               map[string]func() raft.Machine{tallyName: newTallies(r.Padding)},
+		Queries:                map[string]raft.Query{tallyName: tallyQuery(id)}})
 	if err != nil {
 		return nil, err
 	}
@@ -104,12 +110,10 @@ func openTCPNode(id, dir, certificates string, where *addresses, o engine.Option
 	return n, nil
 }
 
-// tallyQuery returns the node's name, and behind a 0 the state of a tally there.
+// tallyQuery returns the node's name, and behind a 0 the tally there.
 func tallyQuery(id string) raft.Query {
 	return func(m raft.Machine, _ []byte) ([]byte, error) {
-		b := bytes.NewBufferString(id + "\x00")
-		_, err := m.Snapshot().WriteTo(b)
-		return b.Bytes(), err
+		return append([]byte(id+"\x00"), m.(*tallyMachine).tallyBytes()...), nil
 	}
 }
 
@@ -119,6 +123,22 @@ func (n *tcpNode) counts() raftTotals {
 	st, wire := n.Engine().Stats(), n.net.Stats()
 	t.Syncs, t.Unprepared, t.Messages, t.LogBytes = st.Syncs, st.UnpreparedRolls, wire.Sent, wire.LogBytes
 	return t
+}
+
+// member tells of the member of the first cluster.
+func (n *tcpNode) member(r *nodeReply) {
+	name := clusterName(0)
+	m, err := n.KeyMetrics(name)
+	if err != nil {
+		return // there is none
+	}
+	r.Snapshot, r.Sent = m.Snapshot, m.Counters[raft.CounterTransferBytesSent]
+	list, _ := n.Transfers(name)
+	for i := range list {
+		if list[i].Incoming {
+			r.Incoming = &list[i]
+		}
+	}
 }
 
 // led waits until the servers of n clusters follow a leader that is not on a node.
@@ -163,7 +183,7 @@ func serveNode(ctx context.Context, dec *json.Decoder, enc *json.Encoder) (err e
 		return err
 	}
 	var where addresses
-	n, err := openTCPNode(c.ID, c.Dir, c.TLS, &where, o)
+	n, err := openTCPNode(&c.Row, c.ID, c.Dir, c.TLS, &where, o)
 	if err != nil {
 		return err
 	}
@@ -196,6 +216,12 @@ func serveNode(ctx context.Context, dec *json.Decoder, enc *json.Encoder) (err e
 		if err := n.led(ctx, q.Led, q.Without); err != nil {
 			return err
 		}
+		if q.Join {
+			if _, err := n.StartServer(ctx, raft.ServerConfig{Name: clusterName(0), Cluster: clusterName(0), Machine: tallyName}); err != nil {
+				return err
+			}
+		}
 		r = nodeReply{Counts: n.counts()}
+		n.member(&r)
 	}
 }

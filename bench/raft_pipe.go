@@ -74,7 +74,7 @@ func (p *raftPipe) notify(list []raft.Notice) {
 			p.failed(err)
 		}
 		if measuring && err == nil {
-			p.clients[i].rec.record(now.Sub(p.began[i]))
+			p.clients[i].rec.Load().record(now.Sub(p.began[i]))
 			p.load.done.Add(1)
 		}
 		p.next(i)

@@ -54,7 +54,7 @@ func newProcessHouse(ctx context.Context, r *raftRow, dir string, o engine.Optio
 			return h, err
 		}
 	}
-	if h.own, err = openTCPNode(own, dir, h.tls, &h.where, o); err != nil {
+	if h.own, err = openTCPNode(r, own, dir, h.tls, &h.where, o); err != nil {
 		return h, err
 	}
 	for i := first; i < houseNodes; i++ {
@@ -177,7 +177,7 @@ func (h *processHouse) state(ctx context.Context, k, node int) (*tallyMachine, e
 		return nil, fmt.Errorf("node %q answered for %q", name, nodeName(node))
 	}
 	m := newTallyMachine().(*tallyMachine)
-	return m, m.Restore(bytes.NewReader(state))
+	return m, m.restoreTally(state)
 }
 
 func (h *processHouse) count(t *raftTotals) error {

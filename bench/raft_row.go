@@ -22,9 +22,11 @@ type raftRow struct {
 	Reads bool
 	// Failovers is how often a leader's node is torn off, or killed where it is a process.
 	Failovers int
-	Store     row // how the engines work
-	Profile   row // CPUProfile and MemProfile
-	goal      string
+	// Padding is what the state has beside the tally, SendRate what nodes send of snapshots, bytes and bytes/s.
+	Padding, SendRate int64
+	Store             row // how the engines work
+	Profile           row // CPUProfile and MemProfile
+	goal              string
 }
 
 const raftSlices = 3
