@@ -212,10 +212,11 @@
 //
 // # Faults and their tests
 //
-// The fault model's rows about lives (C7), damage (C9), snapshots (E), elections and replication (F), membership (G), reads, clocks and
+// The fault model's rows about the hard state (A7), lives (C7), damage (C9), snapshots (E), elections and replication (F), membership (G), reads, clocks and
 // devices that hang (H), and where each is tested by name. Most tests have a fault that they must notice, in internal/planted. Of H3
 // there is nothing to test: no lease, no wall clock. G3 is about joint configurations, which there are none of.
 //
+//	A7   core.TestA7HardStateThatStaysVolatile core.TestF12HardStateBehindLog
 //	C7   raft.TestC7WipedMember core.TestC7ReplacedMember core.TestShrinkAndStrangers engine.TestDeleted
 //	C9   raft.TestC9DamagedMemberRejoins raft.TestC9DamageMetWhileServing
 //	E1   raft.TestE1OwnSnapshotBesideInstall engine.TestInstallRefusals
@@ -256,7 +257,7 @@
 //	H1   core.TestH1ReadBeforeTheNoop
 //	H2   core.TestH2OldContact
 //	H4   core.TestH4ReadSeesACommit core.TestH4ReadAcrossEpochs core.TestH4ReadWhileRecovering
-//	H5   raft.TestH5DeviceHangs raft.TestH5AllDevicesHang
+//	H5   core.TestH5HandsOverToWhoIsBetterOff raft.TestH5DeviceHangs raft.TestH5AllDevicesHang raft.TestH5LeadersDiskFull
 //	H6   core.TestH6StalledFollower raft.TestH6StalledFollower
 //	H7   raft.TestH7HeartbeatsBesideApply raft.TestH5DeviceHangs
 //	H8   raft.TestH8SmallQueues

@@ -47,9 +47,9 @@ type NodeOptions struct {
 	Queries map[string]Query
 	// MachineVersions says when a cluster moves to a newer version of its machine. Default: when all have it.
 	MachineVersions core.Strategy
-	// Engine configures that storage engine. Its Handler is the node's. When its health is stalled, after StallAfter, leaders
-	// here hand over to a voter elsewhere that has everything; the default of StallAfter is twice the DetectionBound here, 1 s
-	// at least. When the engine has failed, its servers stop.
+	// Engine configures that storage engine. Its Handler is the node's. While its health is stalled, after StallAfter, or read only,
+	// leaders here hand over to a voter elsewhere that is better off, if there is one: they try once in twice the DetectionBound;
+	// the default of StallAfter is that too, 1 s at least. When the engine has failed, its servers stop.
 	Engine engine.Options
 	// Systems are further storage engines, by name, for the servers that name one of them. A system that cannot be opened keeps
 	// the node from opening; one that is left out keeps its servers, unknown here, until it is named again.

@@ -8,13 +8,14 @@ import (
 	"github.com/rawl-db/rawl/raft/core"
 )
 
-// stall hands leaders over while their system's device answers nothing: the node's heartbeats go on, so nobody else would
-// take their place.
+// stall hands leaders over while their system's device answers nothing, or is full: the node's heartbeats go on, so nobody else
+// would take their place. There is one attempt in twice the detection bound, however often the device changes its mind.
 type stall struct {
 	system *system
 
 	mu      sync.Mutex
 	stalled bool
+	next    int64 // when leaders may be told again
 	again   alarm // a transfer may fail, and a server may have won while the device stalled
 }
 
@@ -31,7 +32,7 @@ func (s *stall) heard(e engine.Event) {
 	}
 	s.mu.Lock()
 	was := s.stalled
-	s.stalled = e.Health == engine.HealthStalled
+	s.stalled = e.Health == engine.HealthStalled || e.Health == engine.HealthReadOnly
 	now := s.stalled
 	s.mu.Unlock()
 	if now && !was {
@@ -47,12 +48,17 @@ func (s *stall) ring() {
 		return
 	}
 	n := s.system.node
+	if now := n.now(); now < s.next {
+		n.wheel.set(&s.again, s.next)
+		return
+	}
 	for _, x := range s.system.running() {
 		if core.Role(x.role.Load()) == core.RoleLeader {
 			x.mail.put(core.DiskStalled{})
 		}
 	}
-	n.wheel.set(&s.again, n.now()+int64(2*n.opts.DetectionBound))
+	s.next = n.now() + int64(2*n.opts.DetectionBound)
+	n.wheel.set(&s.again, s.next)
 }
 
 // stallAfter is the default for how long the device of a system may take.

@@ -63,9 +63,10 @@
 //
 // # Faults and their tests
 //
-// Every row of the fault model's tables C and E to H that concerns the core, and where it is tested by name; TestSimulation
+// Every row of the fault model's tables A, C and E to H that concerns the core, and where it is tested by name; TestSimulation
 // tries random histories besides. Rows about files, sessions and applying belong to other packages.
 //
+//	A7   TestA7HardStateThatStaysVolatile          term and vote that the disk does not take
 //	C7   TestC7ReplacedMember, TestC7ReplacedNonVoter  a member whose log was lost
 //	E5   TestE5LogBelowTheSnapshot, TestE5OldTail  log below an installed snapshot, and behind it
 //	E6   TestE6UncommittedMembershipAndInstall     uncommitted membership survives an install
@@ -103,6 +104,7 @@
 //	H4   TestH4ReadSeesACommit                     read of what no quorum has
 //	     TestH4ReadAcrossEpochs                    read through an older epoch
 //	     TestH4ReadWhileRecovering                 read before the machine has its state
+//	H5   TestH5HandsOverToWhoIsBetterOff           a leader whose disk stalls or is full
 //	H6   TestH6StalledFollower                     replication resumes after a stall
 //	H9   TestH9Bridge, TestH9BridgeLosesItsLeader  bridges
 package core

@@ -72,7 +72,8 @@ type (
 		Ref uint64
 		To  ServerID
 	}
-	// DiskStalled says that this node's log makes no progress: a leader hands over.
+	// DiskStalled says that this node's log makes no progress, or takes no entries: a leader hands over if another voter seems to be
+	// better off.
 	DiskStalled struct{}
 	// ForceShrink makes this server the only voter of a cluster with a new epoch, against all rules
 	// of consensus: for disasters only. Epoch is drawn at random by the shell.

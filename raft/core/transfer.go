@@ -88,14 +88,16 @@ func (s *Server) endHandover(err error) {
 	s.stopTimer(TimerTransfer)
 }
 
-// diskStalled hands over to the reachable voter that has most of the log.
+// diskStalled hands over to the reachable voter that has most of the log, if there is one that seems to be better off: it has what this
+// server's own disk does not get to hold, or everything, where this server's log takes no more.
 func (s *Server) diskStalled() {
 	if s.lead == nil || s.lead.transfer != nil {
 		return
 	}
 	var best *peer
 	for _, p := range s.lead.peers {
-		if !s.down[p.id.Node] && s.canTransfer(p.id) == nil && (best == nil || p.match > best.match) {
+		better := p.match > s.log.written.Index || s.await.log && p.match == s.log.last.Index
+		if better && !s.down[p.id.Node] && s.canTransfer(p.id) == nil && (best == nil || p.match > best.match) {
 			best = p
 		}
 	}
