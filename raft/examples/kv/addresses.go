@@ -5,21 +5,27 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/rawl-db/rawl/raft"
 )
 
+// addressTurn is for how long a book gives one of several addresses: long enough for an attempt, which asks more than once.
+const addressTurn = 3 * time.Second
+
 // addressBook says where nodes are: as the flags of this node have it, and as the nodes announced themselves to the cluster. Either may
-// be out of date, so that attempts take turns. It implements tcp.Resolver.
+// be out of date, so that they take turns. It implements tcp.Resolver.
 type addressBook struct {
-	mu       sync.Mutex
-	given    map[raft.NodeID]string
-	learned  []nodeAddress // replaced, not changed
-	attempts map[raft.NodeID]int
+	given map[raft.NodeID]string
+	age   func() time.Duration // of the book
+
+	mu      sync.Mutex
+	learned []nodeAddress // replaced, not changed
 }
 
 func newAddressBook(given map[raft.NodeID]string) *addressBook {
-	return &addressBook{given: given, attempts: map[raft.NodeID]int{}}
+	began := time.Now()
+	return &addressBook{given: given, age: func() time.Duration { return time.Since(began) }}
 }
 
 // learn takes over what the cluster knows.
@@ -43,9 +49,7 @@ func (b *addressBook) Resolve(_ context.Context, id raft.NodeID) (string, error)
 	if len(known) == 0 {
 		return "", fmt.Errorf("kv: nobody knows where node %q is", id)
 	}
-	n := b.attempts[id]
-	b.attempts[id] = n + 1
-	return known[n%len(known)], nil
+	return known[int(b.age()/addressTurn)%len(known)], nil
 }
 
 func (b *addressBook) findLocked(id raft.NodeID) nodeAddress {

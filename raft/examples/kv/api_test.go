@@ -322,5 +322,14 @@ func testMembers(t *testing.T, c *cluster) {
 		t.Errorf("%+v", got)
 	}
 	c.await("it to be not ready", func() bool { return c.get("d", "/readyz").status == http.StatusServiceUnavailable })
+	// The one that was removed while it followed hears of it, too, and can be added again as it is.
+	c.must("a", "POST", "/v1/transfer", `{"node":"a"}`)
+	c.must("a", "DELETE", "/v1/members/c", "")
+	c.await("c to be not ready", func() bool { return c.get("c", "/readyz").status == http.StatusServiceUnavailable })
+	c.await("c to be known again", func() bool { return c.call("b", "POST", "/v1/members", `{"node":"c"}`).status == http.StatusOK })
+	c.await("c to be ready", func() bool { return c.get("c", "/readyz").status == http.StatusOK })
+	if got := c.get("c", keyPath("members")); got.body != "by d" {
+		t.Errorf("%+v", got)
+	}
 	c.stop("d")
 }

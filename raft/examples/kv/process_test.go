@@ -203,9 +203,14 @@ func TestDemo(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer os.Unsetenv(asProgram)
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
 	dir := t.TempDir()
+	demoOnce(t, dir)
+	demoOnce(t, dir) // on other ports
+}
+
+func demoOnce(t *testing.T, dir string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	defer cancel()
 	var out, errOut lockedBuffer
 	ended := make(chan int, 1)
 	go func() { ended <- run(ctx, []string{"-demo", "-dir", dir}, nil, &out, &errOut) }()

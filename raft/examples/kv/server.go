@@ -6,10 +6,12 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rawl-db/rawl/engine"
 	"github.com/rawl-db/rawl/raft"
+	"github.com/rawl-db/rawl/raft/core"
 	"github.com/rawl-db/rawl/raft/transport/tcp"
 )
 
@@ -44,6 +46,8 @@ type server struct {
 	event *eventLog
 	node  *raft.Node
 
+	// outside says that the node is not a member, or not any more.
+	outside  atomic.Bool
 	sessions *sessions
 	// writes and watchers bound what requests hold in memory: one place for each.
 	writes, watchers chan struct{}
@@ -114,12 +118,13 @@ func (s *server) handOver(ctx context.Context) {
 	}
 }
 
-// settle brings the node's member up, announces where it is, and then follows what others announce.
+// settle brings the node's member up, announces where it is, and then follows what others announce, and whether it is a member still.
 func (s *server) settle() {
 	every := time.NewTicker(500 * time.Millisecond)
 	defer every.Stop()
 	var seen sighting
-	for formed, announced := false, false; ; {
+	formed, announced := false, false
+	for round := 1; ; round++ {
 		ctx, cancel := context.WithTimeout(s.life, 15*time.Second)
 		var err error
 		if !formed {
@@ -128,6 +133,9 @@ func (s *server) settle() {
 		}
 		if formed {
 			s.follow(ctx)
+			if round%8 == 0 && s.attend(ctx) {
+				announced = false // what others knew of a member that was removed is gone
+			}
 		}
 		if formed && !announced {
 			err = s.announce(ctx)
@@ -151,6 +159,23 @@ func (s *server) settle() {
 		case <-every.C:
 		}
 	}
+}
+
+// attend asks the leader whether this node is a member: one that was removed may not hear of it otherwise. It returns whether
+// the node has just been found not to be one.
+func (s *server) attend(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	list, _, err := s.node.Members(ctx, s.self)
+	if err != nil || len(list) == 0 {
+		return false
+	}
+	out := !slices.ContainsFunc(list, func(m core.Member) bool { return m.ID == s.self })
+	before := s.outside.Swap(out)
+	if out && !before {
+		s.log.Warn("this node is not a member of the cluster")
+	}
+	return out && !before
 }
 
 // sighting is what the log is told of when it changes.
@@ -208,22 +233,22 @@ func (s *server) follow(ctx context.Context) {
 	}
 }
 
-// announce tells the cluster where this node is, unless it knows.
+// announce tells the cluster where this node is, unless it knows. A node that is no member may remember what the cluster forgot.
 func (s *server) announce(ctx context.Context) error {
 	own := s.opts.Own
-	if s.opts.Book.announced(s.opts.ID) == own {
+	joining := s.opts.Join || s.outside.Load()
+	if !joining && s.opts.Book.announced(s.opts.ID) == own {
 		return nil
 	}
 	c := command{Op: opAnnounce, Node: own}
-	to := []raft.ServerID{s.self}
-	if s.opts.Join { // not a member yet, and does not know any
-		to = nil
+	var to []raft.ServerID
+	if joining { // its own member may know nobody yet
 		for _, node := range s.opts.Book.others() {
 			to = append(to, raft.ServerID{Name: serverName, Node: node})
 		}
 	}
 	err := error(errForming)
-	for _, at := range to {
+	for _, at := range append(to, s.self) {
 		attempt, cancel := context.WithTimeout(ctx, 3*time.Second)
 		_, err = s.node.Process(attempt, at, c.append(nil), raft.ProcessOptions{})
 		if cancel(); err == nil {

@@ -183,6 +183,8 @@ func (s *server) readyz(w http.ResponseWriter, _ *http.Request) error {
 		why = "the node is stopping"
 	case err != nil:
 		why = err.Error()
+	case s.outside.Load():
+		why = "the node is not a member of the cluster"
 	case m.Leader.IsZero():
 		why = "no leader is known"
 	case m.Role != core.RoleFollower && m.Role != core.RoleLeader:
