@@ -151,3 +151,38 @@ func TestF15DeviceFails(t *testing.T) {
 	h.open(at)
 	until(t, ctx, "the state", func() bool { return h.total(ctx, at, "c") == int64(sum) })
 }
+
+// TestColdReadsHoldUpNobody: a follower lags behind what the leader's memory holds, and the leader's device answers no read: the
+// others go on, and when it answers the follower has everything.
+func TestColdReadsHoldUpNobody(t *testing.T) {
+	o, devices := onDevices(3)
+	h := newHouseWith(t, 3, o)
+	ctx := ctxFor(t)
+	h.start(ctx, "c", "tally", 0, 1, 2)
+	at := h.leader(ctx, 0, "c")
+	behind := (at + 1) % 3
+	h.close(behind)
+	for range 50 {
+		h.add(ctx, at, "c")
+	}
+	if err := h.nodes[at].Engine().Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	devices[at].Arm(errorfs.Plan{K: 1, Sticky: true, Fault: errorfs.Stall, Match: func(op errorfs.Op) bool {
+		return (op.Kind == errorfs.OpRead || op.Kind == errorfs.OpOpen) && strings.HasSuffix(op.Name, ".seg")
+	}})
+	h.open(behind)
+	<-devices[at].Stalled()
+	sum := uint64(0)
+	for range 10 {
+		sum = h.add(ctx, at, "c")
+	}
+	if cold := h.metrics(at, "c").Counters[raft.CounterColdEntries]; cold != 0 {
+		t.Fatalf("%d entries were read", cold)
+	}
+	devices[at].Heal()
+	until(t, ctx, "the state", func() bool { return h.total(ctx, behind, "c") == int64(sum) })
+	if cold := h.metrics(at, "c").Counters[raft.CounterColdEntries]; cold < 50 {
+		t.Fatalf("%d entries were read", cold)
+	}
+}

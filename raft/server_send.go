@@ -6,17 +6,14 @@ import (
 )
 
 // fillAll sends entries to followers: at once when they are in memory, else from another goroutine, so
-// that a follower that lags behind does not hold up the leader. Followers that lack the same share one slice.
+// that a follower that lags behind does not hold up the leader: nothing here looks at the disk. What stands before the entries
+// is as the core knows it, since only this goroutine cuts the log. Followers that lack the same share one slice.
 func (s *server) fillAll(list []core.Send) {
 	d := &s.turn.dispatched
 	pending := len(d.Sent)+len(d.Failed) > 0
 	var entries []engine.Entry
 	for i := range list {
 		x := &list[i]
-		if t, err := s.log.Term(x.Prev.Index); err != nil || t != x.Prev.Term {
-			d.Failed = append(d.Failed, core.SendFailed{To: x.Head.To}) // released meanwhile
-			continue
-		}
 		if i == 0 || x.First != list[i-1].First || x.Last != list[i-1].Last || x.MaxBytes != list[i-1].MaxBytes {
 			entries = s.log.ReadMemory(nil, x.First, x.Last, x.MaxBytes)
 		}
@@ -66,8 +63,12 @@ func (s *server) sendEntries(x *core.Send, entries []engine.Entry) (sent core.Se
 	return core.Sent{To: x.Head.To, Last: x.First + Index(len(entries)) - 1, Bytes: bytes}, ok
 }
 
-// readDisk reads what fits into one message. Errors: those of the engine, when not even the first entry can be read.
+// readDisk reads what fits into one message; nothing when the log was cut or released up to there meanwhile. Errors: those of the
+// engine, when not even the first entry, or what stands before it, can be read.
 func (s *server) readDisk(x *core.Send) (entries []engine.Entry, err error) {
+	if t, err := s.log.Term(x.Prev.Index); err != nil || t != x.Prev.Term {
+		return nil, err
+	}
 	bytes := 0
 	for e, err := range s.log.ReadRange(x.First, x.Last) {
 		if err != nil && len(entries) == 0 {
