@@ -228,13 +228,16 @@ type stream struct {
 }
 
 // watch opens a watch and waits until the server has begun it.
-func (c *cluster) watch(id, query string) *stream {
+func (c *cluster) watch(id, query string, headers ...string) *stream {
 	c.t.Helper()
 	ctx, cancel := context.WithCancel(contextFor(c.t))
 	c.t.Cleanup(cancel)
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.nodes[id].opts.Own.URL+"/v1/watch?"+query, nil)
 	if err != nil {
 		c.t.Fatal(err)
+	}
+	for k := 0; k+1 < len(headers); k += 2 {
+		r.Header.Set(headers[k], headers[k+1])
 	}
 	a, err := http.DefaultClient.Do(r)
 	if err != nil || a.StatusCode != http.StatusOK || a.Header.Get("Content-Type") != "text/event-stream" {

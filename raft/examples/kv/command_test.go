@@ -91,6 +91,10 @@ func TestQueryEncoding(t *testing.T) {
 	if err != nil || bad != nil || len(l.Items) != 1 || !l.More || l.Items[0].Key != "a" || string(l.Items[0].Value) != "2" {
 		t.Errorf("%+v, %v, %v", l, err, bad)
 	}
+	b, err = listQuery(s, listing{Prefix: "a", Limit: 9}.encode())
+	if l, bad = decodeListed(b); err != nil || bad != nil || len(l.Items) != 1 || l.More || len(l.Items[0].Value) > 0 {
+		t.Errorf("without values: %+v, %v, %v", l, err, bad)
+	}
 	for _, arg := range [][]byte{nil, {0}, listing{Limit: maxList + 1}.encode(), append(listing{Limit: 1}.encode(), 0)} {
 		if _, err := listQuery(s, arg); err == nil {
 			t.Errorf("%x is a listing", arg)

@@ -222,6 +222,16 @@ func TestCheckpoints(t *testing.T) {
 	s := &store{}
 	var got []string
 	for i := raft.Index(1); i <= 3*checkpointCommands; i++ {
+		if i%1000 == 0 { // a member that begins with a snapshot asks for the same
+			var state bytes.Buffer
+			_, err := s.Snapshot().WriteTo(&state)
+			if s = new(store); err == nil {
+				err = s.Restore(&state)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
 		_, effects := apply(t, s, i, command{Op: opPut, Key: "k"})
 		for _, e := range effects {
 			got = append(got, fmt.Sprint(e.Kind, " ", e.Target, " at ", i))

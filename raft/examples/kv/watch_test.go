@@ -30,6 +30,9 @@ func testWatch(t *testing.T, c *cluster) {
 	again.want("put", "w/2", "y", two.Index)
 	again.want("delete", "w/1", "", three.Index)
 	again.cancel()
+	browser := c.watch("c", fmt.Sprintf("prefix=w/&after=%d", one.Index-1), "Last-Event-ID", fmt.Sprint(two.Index)) // it connects again
+	browser.want("delete", "w/1", "", three.Index)
+	browser.cancel()
 
 	// What others write moves the place too, so that a watch that is told little falls behind by little.
 	place := c.watch("a", "prefix=none")
