@@ -33,13 +33,16 @@ const (
 	CallRejoin                         // puts a server without promises in the place of a member on the asking node, whose log is damaged
 	CallMembership                     // adds, removes or changes a member
 	CallLeadership                     // hands leadership over, or starts an election
-	CallStart                          // starts a server for a new cluster, or takes that back
-	CallDelete                         // deletes the cluster
+	CallStart                          // starts a server, for a new cluster or to be added to one, or takes that back
+	CallRestart                        // runs a server again that was stopped
+	CallStop                           // stops a server
+	CallDelete                         // deletes the cluster, or the server alone
 	CallShrink                         // goes on without the others, for good
 )
 
 var callNames = [...]string{CallCommand: "command", CallQuery: "query", CallAux: "aux", CallLookup: "lookup",
-	CallRejoin: "rejoin", CallMembership: "membership", CallLeadership: "leadership", CallStart: "start", CallDelete: "delete", CallShrink: "shrink"}
+	CallRejoin: "rejoin", CallMembership: "membership", CallLeadership: "leadership", CallStart: "start",
+	CallRestart: "restart", CallStop: "stop", CallDelete: "delete", CallShrink: "shrink"}
 
 // String is the kind's name.
 func (k CallKind) String() string {
@@ -74,6 +77,8 @@ func kindOf(op any) CallKind {
 		return CallLeadership
 	case *opStart:
 		return CallStart
+	case *opServer:
+		return [...]CallKind{callStart: CallStart, callRestart: CallRestart, callStop: CallStop, callDelete: CallDelete}[op.what]
 	case *opShrink:
 		return CallShrink
 	}

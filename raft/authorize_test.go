@@ -38,7 +38,7 @@ func TestAuthorize(t *testing.T) {
 	h.add(ctx, 0, "c")
 	last, term := h.metrics(0, "c").Last, h.metrics(0, "c").Term
 	stranger := h.nodes[3]
-	list := callsTo(stranger, h.id(0, "c"))
+	list := append(callsTo(stranger, h.id(0, "c")), serverCalls(stranger, h.id(0, "c"))...)
 	list = append(list, badCall{name: "StartCluster", call: func(ctx context.Context) error {
 		return second(stranger.StartCluster(ctx, raft.ClusterConfig{Machine: "tally", Members: []raft.ServerID{h.id(0, "x")}}))
 	}})

@@ -28,6 +28,9 @@
 // whose leadership is over at once; a machine that blocks holds up its own cluster. A device that fails ends
 // the servers of its system.
 //
+// What a node does with its servers another one may have it do: StartServerOn, RestartServerOn, StopServerOn, DeleteServerOn. Whether
+// it does so, and whatever else others ask of it, NodeOptions.Authorize decides, call by call.
+//
 // Nodes of one process meet by InProcess, nodes of different ones by OverTCP. What they tell each other has bytes in packet form,
 // beside their types in the files wire*.go; functions and closures do not travel, and an error is on another node what errors.Is
 // finds in it here, as far as it is one of the errors of this package, of core or of engine, and its text.

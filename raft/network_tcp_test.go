@@ -68,7 +68,7 @@ func TestOverTCP(t *testing.T) {
 		{"replies", TestReplyFromMember}, {"queries", TestQueriesAnywhere}, {"operators", TestOperator},
 		{"sessions", TestClientSessionExactlyOnce},
 		{"events", TestClientSessionEvents}, {"members", TestClusterAddRemove}, {"transfer", TestClusterTransfer},
-		{"laggard", TestClusterSnapshotForLaggard}, {"wiped", TestC7WipedMember}, {"delete", TestClusterDelete}, {"systems", TestSystems},
+		{"laggard", TestClusterSnapshotForLaggard}, {"wiped", TestC7WipedMember}, {"servers", TestServersOfAnotherNode}, {"delete", TestClusterDelete}, {"systems", TestSystems},
 	} {
 		t.Run(c.name, c.test)
 	}

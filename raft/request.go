@@ -155,8 +155,12 @@ func (n *Node) receiveRequest(from NodeID, r *request) {
 		done(failed(err, NotApplied, false, ServerID{}))
 		return
 	}
-	if start, ok := r.call.(*opStart); ok {
-		n.spawn(func() { done(n.startFor(n.ctx, start)) })
+	switch op := r.call.(type) { // of the node, not of a server that is there
+	case *opStart:
+		n.spawn(func() { done(n.startFor(n.ctx, op)) })
+		return
+	case *opServer:
+		n.spawn(func() { done(n.answerServer(r.to.Name, op)) })
 		return
 	}
 	s := n.server(r.to)

@@ -23,6 +23,7 @@ const (
 	wireStart
 	wireShrink
 	wireReplace
+	wireServer
 )
 
 // opUnknown is an operation, or a kind of command, that newer code asks for: it is answered, so that nobody waits.
@@ -55,6 +56,7 @@ const (
 //	         shrink: epoch
 //	         replace: incarnation of the member whose log is damaged, on the sender's node; identity of the server in its
 //	         place: name, uid, incarnation
+//	         server: see opServer.appendTo
 //	         the others have nothing
 //
 // Error: ErrMalformed for a query by a function, and for a start of another server than the request is to; b is returned
@@ -97,6 +99,8 @@ func (p *request) appendTo(b []byte) ([]byte, error) {
 	case *opReplace:
 		b = binary.AppendUvarint(p.appendHead(b, wireReplace), uint64(c.replaces))
 		return appendIdentity(b, &c.by), nil
+	case *opServer:
+		return c.appendTo(p.appendHead(b, wireServer)), nil
 	case *opUnknown:
 		return append(p.appendHead(b, c.number), c.rest...), nil
 	}
@@ -150,6 +154,8 @@ func (d *packetDecoder) operation(number byte, name string) any {
 		return &opShrink{epoch: d.uvarint()}
 	case wireReplace:
 		return &opReplace{replaces: core.Incarnation(d.uvarint()), by: d.identity()}
+	case wireServer:
+		return d.serverCall(name)
 	}
 	return &opUnknown{number: number, rest: d.rest()}
 }

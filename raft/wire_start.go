@@ -20,11 +20,14 @@ func (op *opStart) appendTo(b []byte) []byte {
 	if op.undo {
 		return b
 	}
+	return appendConfiguration(c.appendTo(b), c.initial)
+}
+
+func (c *ServerConfig) appendTo(b []byte) []byte {
 	for _, s := range []string{c.Cluster, c.System, string(c.UID), c.Machine} {
 		b = appendName(b, s)
 	}
-	b = c.Options.appendTo(binary.AppendUvarint(b, c.InitialVersion))
-	return appendConfiguration(b, c.initial)
+	return c.Options.appendTo(binary.AppendUvarint(b, c.InitialVersion))
 }
 
 func (d *packetDecoder) start(name string) *opStart {
@@ -35,14 +38,23 @@ func (d *packetDecoder) start(name string) *opStart {
 	if op.undo {
 		return op
 	}
-	c := &op.config
+	d.serverConfig(&op.config)
+	op.config.initial = d.configuration()
+	return op
+}
+
+func (d *packetDecoder) serverConfig(c *ServerConfig) {
 	c.Cluster, c.System, c.UID, c.Machine = d.text(), d.text(), core.UID(d.text()), d.text()
 	c.InitialVersion = d.uvarint()
+	c.Options = *d.options()
+}
+
+// options reads a server's options; what they are when they are refused does not matter.
+func (d *packetDecoder) options() *ServerOptions {
 	o, err := d.serverOptions()
 	if err != nil {
 		d.refuse()
-		return op
+		return &ServerOptions{}
 	}
-	c.Options, c.initial = *o, d.configuration()
-	return op
+	return o
 }

@@ -92,6 +92,9 @@ func wireOperations(t testing.TB, here, third ServerID) []namedOperation {
 		{"shrink", &opShrink{epoch: 1<<63 | 1}},
 		{"of later code", &opUnknown{number: 200, rest: []byte("later")}},
 		{"command of later code", &opUnknown{number: wireCommand, rest: []byte{200, 1, 0}}},
+		{"server start", &opServer{what: callStart, config: ServerConfig{Name: here.Name, Cluster: "c", Machine: "m", InitialVersion: 2}}},
+		{"server restart", &opServer{what: callRestart, again: RestartOptions{Cluster: "d", Options: &ServerOptions{WindowEntries: 9}}}},
+		{"server stop", &opServer{what: callStop}}, {"server delete", &opServer{what: callDelete}},
 		{"replace", &opReplace{replaces: 1 << 50, by: core.Identity{ID: ServerID{Name: "kv", Node: alpha}, UID: "uid-9", Incarnation: 1<<63 | 1}}},
 	}
 }

@@ -22,6 +22,13 @@
 // Before a peer has proved who it is it may cost 4 KiB, what crypto/tls takes for a handshake, and HandshakeTimeout; how many do
 // so at a time is bounded, in all and for each address.
 //
+// # What the handshake leaves out
+//
+// The versions of machines are not part of it. They belong to servers, which come and go while a connection lasts, and a cluster moves
+// to a newer version by the word of those of its members that are there: a leader with newer code asks them (core.Info), each new
+// connection makes it forget what it heard from the node behind, and a new member it has never heard. That costs nothing while all
+// have the version in force, and a list in the hello would have to be kept true afterwards all the same.
+//
 // # Bytes
 //
 // Integers are little-endian; strings and numbers in messages are uvarints and uvarint-prefixed. The one who dials says hello,
