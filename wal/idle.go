@@ -114,7 +114,7 @@ func (w *WAL) Close() error {
 	w.refuseRolls()
 	var err error
 	if e, _ := w.pending(); e > 0 || w.staged {
-		err = fmt.Errorf("wal: closed with %d records unwritten: %w", e, ErrNoSpare)
+		err = fmt.Errorf("wal: closed with %d records unwritten: %w", e, errors.Join(ErrNoSpare, w.pool.failure()))
 	}
 	if w.Err() != nil {
 		err = w.Err()

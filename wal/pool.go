@@ -26,7 +26,7 @@ type Pool struct {
 		doomed   []uint64        // files to remove
 		retired  []vfs.File      // files to close
 		failed   map[uint64]bool // files in service that must not be used again
-		err      error           // of the last Step that did something
+		err      error           // of the last failure, until a spare is ready
 		failures int             // in a row
 	}
 
@@ -95,9 +95,7 @@ func (p *Pool) Fill() error {
 	p.hurry.Store(true)
 	for !p.hasReady() {
 		if pause, _ := p.Step(); pause == failurePause {
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			return p.mu.err
+			return p.failure()
 		}
 	}
 	return nil
@@ -159,6 +157,13 @@ func (p *Pool) broken() error {
 	if len(p.mu.spares) > 0 || p.mu.failures < brokenAfter && !noSpace(p.mu.err) {
 		return nil
 	}
+	return p.mu.err
+}
+
+// failure is why the last preparation failed, nil when it did not.
+func (p *Pool) failure() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	return p.mu.err
 }
 
