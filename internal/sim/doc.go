@@ -42,6 +42,6 @@
 //
 // A violation is reported with its seed, the name of the invariant (DESIGN.md, section 7) and the newest lines of the
 // trace. A line of the trace is the virtual time in seconds since the beginning and what happened. A server is named by
-// its cluster and by node and life of the node: "c0 on n2/3" is the member of c0 on n2 in n2's third life. From 200 seeds on
+// its cluster and by node and life of the node: "c0 on n2/3" is the member of c0 on n2 in n2's third life. From 800 seeds on
 // TestSeeds also fails when something of the table, or one of the events that it expects, never happened.
 package sim
