@@ -24,6 +24,8 @@ func TestBadContextBefore(t *testing.T) {
 		t.Fatal(err)
 	}
 	leader := h.leader(ctx, 0, "c")
+	// Behind the leader's first entry, the command and the session the leader ends those of the node's earlier lives.
+	until(t, ctx, "what follows a session", func() bool { return h.metrics(leader, "c").Last >= 4 })
 	before := h.metrics(leader, "c")
 	for i, n := range h.nodes { // of the leader's node, and of others
 		list := append(callsTo(n, h.id(i, "c")), localCalls(n, "c")...)
