@@ -113,7 +113,9 @@ func TestE1OwnSnapshotBesideInstall(t *testing.T) {
 		return h.metrics(slow, "c").Last < at
 	})
 	h.net.HealAll()
-	until(t, ctx, "a transfer", func() bool { return h.metrics(slow, "c").Role == core.RoleReceiveSnapshot })
+	until(t, ctx, "a transfer", func() bool { // one that fails beside the own snapshot is seen by what it sent
+		return h.metrics(slow, "c").Role == core.RoleReceiveSnapshot || h.metrics(leader, "c").Counters[raft.CounterTransferBytesSent] > 0
+	})
 	if g.writing.Load() == 0 {
 		t.Fatal("the own snapshot is not being written any more")
 	}
