@@ -65,3 +65,16 @@ func (n *Node) Contact(id NodeID) (known detector.View, lost bool) {
 	defer n.contacts.mu.Unlock()
 	return n.detector.Peer(n.now(), id), n.contacts.getLocked(id).down
 }
+
+// RefusedTransfers is how many transfers of snapshots have failed in a row for a reason that the member, or the snapshot, has.
+func (n *Node) RefusedTransfers(name string) (failed int) {
+	t := &n.server(ServerID{Name: name, Node: n.id}).outgoing
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.transfersOut != nil {
+		for _, k := range t.failed {
+			failed += k
+		}
+	}
+	return failed
+}

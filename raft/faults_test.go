@@ -113,8 +113,8 @@ func TestE1OwnSnapshotBesideInstall(t *testing.T) {
 		return h.metrics(slow, "c").Last < at
 	})
 	h.net.HealAll()
-	until(t, ctx, "a transfer", func() bool { // one that fails beside the own snapshot is seen by what it sent
-		return h.metrics(slow, "c").Role == core.RoleReceiveSnapshot || h.metrics(leader, "c").Counters[raft.CounterTransferBytesSent] > 0
+	until(t, ctx, "a transfer", func() bool { // it is refused beside the own snapshot, and the next ones are ever rarer
+		return h.nodes[leader].RefusedTransfers("c") > 0
 	})
 	if g.writing.Load() == 0 {
 		t.Fatal("the own snapshot is not being written any more")
