@@ -56,13 +56,17 @@ type nodeBody struct {
 	Node string `json:"node"`
 }
 
+// readNode reads the body of a request about a node, and how long the request may take.
+func readNode(w http.ResponseWriter, r *http.Request) (body nodeBody, ctx context.Context, cancel context.CancelFunc, err error) {
+	if err = readJSON(w, r, &body); err == nil {
+		ctx, cancel, err = deadline(r)
+	}
+	return body, ctx, cancel, err
+}
+
 // addMember adds the member of a node that was started with -join, and has announced itself.
 func (s *server) addMember(w http.ResponseWriter, r *http.Request) error {
-	var body nodeBody
-	if err := readJSON(w, r, &body); err != nil {
-		return err
-	}
-	ctx, cancel, err := deadline(r)
+	body, ctx, cancel, err := readNode(w, r)
 	if err != nil {
 		return err
 	}
@@ -145,11 +149,7 @@ func (s *server) handTo(ctx context.Context, node string) (string, error) {
 }
 
 func (s *server) transfer(w http.ResponseWriter, r *http.Request) error {
-	var body nodeBody
-	if err := readJSON(w, r, &body); err != nil {
-		return err
-	}
-	ctx, cancel, err := deadline(r)
+	body, ctx, cancel, err := readNode(w, r)
 	if err != nil {
 		return err
 	}
