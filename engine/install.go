@@ -24,9 +24,8 @@ type Install struct {
 }
 
 // Install begins to accept a snapshot, or resumes: chunks that an earlier Install with the same header
-// accepted, before Close or a crash, are verified again and need not be sent again; Next says
-// from where to go on. That reads and writes them, unless the earlier Install was closed in this life of the engine. Live entries
-// are put again.
+// accepted, before Close or a crash, need not be sent again; Next says from where to go on. Those of which it is not known that they
+// are durable are read and written again. Live entries are put again.
 // A quarantined log takes a snapshot too: that is its way out.
 //
 // Errors: ErrCorrupt and ErrVersion (header), ErrSnapshotKind, ErrSnapshotOld (the log has a snapshot

@@ -33,10 +33,9 @@ type Receiver struct {
 }
 
 // NewReceiver begins or resumes a transfer. header is what the sender's Reader.Header returned; it is
-// not kept. A file of the same header that an earlier Receiver left is verified, written again (what
-// was read may have come from a cache that the device never got) and continued behind its last sound
-// chunk; any other is begun anew. That blocks for as long as it takes: a moment only when the earlier Receiver was one of this
-// Writer's and was closed. Errors: ErrVersion,
+// not kept. A file of the same header that an earlier Receiver left is continued: behind what that is known to have made durable, which
+// Finish verifies, each chunk is verified and written again (what was read may have come from a cache that the device never got) up
+// to the last sound one. That blocks for a moment, or where nothing is known for as long as it takes. Any other file is begun anew. Errors: ErrVersion,
 // *CorruptError, Check's error, ErrKind for a recovery checkpoint, ErrMeta for a bad target,
 // ErrExists, ErrBusy, ErrClosed, those of the file system.
 func (w *Writer) NewReceiver(header []byte, t Target) (*Receiver, error) {
@@ -100,6 +99,12 @@ func (r *Receiver) Accept(n int, data []byte, sum Sum) error {
 	}
 	r.total.Add(data)
 	r.next++
+	if r.out.unsynced > 0 {
+		return nil
+	}
+	if err := r.record(); err != nil {
+		return r.fail(err)
+	}
 	return nil
 }
 
@@ -152,6 +157,9 @@ func (r *Receiver) Finish() (raftlog.Snapshot, error) {
 	if err := r.out.put(r.info.AppendTrailer(nil)); err != nil {
 		return raftlog.Snapshot{}, r.fail(err)
 	}
+	if err := r.out.f.Truncate(r.out.off); err != nil { // the record of its progress
+		return raftlog.Snapshot{}, r.fail(err)
+	}
 	if err := r.out.f.Datasync(); err != nil {
 		return raftlog.Snapshot{}, r.fail(err)
 	}
@@ -190,10 +198,14 @@ func (r *Receiver) Close() error {
 	if r.err != nil {
 		return nil
 	}
-	if err := r.out.f.Datasync(); err != nil {
-		return r.fail(err)
+	err := r.out.f.Datasync()
+	if err == nil {
+		err = r.record()
 	}
-	if err := r.closeFile(); err != nil {
+	if err == nil {
+		err = r.closeFile()
+	}
+	if err != nil {
 		return r.fail(err)
 	}
 	r.w.interrupt(r)

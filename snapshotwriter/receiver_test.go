@@ -60,6 +60,16 @@ func receiver(t testing.TB, w *snapshotwriter.Writer, s sent) *snapshotwriter.Re
 	return r
 }
 
+// info says where things are in the file that is received.
+func (s *sent) info(t testing.TB) *snapshot.Info {
+	t.Helper()
+	i, err := snapshot.ParseHeader(s.header)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &i
+}
+
 // accept hands the chunks [r.Next, to) over.
 func accept(r *snapshotwriter.Receiver, s sent, to int) error {
 	for n := r.Next(); n < to; n++ {
@@ -272,6 +282,8 @@ func TestResumeDamaged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	record := sound[info.FileBytes():]
+	sound = sound[:info.Offset(5)] // without it
 	try := func(name string, b []byte, next int) {
 		t.Helper()
 		fs := newFS(t)
@@ -299,6 +311,13 @@ func TestResumeDamaged(t *testing.T) {
 		try("cut header", sound[:at], 0)
 	}
 	try("garbage behind", append(bytes.Clone(sound), state(3, 10*chunk)...), 5)
+	for at := range record {
+		b := append(bytes.Clone(sound), make([]byte, snapshot.TrailerBytes)...)
+		b = append(b, record...)
+		b[info.FileBytes()+int64(at)] ^= 1
+		b[info.Offset(3)] ^= 1
+		try("flipped record", b, 3)
+	}
 	// A part of the same position that another member, or another time, wrote.
 	other := send(t, raftlog.KindSnapshot, id(2, 9), 2, 4*chunk+7)
 	r = receiver(t, w, other)
@@ -321,7 +340,7 @@ func TestResumeInOneLife(t *testing.T) {
 		err  error
 	}{
 		{"damaged", func(b []byte) []byte { b[len(b)/2] ^= 1; return b }, 4, snapshotwriter.ErrCorrupt},
-		{"cut", func(b []byte) []byte { return b[:len(b)-1] }, 3, nil},
+		{"cut", func(b []byte) []byte { return b[:s.info(t).Offset(4)-1] }, 3, nil},
 		{"longer", func(b []byte) []byte { return append(b, 1, 2, 3) }, 4, nil},
 	} {
 		r := receiver(t, w, s)
@@ -349,6 +368,52 @@ func TestResumeInOneLife(t *testing.T) {
 		}
 		if _, err := r.Finish(); !errors.Is(err, change.err) {
 			t.Fatalf("%s: %v", change.name, err)
+		}
+	}
+}
+
+// What another life has recorded as durable is continued without reading it, too: it shows at the end what became of it. Behind it
+// chunks are taken over that are sound.
+func TestResumeRecorded(t *testing.T) {
+	s := send(t, raftlog.KindSnapshot, id(2, 9), 1, 4*chunk+7)
+	info := s.info(t)
+	part := pathOf(raftlog.KindSnapshot, id(2, 9)) + snapshot.PartSuffix
+	often := func(o *snapshotwriter.Options) { o.SyncBytes = 2 * (chunk + snapshot.ChunkHeaderBytes) }
+	for _, c := range []struct {
+		damaged int // chunk
+		next    int
+		err     error
+	}{{damaged: 4, next: 4}, {damaged: 3, next: 3}, {damaged: 1, next: 4, err: snapshotwriter.ErrCorrupt}} {
+		fs := newFS(t)
+		if err := accept(receiver(t, writer(t, fs, often), s), s, 4); err != nil { // and it is killed
+			t.Fatal(err)
+		}
+		b, err := fs.ReadFile(part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b[info.Offset(c.damaged)+snapshot.ChunkHeaderBytes] ^= 1
+		if err := fs.WriteFile(part, b); err != nil {
+			t.Fatal(err)
+		}
+		w := writer(t, fs, often)
+		for range 2 { // and once more, at once
+			r := receiver(t, w, s)
+			if r.Next() != c.next {
+				t.Fatalf("chunk %d is damaged: resumed at %d, want %d", c.damaged, r.Next(), c.next)
+			}
+			w = writer(t, fs, often)
+		}
+		r := receiver(t, w, s)
+		if c.err == nil {
+			finish(t, fs, r, s)
+			continue
+		}
+		if err := accept(r, s, 5); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Finish(); !errors.Is(err, c.err) {
+			t.Fatalf("chunk %d is damaged: %v", c.damaged, err)
 		}
 	}
 }

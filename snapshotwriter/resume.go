@@ -79,8 +79,24 @@ func (r *Receiver) create(head []byte) error {
 // errBegun says that a file does not begin as it must.
 var errBegun = errors.New("snapshotwriter: unfinished file of another transfer")
 
-// resume verifies what is there, from the front, and writes it again; what lies behind the last
-// sound chunk is cut. What this life of the Writer has made durable is as it was.
+// record notes in the file how far it is durable, for another life of the Writer. The note itself need not be.
+func (r *Receiver) record() error {
+	_, err := r.out.f.WriteAt(r.info.AppendProgress(nil, r.next, &r.total), r.info.FileBytes())
+	return err
+}
+
+// recorded returns the newest note that a file holds.
+func (r *Receiver) recorded() (interrupted, bool) {
+	b := make([]byte, snapshot.ProgressBytes)
+	if n, _ := r.out.f.ReadAt(b, r.info.FileBytes()); n < len(b) {
+		return interrupted{}, false
+	}
+	n, total, ok := r.info.ParseProgress(b)
+	return interrupted{n, total, r.info.Offset(n)}, ok
+}
+
+// resume goes on behind what is known to be durable. What follows there is verified and written again, up to the last sound
+// chunk.
 func (r *Receiver) resume(head []byte, known interrupted, trusted bool) error {
 	got := make([]byte, len(head))
 	if n, err := r.out.f.ReadAt(got, 0); n < len(got) {
@@ -89,11 +105,12 @@ func (r *Receiver) resume(head []byte, known interrupted, trusted bool) error {
 	if !bytes.Equal(got, head) {
 		return errBegun
 	}
+	if !trusted {
+		known, trusted = r.recorded()
+	}
 	if size, err := r.out.f.Size(); trusted && err == nil && size >= known.end {
 		r.next, r.total, r.out.off = known.next, known.total, known.end
-		return r.out.f.Truncate(r.out.off)
-	}
-	if err := r.out.write(head); err != nil {
+	} else if err := r.out.write(head); err != nil {
 		return err
 	}
 	for r.next < r.info.Chunks() {
@@ -104,6 +121,9 @@ func (r *Receiver) resume(head []byte, known interrupted, trusted bool) error {
 		if !sound {
 			break
 		}
+	}
+	if trusted {
+		return nil // the note stays; Finish cuts it, and what is here now is written over
 	}
 	return r.out.f.Truncate(r.out.off)
 }

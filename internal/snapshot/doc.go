@@ -79,6 +79,19 @@
 //	40  8   bytes of the file
 //	48  8   checksum of [0, 48)
 //
+// # Progress
+//
+// While a file is received a record may stand where the finished file ends. It is written when the chunks that it names are durable,
+// and cut off before the file is finished.
+//
+//	0    8   magic "RAWLPROG"
+//	8    8   number of chunks
+//	16   8   bytes of the running checksum, 76
+//	24   76  running checksum of their data, as package xxhash encodes its state
+//	100  8   checksum of [0, 100)
+//
+// # End
+//
 // A file without a sound trailer at its end is unfinished: ErrUnfinished. In one that has been
 // published durably that is damage too.
 //
