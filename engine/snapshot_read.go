@@ -160,6 +160,10 @@ func (l *Log) Restore(ctx context.Context) (*SnapshotReader, error) {
 	return nil, fmt.Errorf("%w: log %s: %w", ErrNoSnapshot, l.uid, damaged)
 }
 
+// Newest returns the captured state that Restore tries first. Who opens it and reads its state to the end needs no Restore, which
+// would read all of it once more: that is for one whose bytes turn out to be damaged. ok is false when there is none.
+func (l *Log) Newest() (s Snapshot, ok bool) { return l.newestContiguous() }
+
 // newestContiguous returns the newest captured state that leaves no gap before the log's first entry.
 func (l *Log) newestContiguous() (Snapshot, bool) {
 	l.mu.Lock()

@@ -231,7 +231,11 @@ func TestBadMachine(t *testing.T) {
 			h.options.machines = c.machines
 			h.open(0)
 			h.options.machines = machines
-			list := h.nodes[0].Servers()
+			var list []raft.ServerInfo
+			until(t, ctx, "the server's end", func() bool {
+				list = h.nodes[0].Servers()
+				return list[1].Err != nil
+			})
 			for _, cause := range c.causes {
 				if !errors.Is(list[1].Err, cause) {
 					t.Errorf("%+v: want %v", list[1], cause)

@@ -174,6 +174,9 @@ func (h *house) flushed(ctx context.Context, i int, uid core.UID) {
 func (h *house) servesNothing(ctx context.Context, i int, uid core.UID) {
 	t, n := h.t, h.nodes[i]
 	t.Helper()
+	until(t, ctx, "the damage to be found", func() bool {
+		return slices.ContainsFunc(n.Servers(), func(s raft.ServerInfo) bool { return s.ID.Name == "c" && s.Err != nil })
+	})
 	for _, s := range n.Servers() {
 		damaged := errors.Is(s.Err, engine.ErrQuarantined) || errors.Is(s.Err, engine.ErrCorrupt)
 		if s.ID.Name == "c" && (!damaged || !errors.Is(s.Err, raft.ErrStopped) || s.UID != uid) {

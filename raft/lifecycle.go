@@ -197,16 +197,16 @@ func (n *Node) restart() {
 			if r.Stopped {
 				continue
 			}
-			if err := n.run(r, y); err != nil {
+			if err := n.run(r, y, false); err != nil {
 				n.opts.Logger.Error("a server cannot be started", "server", r.Name, "err", err)
 			}
 		}
 	}
 }
 
-// run starts the server of a record. Why it could not be started is kept.
-func (n *Node) run(r *serverRecord, y *system) error {
-	err := n.launch(r, y)
+// run starts the server of a record, whose machine reads its state before that or meanwhile. Why it could not be started is kept.
+func (n *Node) run(r *serverRecord, y *system, restored bool) error {
+	err := n.launch(r, y, restored)
 	if err != nil {
 		n.failures.Store(r.Name, err)
 	} else {
@@ -215,7 +215,7 @@ func (n *Node) run(r *serverRecord, y *system) error {
 	return err
 }
 
-func (n *Node) launch(r *serverRecord, y *system) error {
+func (n *Node) launch(r *serverRecord, y *system, restored bool) error {
 	log, err := y.engine.Log(r.UID)
 	if err != nil {
 		return fmt.Errorf("raft: server %q: %w", r.Name, err)
@@ -224,11 +224,16 @@ func (n *Node) launch(r *serverRecord, y *system) error {
 	if err != nil {
 		return err
 	}
-	if err := n.add(s); err != nil {
-		s.discard()
-		return err
+	if restored {
+		err = s.applies.restore()
 	}
-	return nil
+	if err == nil {
+		err = n.add(s)
+	}
+	if err != nil {
+		s.discard()
+	}
+	return err
 }
 
 // RestartOptions say what changes when a server is run again.
@@ -288,7 +293,7 @@ func (n *Node) RestartServer(ctx context.Context, name string, o RestartOptions)
 	if err != nil {
 		return err
 	}
-	return n.run(r, y)
+	return n.run(r, y, true)
 }
 
 // StopServer stops a server, also for the node's next lives, until RestartServer. It waits for what the server is

@@ -99,6 +99,15 @@ func (a *Applier) appendContext(dst []byte) []byte {
 // about the context; those of the reader; those of the machine's Restore, as the Cause of a MachineError.
 // After an error the Applier is not usable.
 func (a *Applier) Restore(at EntryID, context []byte, state io.Reader) error {
+	if err := a.begin(at, context); err != nil {
+		return err
+	}
+	return a.load(state)
+}
+
+// begin takes over all of a Capture but its state: what Admit judges by is there then. Until load has returned nothing else may be
+// called.
+func (a *Applier) begin(at EntryID, context []byte) error {
 	if a.failed != nil {
 		return a.failed
 	}
@@ -112,17 +121,22 @@ func (a *Applier) Restore(at EntryID, context []byte, state io.Reader) error {
 	a.mu.Lock()
 	a.mu.table = table
 	a.mu.Unlock()
+	a.moved(at)
+	return nil
+}
+
+// load has the machine read the state, to the end.
+func (a *Applier) load(state io.Reader) error {
 	var refused error
-	if err := guard("Restore", at.Index, func() { refused = a.machine.Restore(state) }); err != nil {
+	if err := guard("Restore", a.at.Index, func() { refused = a.machine.Restore(state) }); err != nil {
 		return a.fail(err)
 	}
 	if refused != nil {
-		return a.fail(&MachineError{Op: "Restore", Index: at.Index, Cause: refused})
+		return a.fail(&MachineError{Op: "Restore", Index: a.at.Index, Cause: refused})
 	}
 	if _, err := io.Copy(io.Discard, state); err != nil {
-		return a.fail(fmt.Errorf("raft: restore of %v: %w", at, err))
+		return a.fail(fmt.Errorf("raft: restore of %v: %w", a.at, err))
 	}
-	a.moved(at)
 	return nil
 }
 

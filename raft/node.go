@@ -51,6 +51,7 @@ type Node struct {
 	figures    nodeFigures
 	transfers  transferRate  // of snapshots that go to other nodes
 	recoveries chan struct{} // a token for each recovery checkpoint that may be written now
+	restores   restoreTurns
 
 	restarting atomic.Int64 // servers that are still to be started again
 
@@ -88,7 +89,8 @@ func (r *registryOf[T]) add(name string, v T) error {
 }
 
 // OpenNode opens a node's storage, joins the network, and starts again the servers that were not stopped. A server
-// that cannot be started does not keep the others from it: Servers says why. Errors: those of the options, of the
+// that cannot be started does not keep the others from it: Servers says why. Servers vote and replicate at once; what asks for their
+// machines waits until those have read the states that they begin with, and applied again what was committed. Errors: those of the options, of the
 // engine, of the network.
 func OpenNode(o NodeOptions) (*Node, error) { return OpenNodeIn(sched.Real(), engine.Open, o) }
 
@@ -301,8 +303,6 @@ func (r *receiver) Event(e transport.Event) {
 		n.linkLost(e.Peer)
 	case transport.Ready:
 		n.linkReset(e.Peer)
-	case transport.Dropped:
-		n.failCalls(e.Peer, ErrLost) // requests among them; the log is sent again once there is a connection
 	}
 }
 

@@ -1,7 +1,6 @@
 package raft
 
 import (
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -112,8 +111,8 @@ func (n *Node) newServer(r *serverRecord, log *engine.Log) (*server, error) {
 	return s, nil
 }
 
-// recover reads what the log knows: the snapshot into the machine, and for the core where terms begin and
-// its own entries.
+// recover reads what the log knows: of the newest captured state all but its bytes, and for the core where terms begin and its own
+// entries.
 func (s *server) recover() (r core.Restore, err error) {
 	r = core.Restore{State: s.log.HardState(), Snapshot: core.SnapshotMeta{
 		Configuration: s.record.Initial, Machine: s.record.Version}}
@@ -123,7 +122,7 @@ func (s *server) recover() (r core.Restore, err error) {
 		return r, err
 	}
 	s.applies.applier.Store(a)
-	if err := s.restoreMachine(&r); err != nil {
+	if err := s.beginState(&r); err != nil {
 		return r, err
 	}
 	s.figures.snapshot.Store(uint64(r.Snapshot.ID.Index))
@@ -158,34 +157,6 @@ func (s *server) newApplier() (*Applier, error) {
 	}})
 }
 
-// restoreMachine gives a new machine the newest captured state.
-func (s *server) restoreMachine(r *core.Restore) error {
-	snap, err := s.log.Restore(s.node.ctx)
-	if errors.Is(err, engine.ErrNoSnapshot) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("raft: server %v: %w", s.id, err)
-	}
-	defer snap.Close()
-	meta, machine, err := openContext(snap.Context())
-	if err != nil {
-		return fmt.Errorf("raft: server %v: snapshot: %w", s.id, err)
-	}
-	meta.ID = snap.Info().ID
-	s.applies.config, s.applies.configIndex = meta.Configuration, meta.ConfigurationIndex
-	if err := restoreApplier(s.applies.machine(), meta.ID, machine, snap); err != nil {
-		return fmt.Errorf("raft: server %v: %w", s.id, err)
-	}
-	r.Commit = meta.ID.Index
-	if snap.Info().Kind == engine.KindSnapshot {
-		r.Snapshot = meta
-	} else if base, ok := s.newestSnapshot(); ok {
-		r.Snapshot, err = s.metaOf(base)
-	}
-	return err
-}
-
 // newestSnapshot is the captured state up to which the log is released.
 func (s *server) newestSnapshot() (engine.Snapshot, bool) {
 	list := s.log.Snapshots()
@@ -207,13 +178,4 @@ func (s *server) metaOf(snap engine.Snapshot) (core.SnapshotMeta, error) {
 	meta, _, err := openContext(r.Context())
 	meta.ID = snap.ID
 	return meta, err
-}
-
-func restoreApplier(a *Applier, at EntryID, context []byte, snap *engine.SnapshotReader) error {
-	state, err := snap.State()
-	if err != nil {
-		return err
-	}
-	err = a.Restore(at, context, state)
-	return errors.Join(err, state.Close())
 }

@@ -25,6 +25,7 @@ type applyQueue struct {
 	held    bool // until the end of a turn of the mailbox
 	wanted  bool // something came meanwhile
 	moved   bool // target is behind all items
+	unread  bool // the machine has yet to read the state that it begins with; owned by whoever runs the queue
 	items   []applyItem
 	waits   []applyWait // ascending by index
 	target  Index       // the newest index that is asked for
@@ -69,21 +70,18 @@ func (w *applyWait) fail(err error) {
 // machine is the Applier in force.
 func (q *applyQueue) machine() *Applier { return q.applier.Load() }
 
-// recover applies again what was committed before the start, and then lets the server run.
+// recover applies again what was committed before the start, the state that the machine begins with before it. The server does
+// not wait for that.
 func (q *applyQueue) recover() {
-	r := q.server
-	q.applied = q.machine().At().Index
-	q.appliedSaved = q.applied
-	q.effects.server = r
+	q.effects.server = q.server
 	q.add(applyItem{upTo: q.replayTo, then: func() error {
 		effects, err := q.machine().EnterState(StateRecovered)
-		if err != nil {
-			return err
+		if err == nil {
+			q.effects.carry(effects)
 		}
-		q.effects.carry(effects)
-		r.mail.put(core.Recovered{})
-		return nil
+		return err
 	}})
+	q.server.mail.put(core.Recovered{})
 }
 
 // commit adds entries.
@@ -246,6 +244,9 @@ func dropItems(items []applyItem) {
 
 // run works until nothing is left.
 func (q *applyQueue) run() {
+	if q.unread && !q.restoreInTurn() {
+		return
+	}
 	for {
 		q.mu.Lock()
 		items, moved, last := q.items, q.moved, applyItem{upTo: q.target}

@@ -96,7 +96,7 @@ func (s *server) mailEnded() {
 	n := s.node
 	n.forget(s)
 	s.endTransfers(func(ServerID) bool { return true })
-	if in := s.incoming.Swap(nil); in != nil {
+	if in := s.incoming.Load(); in != nil {
 		in.close()
 	}
 	n.wheel.stop(&s.timers.alarm)

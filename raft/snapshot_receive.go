@@ -6,14 +6,17 @@ import (
 	"sync"
 
 	"github.com/rawl-db/rawl/engine"
+	"github.com/rawl-db/rawl/internal/sched"
 	"github.com/rawl-db/rawl/raft/core"
 )
 
-// incoming is a snapshot that a leader sends. Its parts are written one after the other, on a goroutine that lives
+// incoming is a snapshot that a leader sends, or the last one that was sent. Its parts are written one after the other, on a goroutine that lives
 // while there are some.
 type incoming struct {
 	server *server
 	accept core.Accept
+	before <-chan struct{} // closed when the log's place for a snapshot is free of the one before this; nil for none
+	free   chan struct{}   // closed when it is free of this one
 
 	mu      sync.Mutex
 	running bool
@@ -28,16 +31,21 @@ type incoming struct {
 
 // accept begins to receive the snapshot that the core accepted.
 func (s *server) accept(a core.Accept) {
-	if old := s.incoming.Swap(&incoming{server: s, accept: a}); old != nil {
+	in := &incoming{server: s, accept: a, free: make(chan struct{})}
+	old := s.incoming.Load()
+	if old != nil {
+		in.before = old.free
+	}
+	s.incoming.Store(in)
+	if old != nil {
 		old.close()
 	}
-	s.incoming.Load().reply(&snapshotReply{})
+	in.reply(&snapshotReply{})
 }
 
 // abortIncoming ends the receiving of a transfer. What arrived is kept for another attempt.
 func (s *server) abortIncoming(transfer uint64) {
 	if in := s.incoming.Load(); in != nil && in.accept.Transfer == transfer {
-		s.incoming.Store(nil)
 		in.reply(&snapshotReply{failed: true})
 		in.close()
 	}
@@ -67,9 +75,8 @@ func (in *incoming) run() {
 		in.mu.Lock()
 		if len(in.parts) == 0 || in.closed {
 			in.running = false
-			if in.closed && in.in != nil {
-				_ = in.in.Close()
-				in.in = nil
+			if in.closed {
+				in.leaveLocked()
 			}
 			in.mu.Unlock()
 			return
@@ -90,11 +97,21 @@ func (in *incoming) run() {
 func (in *incoming) close() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	again := in.closed
 	in.closed = true
-	if !in.running && in.in != nil {
+	if !in.running && !again {
+		in.leaveLocked()
+	}
+}
+
+// leaveLocked frees the log's place for a snapshot. It comes once, last.
+func (in *incoming) leaveLocked() {
+	if in.in != nil {
 		_ = in.in.Close()
 		in.in = nil
 	}
+	in.parts = nil
+	close(in.free)
 }
 
 var errTransfer = errors.New("raft: snapshot transfer")
@@ -174,6 +191,9 @@ func (in *incoming) begin(header []byte) error {
 		return nil // sent twice
 	}
 	stop := in.atWork()
+	if in.before != nil { // it may be checking what it had: this one goes on there
+		_, _ = sched.Wait(in.server.node.world, in.before, nil, nil)
+	}
 	i, err := in.server.log.Install(header)
 	stop()
 	if err != nil {
@@ -192,7 +212,7 @@ func (in *incoming) begin(header []byte) error {
 // with it in the place of the old one.
 func (s *server) install(meta core.SnapshotMeta, transfer uint64) {
 	s.applies.do(func() error {
-		in := s.incoming.Swap(nil)
+		in := s.incoming.Load()
 		if in == nil || in.accept.Transfer != transfer {
 			s.mail.put(core.SnapshotFailed{Transfer: transfer})
 			return nil
@@ -200,8 +220,8 @@ func (s *server) install(meta core.SnapshotMeta, transfer uint64) {
 		in.mu.Lock()
 		i := in.in
 		in.in = nil
-		in.closed = true
 		in.mu.Unlock()
+		in.close()
 		if i == nil {
 			s.mail.put(core.SnapshotFailed{Transfer: transfer})
 			return nil
@@ -216,7 +236,7 @@ func (s *server) install(meta core.SnapshotMeta, transfer uint64) {
 			s.mail.put(core.SnapshotFailed{Transfer: transfer})
 			return nil
 		}
-		if err := s.applies.replace(meta); err != nil {
+		if err := s.applies.replace(); err != nil {
 			return err
 		}
 		in.reply(&snapshotReply{done: true})
@@ -228,30 +248,20 @@ func (s *server) install(meta core.SnapshotMeta, transfer uint64) {
 }
 
 // replace makes a machine of the snapshot that the log begins with now.
-func (q *applyQueue) replace(meta core.SnapshotMeta) error {
-	s := q.server
-	snap, err := s.log.Restore(s.node.ctx)
+func (q *applyQueue) replace() error {
+	fresh, err := q.server.newApplier()
 	if err != nil {
 		return err
 	}
-	defer snap.Close()
-	_, context, err := openContext(snap.Context())
+	fresh, meta, err := q.server.restore(fresh)
 	if err != nil {
-		return err
-	}
-	fresh, err := s.newApplier()
-	if err != nil {
-		return err
-	}
-	if err := restoreApplier(fresh, snap.Info().ID, context, snap); err != nil {
 		return err
 	}
 	effects, err := fresh.Installed(q.machine())
 	if err != nil {
 		return err
 	}
-	q.applier.Store(fresh)
-	q.applied, q.config, q.configIndex = meta.ID.Index, meta.Configuration, meta.ConfigurationIndex
+	q.restored(fresh, meta)
 	q.mu.Lock()
 	q.target = max(q.target, q.applied)
 	q.mu.Unlock()

@@ -12,6 +12,7 @@ type tally struct {
 	n    uint64
 	live []raft.Index
 	gate chan struct{} // what "block" waits for
+	held chan struct{} // what Restore waits for, nil for nothing
 	// broken panics at the next command, on this member alone.
 	broken bool
 }
@@ -71,6 +72,9 @@ func (t *tally) Snapshot() raft.View {
 
 // Restore implements raft.Machine.
 func (t *tally) Restore(r io.Reader) error {
+	if t.held != nil {
+		<-t.held
+	}
 	b, err := io.ReadAll(r)
 	if err != nil {
 		return err

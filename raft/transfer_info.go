@@ -26,7 +26,9 @@ func (n *Node) Transfers(name string) ([]TransferInfo, error) {
 func (s *server) transfers() (list []TransferInfo) {
 	if in := s.incoming.Load(); in != nil {
 		in.mu.Lock()
-		list = append(list, TransferInfo{Peer: in.accept.From, Incoming: true, Snapshot: in.accept.Snapshot.ID, Chunks: in.chunks, Done: in.next})
+		if !in.closed {
+			list = append(list, TransferInfo{Peer: in.accept.From, Incoming: true, Snapshot: in.accept.Snapshot.ID, Chunks: in.chunks, Done: in.next})
+		}
 		in.mu.Unlock()
 	}
 	for _, o := range s.outgoing.all() {

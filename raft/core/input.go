@@ -4,7 +4,7 @@ package core
 type Input interface{ isInput() }
 
 type (
-	// Recovered ends RoleRecover: the machine has all entries up to the commit index of Restore.
+	// Recovered ends RoleRecover. The shell applies up to the commit index of Restore before anything else, now or meanwhile.
 	Recovered struct{}
 	// Received is a message from another server. It may be handed over by its address; it is neither changed nor kept.
 	Received struct{ Message Message }

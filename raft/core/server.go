@@ -8,7 +8,7 @@ import (
 type Role uint8
 
 const (
-	// RoleRecover waits for the machine to have what was committed before the start.
+	// RoleRecover waits for the shell to be ready.
 	RoleRecover Role = iota
 	// RoleFollower follows a leader, or waits for one.
 	RoleFollower
@@ -91,7 +91,7 @@ type home struct {
 	epoch   uint64
 }
 
-// New returns a server in RoleRecover. The shell applies what is committed and then steps it with Recovered.
+// New returns a server in RoleRecover. The shell steps it with Recovered when it can carry out effects.
 // Errors: those of Options, and ErrBadEntry or ErrVersion for what Restore holds.
 func New(o Options, r Restore) (*Server, error) {
 	o = o.withDefaults()
