@@ -23,7 +23,7 @@ func runRaft(ctx context.Context, args []string) error {
 	r.flags(fs)
 	jsonFile := fs.String("json", "", "write one JSON object per row to this file, - is standard output")
 	dir := fs.String("dir", "", "where to work; default a new directory under the current one, removed afterwards")
-	if err := parse(fs, args); err != nil {
+	if err := parse(fs, withNumber(args, "failover", "100")); err != nil {
 		return err
 	}
 	if err := r.validate(); err != nil {
@@ -47,6 +47,18 @@ func runRaft(ctx context.Context, args []string) error {
 		return s.run(ctx, []raftRow{r}, runRaftRow)
 	}
 	return s.run(ctx, raftRows(r.Duration, r.Nodes, r.TLS), inChild)
+}
+
+// withNumber puts a number behind a flag that stands alone.
+func withNumber(args []string, name, number string) (all []string) {
+	for i, a := range args {
+		all = append(all, a)
+		alone := i+1 == len(args) || strings.HasPrefix(args[i+1], "-")
+		if alone && (a == "-"+name || a == "--"+name) {
+			all = append(all, number)
+		}
+	}
+	return all
 }
 
 // shaped reports whether a flag asks for one certain row.

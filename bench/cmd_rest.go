@@ -17,7 +17,8 @@ import (
 )
 
 const idleText = `Starts many clusters of three members on three nodes in one process, weighs them at rest, kills the process
-and opens the nodes again in another one until every cluster is led.`
+and opens the nodes again in another one until every cluster is led. With -nodes process the three nodes are processes of
+their own, and what they send each other at rest is counted, with one cluster and with that many.`
 
 // idleCommand is the hidden subcommand of a process that holds the clusters. It reads an idleLife and writes an idleReport.
 const idleCommand = "_idle"
@@ -60,6 +61,7 @@ func runIdle(ctx context.Context, args []string) error {
 	fs := newFlags("idle", idleText)
 	fs.IntVar(&l.Clusters, "clusters", 10_000, "number of clusters")
 	fs.DurationVar(&l.Rest, "rest", 5*time.Second, "how long they are watched at rest")
+	nodes := fs.String("nodes", nodesInProcess, "where the nodes are: inproc, in one process, or process, each in its own, over TCP")
 	l.Store.storeFlags(fs)
 	fs.StringVar(&l.Profile.CPUProfile, "cpuprofile", "", "write a CPU profile of the start to this file, and one of the reopening beside it")
 	fs.StringVar(&l.Profile.MemProfile, "memprofile", "", "write a profile of the memory at rest to this file, and one after the reopening beside it")
@@ -70,6 +72,9 @@ func runIdle(ctx context.Context, args []string) error {
 	}
 	if l.Clusters < 1 || l.Rest < time.Millisecond {
 		return fmt.Errorf("clusters must be at least 1, rest at least 1 ms")
+	}
+	if *nodes != nodesInProcess && *nodes != nodesProcess {
+		return fmt.Errorf("-nodes %q is neither %s nor %s", *nodes, nodesInProcess, nodesProcess)
 	}
 	out, closeOut, err := openJSON(*jsonFile)
 	if err != nil {
@@ -87,6 +92,9 @@ func runIdle(ctx context.Context, args []string) error {
 		text = io.Discard
 	}
 	fmt.Fprintf(text, "%s\n\n%d clusters of three members\n", where(w.dir), l.Clusters)
+	if *nodes == nodesProcess {
+		return l.traffic(ctx, text, out)
+	}
 	return l.lives(ctx, text, out)
 }
 

@@ -111,12 +111,7 @@ func (f *failover) settle(ctx context.Context) error {
 
 // work lets the clients work for a while.
 func (f *failover) work(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return sleepFor(ctx, d)
 }
 
 func (f *failover) result() raftResult {

@@ -60,7 +60,7 @@ func (r *raftRow) flags(fs *flag.FlagSet) {
 	fs.IntVar(&r.Size, "size", r.Size, "size of a command, bytes")
 	fs.DurationVar(&r.Duration, "duration", r.Duration, "measured time")
 	fs.BoolVar(&r.Reads, "reads", false, "linearizable reads instead of commands")
-	fs.IntVar(&r.Failovers, "failover", 0, "tear the leader's node off that many times, or kill its process, instead of working for -duration")
+	fs.IntVar(&r.Failovers, "failover", 0, "tear the leader's node off that many `times`, or kill its process, instead of working for -duration; alone it means 100")
 	fs.StringVar(&r.Nodes, "nodes", r.Nodes, "where the nodes are: inproc, in one process, or process, each in its own, over TCP")
 	fs.BoolVar(&r.TLS, "tls", false, "mutual TLS between processes")
 	fs.Int64Var(&r.Store.WALFile, "walfile", 0, "size of a WAL file, bytes; 0 is the engine's default")
