@@ -5,8 +5,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rawl-db/rawl/raft"
 	"github.com/rawl-db/rawl/raft/transport"
@@ -71,6 +73,33 @@ func TestOverTCP(t *testing.T) {
 		{"laggard", TestClusterSnapshotForLaggard}, {"wiped", TestC7WipedMember}, {"servers", TestServersOfAnotherNode}, {"delete", TestClusterDelete}, {"systems", TestSystems},
 	} {
 		t.Run(c.name, c.test)
+	}
+}
+
+// A request that waited for a connection which did not come about fails then: the node that was asked may be there a moment later, so
+// that nobody finds it to be away.
+func TestRequestWithoutConnection(t *testing.T) {
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := closed.Close(); err != nil {
+		t.Fatal(err)
+	}
+	network := raft.OverTCP(tcp.Options{Listen: "127.0.0.1:0", Resolver: tcp.Addresses{"b": closed.Addr().String()}, InsecurePlaintext: true})
+	n, err := raft.OpenNode(raft.NodeOptions{ID: "a", Dir: t.TempDir(), Network: network, Machines: tallies(nil).machines,
+		HeartbeatInterval: 10 * time.Second, DetectionBound: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(ctxFor(t), 20*time.Second)
+	defer cancel()
+	err = n.StartOrRestart(ctx, raft.ClusterConfig{Name: "c", Machine: "tally", Members: []raft.ServerID{{Name: "c", Node: "a"}, {Name: "c", Node: "b"}}})
+	if !errors.Is(err, raft.ErrUnreachable) || ctx.Err() != nil {
+		t.Errorf("%v; the context: %v", err, ctx.Err())
+	}
+	if err := n.Close(ctxFor(t)); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -303,6 +303,8 @@ func (r *receiver) Event(e transport.Event) {
 		n.linkLost(e.Peer)
 	case transport.Ready:
 		n.linkReset(e.Peer)
+	case transport.Dropped:
+		n.failCalls(e.Peer, ErrLost) // requests among them; the log is sent again once there is a connection
 	}
 }
 

@@ -21,7 +21,7 @@ func TestPlanted(t *testing.T) {
 		t.Fatal("no definitions", err)
 	}
 	sound := &baseline{root: root, dir: t.TempDir()}
-	compiler := newCompiler(root)
+	compiler := newCompiler(t, root)
 	for _, name := range names {
 		t.Run(strings.TrimSuffix(filepath.Base(name), ".fault"), func(t *testing.T) {
 			text, err := os.ReadFile(name)

@@ -15,7 +15,8 @@
 // of that epoch and Disconnected after the last. Within an epoch and a class messages arrive in the order of their
 // sending, each at most once; what is missing at the end of an epoch is a tail of each class, or was refused by Send. No
 // message of an epoch arrives after one of a later epoch, or after either's Connected or its own Disconnected. A message
-// that Send took may be lost with its connection: whoever cares resends when told Connected.
+// that Send took may be lost with its connection: whoever cares resends when told Connected. When an attempt to connect fails, what
+// waited for it is lost, and the sender is told Dropped.
 //
 // # The network in memory
 //

@@ -52,6 +52,8 @@ const (
 	Disconnected
 	// Ready reports that the outbox of Class to Peer, which had refused a message, has room again. Epoch is 0.
 	Ready
+	// Dropped reports that messages to Peer which Send had taken are lost, as no connection came about. Epoch is 0.
+	Dropped
 )
 
 // String names the kind.
@@ -63,6 +65,8 @@ func (k EventKind) String() string {
 		return "disconnected"
 	case Ready:
 		return "ready"
+	case Dropped:
+		return "dropped"
 	}
 	return fmt.Sprintf("EventKind(%d)", uint8(k))
 }
@@ -88,7 +92,7 @@ type Receiver[M Message] interface {
 type Transport[M Message] interface {
 	// Send puts a message into an outbox. It never blocks and never calls a Receiver. An error means that the message
 	// is dropped: ErrFull, ErrTooLarge, ErrUnreachable, ErrClass, ErrClosed. No error means that it will arrive unless
-	// its connection ends first.
+	// its connection ends first, or none comes about.
 	Send(to NodeID, class Class, m M) error
 	// Close ends all connections and waits for calls of the Receiver that have begun or are about to; there are none
 	// after it. Send returns ErrClosed from then on. A second Close does nothing.

@@ -351,17 +351,11 @@ func (p *peer[M]) expect(h *hello) (epoch uint64, err error) {
 // arrived ends what expect began. What was sent meanwhile waits for a connection of this node's own if the peer made none.
 func (p *peer[M]) arrived() {
 	p.mu.Lock()
-	var ready []transport.Event
+	var events []transport.Event
 	p.arriving--
-	if p.arriving == 0 && p.link == nil && p.dialing == nil {
-		waiting := false
-		for c := range p.lanes {
-			waiting = waiting || len(p.lanes[c].queue) > 0
-		}
-		if waiting && !p.dialLocked() {
-			ready = p.dropLocked()
-		}
+	if p.arriving == 0 && p.link == nil && p.dialing == nil && p.waitingLocked() && !p.dialLocked() {
+		events = p.giveUpLocked()
 	}
 	p.mu.Unlock()
-	p.tell(ready...)
+	p.tell(events...)
 }

@@ -114,14 +114,32 @@ func (p *peer[M]) dialed(err error) {
 	p.failures++
 	pause := min(p.t.opts.MaxPause, p.t.opts.MinPause<<min(p.failures-1, 16))
 	p.notBefore = time.Now().Add(pause/2 + rand.N(pause/2+1))
-	ready := p.dropLocked()
+	events := p.giveUpLocked()
 	p.mu.Unlock()
 	p.t.stats.failed.Add(1)
 	p.t.quiet.warn(p.id, "dial", "no connection with a node", err)
-	p.tell(ready...)
+	p.tell(events...)
 }
 
-// dropLocked drops what waits, and returns what is to be told of it.
+// giveUpLocked drops what waits for a connection that has not come about, and returns what is to be told of it.
+func (p *peer[M]) giveUpLocked() (events []transport.Event) {
+	if p.waitingLocked() {
+		events = append(events, transport.Event{Kind: transport.Dropped, Peer: p.id})
+	}
+	return append(events, p.dropLocked()...)
+}
+
+// waitingLocked reports whether a message waits.
+func (p *peer[M]) waitingLocked() bool {
+	for c := range p.lanes {
+		if len(p.lanes[c].queue) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// dropLocked drops what waits, and returns which outboxes have room again.
 func (p *peer[M]) dropLocked() (ready []transport.Event) {
 	for c := range p.lanes {
 		l := &p.lanes[c]

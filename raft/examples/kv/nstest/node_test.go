@@ -21,8 +21,9 @@ import (
 	"time"
 )
 
-// diskBytes is the size of a node's file system: several files of its write-ahead log, and as much again.
-const diskBytes = 256 << 20
+// diskBytes is the size of a node's file system. Its log holds what the service writes between two checkpoints, half as much until the newer one
+// counts, and as much again for each checkpoint that the full disk has prevented.
+const diskBytes = 768 << 20
 
 // node is a server: a process that is killed and started again.
 type node struct {
