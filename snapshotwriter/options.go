@@ -25,7 +25,7 @@ type Options struct {
 	// for chunks being received, which come at the sender's rate. Default 0: no limit.
 	BytesPerSecond int64
 	// SyncBytes is how much of a snapshot is written between two syncs. Default 8 MiB.
-	// 4 KiB to 1 GiB.
+	// 4 KiB to 1 GiB. Of one that is received it is at most 1 MiB.
 	SyncBytes int64
 	// QueueDepth is the most jobs that wait. Default 64. 1 to 65536.
 	QueueDepth int

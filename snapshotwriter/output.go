@@ -14,7 +14,7 @@ type output struct {
 	w        *Writer
 	f        vfs.File
 	off      int64
-	sync     bool // every SyncBytes
+	every    int64 // how much is written between two syncs, 0 for all
 	unsynced int64
 	stopped  func() error // whether to go on
 }
@@ -39,7 +39,7 @@ func (o *output) put(b []byte) error {
 	}
 	o.off += int64(len(b))
 	o.unsynced += int64(len(b))
-	if !o.sync || o.unsynced < o.w.o.SyncBytes {
+	if o.every == 0 || o.unsynced < o.every {
 		return nil
 	}
 	o.unsynced = 0

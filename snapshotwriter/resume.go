@@ -45,7 +45,7 @@ func (r *Receiver) open() error {
 	known, ok := r.w.recall(r.part)
 	f, err := r.w.o.FS.Open(r.part, vfs.OpenOptions{Write: true})
 	if err == nil {
-		r.out = &output{w: r.w, f: f, sync: true, stopped: r.w.ended}
+		r.out = &output{w: r.w, f: f, every: r.w.receiveSync(), stopped: r.w.ended}
 		if err := r.resume(head, known, ok); err == nil || errors.Is(err, ErrClosed) {
 			if err != nil {
 				_ = r.closeFile()
@@ -67,7 +67,7 @@ func (r *Receiver) create(head []byte) error {
 	if err != nil {
 		return err
 	}
-	r.out = &output{w: r.w, f: f, sync: true, stopped: r.w.ended}
+	r.out = &output{w: r.w, f: f, every: r.w.receiveSync(), stopped: r.w.ended}
 	if err := r.out.put(head); err != nil {
 		_ = r.closeFile()
 		r.w.remove(r.part)
@@ -78,6 +78,12 @@ func (r *Receiver) create(head []byte) error {
 
 // errBegun says that a file does not begin as it must.
 var errBegun = errors.New("snapshotwriter: unfinished file of another transfer")
+
+// maxReceiveSync bounds what is written between two syncs while a snapshot is received. The device takes what is synced in one go,
+// and the small writes of others wait behind it: those of a leader's log on the same device, above all.
+const maxReceiveSync = 1 << 20
+
+func (w *Writer) receiveSync() int64 { return min(w.o.SyncBytes, maxReceiveSync) }
 
 // record notes in the file how far it is durable, for another life of the Writer. The note itself need not be.
 func (r *Receiver) record() error {

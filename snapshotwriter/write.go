@@ -30,7 +30,10 @@ func (w *Writer) write(j *Job, stopped func() error) (raftlog.Snapshot, error) {
 	if err != nil {
 		return raftlog.Snapshot{}, err
 	}
-	out := &output{w: w, f: f, sync: durable, stopped: stopped}
+	out := &output{w: w, f: f, stopped: stopped}
+	if durable {
+		out.every = w.o.SyncBytes
+	}
 	info, err := w.fill(j, enc, out)
 	if err == nil && durable {
 		err = f.Datasync()
