@@ -16,7 +16,7 @@ import (
 
 // TestMain lets the test binary be the processes that commands start.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && slices.Contains([]string{workerCommand, idleCommand, nodeCommand}, os.Args[1]) {
+	if len(os.Args) > 1 && slices.Contains([]string{workerCommand, idleCommand, nodeCommand, burnCommand}, os.Args[1]) {
 		if err := dispatch(context.Background(), os.Args[1:]); err != nil {
 			os.Exit(1)
 		}

@@ -11,6 +11,7 @@
 //	go run ./bench raft        clusters of three members, in one process or three; without flags a table
 //	go run ./bench transfer    a snapshot that goes to new members while clients write, and is interrupted
 //	go run ./bench idle        ten thousand clusters at rest: start, memory, CPU, reopening after a kill
+//	go run ./bench calm        whether nodes take one another for lost while all processors are busy
 //	go run ./bench doctor      what this disk and kernel can do, what auto chooses and why
 //	go run ./bench torture     random work that is killed, and its proof (-verify)
 //
@@ -93,5 +94,9 @@
 // at the end their answers with what was acknowledged.
 //
 // Bench idle starts the clusters in one process, kills it when they have been at rest, and opens them in a second
-// one; seconds are until every member follows a leader. Memory is beside that of three nodes without clusters.
+// one; seconds are until every member follows a leader. Memory is beside that of three nodes without clusters. With -nodes process it
+// counts what processes send each other at rest.
+//
+// Bench calm burns all processors beside three processes of nodes. Each looks at itself every 10 ms: a look that is 100 ms late is a
+// stall, and a suspicion that no stall of the two nodes explains fails the run.
 package main

@@ -28,6 +28,7 @@ func commands() []command {
 		{"raft", "clusters of three members, in one process or in three", runRaft},
 		{"transfer", "a snapshot that goes to new members while clients write, and is interrupted", runTransfer},
 		{"idle", "many clusters at rest: start, memory, CPU, reopening", runIdle},
+		{"calm", "whether nodes take one another for lost under full CPU load", runCalm},
 		{"doctor", "what this disk and kernel can do, and what auto chooses", runDoctor},
 		{"torture", "random work to be killed; -verify proves what is left", runTorture},
 	}
@@ -55,6 +56,8 @@ func dispatch(ctx context.Context, args []string) error {
 		return runWorker(os.Stdin, os.Stdout)
 	case nodeCommand:
 		return runNode(ctx, os.Stdin, os.Stdout)
+	case burnCommand:
+		return burn(os.Stdin)
 	case idleCommand:
 		return runIdleLife(ctx, os.Stdin, os.Stdout)
 	}

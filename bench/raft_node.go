@@ -38,7 +38,13 @@ type nodeRequest struct {
 	Led     int
 	Without string
 	Join    bool // start a member of the first cluster
+	Calm    int  // calmBegin has the process watch itself, calmEnd tells what it saw
 }
+
+const (
+	calmBegin = iota + 1
+	calmEnd
+)
 
 // nodeReply follows the opening of the node and every request.
 type nodeReply struct {
@@ -51,6 +57,7 @@ type nodeReply struct {
 	Snapshot raft.Index
 	Incoming *raft.TransferInfo
 	Sent     uint64
+	Calm     calmRecord
 }
 
 // addresses is where nodes are, which may change.
@@ -195,6 +202,7 @@ func serveNode(ctx context.Context, dec *json.Decoder, enc *json.Encoder) (err e
 	defer func() { _ = echo.Close() }()
 	go answerPings(echo) // until echo is closed; its connections end with the process
 	r := nodeReply{Addr: n.net.Addr().String(), Echo: echo.Addr().String()}
+	var calm *calmWatch
 	for {
 		if err := enc.Encode(r); err != nil {
 			return err
@@ -223,5 +231,11 @@ func serveNode(ctx context.Context, dec *json.Decoder, enc *json.Encoder) (err e
 		}
 		r = nodeReply{Counts: n.counts()}
 		n.member(&r)
+		switch {
+		case q.Calm == calmBegin:
+			calm = watchCalm(n.Node)
+		case q.Calm == calmEnd && calm != nil:
+			r.Calm = calm.stop()
+		}
 	}
 }
