@@ -33,6 +33,7 @@ type server struct {
 	results  map[uint64]func(core.Result)
 	ref      uint64
 	watching []NodeID // nodes of the other members and of the leader, each once
+	owed     *owed    // what the log has still to take, nil for nothing
 	dead     bool     // the log or the core has failed: nothing is fed to the core any more
 
 	// Read by anybody. cursorWaits says that a released cursor waits for something to be durable, or for the end of one of the
@@ -51,7 +52,7 @@ type server struct {
 	end struct {
 		sync.Mutex
 		err  error         // why it stopped, nil while it runs
-		left int32         // of mailbox, applies and stop those that still run
+		left int32         // of mailbox, applies, stop and what cuts the log those that still run
 		over bool          // none does, and what a stopped server leaves behind is written
 		done chan struct{} // closed then; nil until somebody waits
 	}
@@ -88,8 +89,8 @@ func (n *Node) newServer(r *serverRecord, log *engine.Log) (*server, error) {
 	s.end.left = 3
 	s.leader.Store(&leaderView{})
 	s.mail.running = true // until start: what comes in waits
-	s.mail.server, s.applies.server, s.timers.server = s, s, s
-	s.timers.alarm.ring = s.timers.ring
+	s.mail.server, s.applies.server = s, s
+	s.timers.alarm.ring = s.mail.ring
 	restore, err := s.recover()
 	if err != nil {
 		return nil, err

@@ -27,7 +27,7 @@ type mailbox struct {
 // has none.
 type turn struct {
 	written  bool // something is durable: the log knows what
-	ready    bool // the log takes entries again
+	ready    bool // the log may take what it did not
 	due      bool // the timers' alarm has rung
 	inputs   []posted
 	messages []*raftPacket
@@ -179,7 +179,7 @@ func (m *mailbox) read(op *opQuery) bool {
 	return true
 }
 
-// ring has the server look at its timers.
+// ring has the server look at its timers. The wheel calls it.
 func (m *mailbox) ring() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -306,7 +306,7 @@ func (s *server) take(b *turn) {
 		}
 	}
 	if b.ready {
-		s.step(core.LogReady{})
+		s.logReady()
 	}
 	from := 0
 	for _, p := range b.inputs {
@@ -316,7 +316,7 @@ func (s *server) take(b *turn) {
 	}
 	s.stepAll(b.messages[from:])
 	if b.due { // behind what may make it needless
-		s.timers.due()
+		s.timersDue()
 	}
 	if len(b.reads) > 0 {
 		s.startReads(b.reads)

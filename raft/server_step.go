@@ -1,17 +1,11 @@
 package raft
 
 import (
-	"errors"
 	"fmt"
 	"slices"
-	"time"
 
-	"github.com/rawl-db/rawl/engine"
 	"github.com/rawl-db/rawl/raft/core"
 )
-
-// writablePause is after how long a server tries again to write to an engine that is read only.
-const writablePause = 100 * time.Millisecond
 
 // step feeds one input to the core and carries out what follows, and what follows from that.
 func (s *server) step(in core.Input) {
@@ -71,7 +65,7 @@ func (s *server) carry(e *core.Effects) {
 	}
 	s.applies.commit(e.Commit)
 	if len(e.Timers) > 0 {
-		s.timers.set(e.Timers)
+		s.setTimers(e.Timers)
 	}
 	for i := range e.Results {
 		s.finish(e.Results[i])
@@ -99,38 +93,6 @@ func (s *server) endAs(why core.Ending) {
 func (s *server) fail(err error) {
 	s.dead = true
 	s.stop(fmt.Errorf("raft: server %v: %w", s.id, err))
-}
-
-// write queues what the log is to hold. An error is one that ends the server.
-func (s *server) write(e *core.Effects) error {
-	if e.HardState != nil {
-		if err := s.log.SetHardState(*e.HardState); err != nil {
-			return err
-		}
-	}
-	if e.Truncate {
-		if err := s.log.TruncateTo(e.TruncateTo.Index); err != nil {
-			return err
-		}
-		s.pending.drop(ErrLost) // who still holds what is cut may commit it yet
-	}
-	if len(e.Append) == 0 {
-		return nil
-	}
-	err := s.log.Append(e.Prev, e.Append)
-	switch {
-	case errors.Is(err, engine.ErrBusy), errors.Is(err, engine.ErrReadOnly),
-		len(e.Append) > 1 && errors.Is(err, engine.ErrTooLarge): // fewer may fit
-		s.turn.again = append(s.turn.again, core.AppendFailed{Last: s.log.Last()})
-		s.pending.lose(s.log.Last().Index, ErrBusy)
-		if !errors.Is(err, engine.ErrBusy) { // nobody tells when it takes entries again
-			s.node.wheel.after(writablePause, func() { s.mail.put(core.LogReady{}) })
-		}
-		return nil
-	case err == nil:
-		s.count(CounterEntries, len(e.Append))
-	}
-	return err
 }
 
 // durableState is the newest durable hard state: what the log was given and has written.

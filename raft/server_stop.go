@@ -41,6 +41,13 @@ func (s *server) stopError() error {
 	return fmt.Errorf("%w: %w", ErrStopped, s.end.err)
 }
 
+// begun counts one more that ended is to be called for. It is called by what has not ended itself.
+func (s *server) begun() {
+	s.end.Lock()
+	defer s.end.Unlock()
+	s.end.left++
+}
+
 // ended counts that the mailbox, the applies, or stop itself, run no more. Behind the last of them a server that goes on
 // some day leaves a recovery checkpoint.
 func (s *server) ended() {

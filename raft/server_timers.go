@@ -8,30 +8,30 @@ import (
 
 // timers are the core's timers of one server. They cost the node's wheel one alarm; stopping one costs nothing.
 type timers struct {
-	server *server
 	alarm  alarm
 	at     [core.Timers]int64 // when each is due, 0 for never
 	number [core.Timers]uint64
 	next   int64 // what the alarm is set to, 0 for nothing
 }
 
-// set takes over what a step asks for. Owned by whoever runs the mailbox.
-func (t *timers) set(list []core.SetTimer) {
+// setTimers takes over what a step asks for. Owned by whoever runs the mailbox.
+func (s *server) setTimers(list []core.SetTimer) {
+	t := &s.timers
 	for i := range list {
 		x := &list[i]
 		if x.MaxMS == 0 {
 			t.at[x.Timer] = 0
 			continue
 		}
-		t.at[x.Timer] = t.server.node.now() + t.server.span(x)
+		t.at[x.Timer] = s.node.now() + s.span(x)
 		t.number[x.Timer] = x.Generation
 	}
-	t.arm()
+	s.armTimers()
 }
 
-// arm sets the alarm to the earliest timer, if it is not set to an earlier moment.
-func (t *timers) arm() {
-	next := int64(0)
+// armTimers sets the alarm to the earliest timer, if it is not set to an earlier moment.
+func (s *server) armTimers() {
+	t, next := &s.timers, int64(0)
 	for _, at := range t.at {
 		if at != 0 && (next == 0 || at < next) {
 			next = at
@@ -39,24 +39,22 @@ func (t *timers) arm() {
 	}
 	if next != 0 && (t.next == 0 || next < t.next) {
 		t.next = next
-		t.server.node.wheel.set(&t.alarm, next)
+		s.node.wheel.set(&t.alarm, next)
 	}
 }
 
-// ring runs on the wheel's goroutine.
-func (t *timers) ring() { t.server.mail.ring() }
-
-// due steps the server with the timers that are due.
-func (t *timers) due() {
+// timersDue steps the server with the timers that are due.
+func (s *server) timersDue() {
+	t := &s.timers
 	t.next = 0
-	now := t.server.node.now()
+	now := s.node.now()
 	for k := range t.at {
 		if at := t.at[k]; at != 0 && at <= now {
 			t.at[k] = 0
-			t.server.step(core.Timeout{Timer: core.Timer(k), Generation: t.number[k]})
+			s.step(core.Timeout{Timer: core.Timer(k), Generation: t.number[k]})
 		}
 	}
-	t.arm()
+	s.armTimers()
 }
 
 const (
