@@ -26,7 +26,8 @@
 //
 // What fails stays where it is: a machine that panics, a log that is damaged, or entries that cannot be read, end one server,
 // whose leadership is over at once; a machine that blocks holds up its own cluster. A device that fails ends
-// the servers of its system.
+// the servers of its system. A leader whose device answers nothing, or takes nothing, or that is itself held up for as long, loses its
+// leadership, though its node lives; what clients on its node ask a member that is held up waits until it goes on.
 //
 // What a node does with its servers another one may have it do: StartServerOn, RestartServerOn, StopServerOn, DeleteServerOn. Whether
 // it does so, and whatever else others ask of it, NodeOptions.Authorize decides, call by call.
@@ -219,7 +220,7 @@
 // devices that hang (H), and where each is tested by name. Most tests have a fault that they must notice, in internal/planted. Of H3
 // there is nothing to test: no lease, no wall clock. G3 is about joint configurations, which there are none of.
 //
-//	A7   core.TestA7HardStateThatStaysVolatile core.TestF12HardStateBehindLog
+//	A7   core.TestA7HardStateThatStaysVolatile core.TestF12HardStateBehindLog raft.TestLogWithoutRoom
 //	C7   raft.TestC7WipedMember core.TestC7ReplacedMember core.TestShrinkAndStrangers engine.TestDeleted
 //	C9   raft.TestC9DamagedMemberRejoins raft.TestC9DamageMetWhileServing
 //	E1   raft.TestE1OwnSnapshotBesideInstall engine.TestInstallRefusals
@@ -260,7 +261,7 @@
 //	H1   core.TestH1ReadBeforeTheNoop
 //	H2   core.TestH2OldContact
 //	H4   core.TestH4ReadSeesACommit core.TestH4ReadAcrossEpochs core.TestH4ReadWhileRecovering
-//	H5   core.TestH5HandsOverToWhoIsBetterOff raft.TestH5DeviceHangs raft.TestH5AllDevicesHang raft.TestH5LeadersDiskFull
+//	H5   core.TestH5HandsOverToWhoIsBetterOff core.TestH5LeaderToldOfItsEnd raft.TestH5DeviceHangs raft.TestH5AllDevicesHang raft.TestH5LeadersDiskFull raft.TestH5LeadersHeldUp
 //	H6   core.TestH6StalledFollower raft.TestH6StalledFollower
 //	H7   raft.TestH7HeartbeatsBesideApply raft.TestH5DeviceHangs
 //	H8   raft.TestH8SmallQueues

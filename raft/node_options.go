@@ -49,7 +49,8 @@ type NodeOptions struct {
 	MachineVersions core.Strategy
 	// Engine configures that storage engine. Its Handler is the node's. While its health is stalled, after StallAfter, or read only,
 	// leaders here hand over to a voter elsewhere that is better off, if there is one: they try once in twice the DetectionBound;
-	// the default of StallAfter is that too, 1 s at least. When the engine has failed, its servers stop.
+	// the default of StallAfter is that too, 1 s at least. When the engine has failed, its servers stop. A leader of whatever system
+	// that is held up in one turn for as long, a Logger that hangs being one reason, loses its leadership to any voter elsewhere.
 	Engine engine.Options
 	// Systems are further storage engines, by name, for the servers that name one of them. A system that cannot be opened keeps
 	// the node from opening; one that is left out keeps its servers, unknown here, until it is named again.

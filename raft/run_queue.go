@@ -1,6 +1,7 @@
 package raft
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/rawl-db/rawl/internal/sched"
@@ -8,22 +9,29 @@ import (
 
 // runQueue is what of a node's servers has something to do, and the workers that do it: one turn of a mailbox, or the
 // applies of one server, at a time. There are as many workers as processors, and they rest while nothing waits; one that
-// the code of a machine holds is replaced for as long, so that it holds up nobody else. What a mailbox's turn gives its own
-// server to apply the same worker does next, unless that runs already.
+// the code of a machine holds, or a turn that does not end, is replaced for as long, so that it holds up nobody else. What
+// a mailbox's turn gives its own server to apply the same worker does next, unless that runs already.
 type runQueue struct {
 	node  *Node
-	limit int           // of workers that no machine holds
+	limit int           // of workers that are not held
 	wake  chan struct{} // what each receives that is to rest no longer
 
 	mu struct { // ordered after those of mailboxes and apply queues
 		sync.Mutex
 		waiting fifo
-		workers int  // that have not ended
-		held    int  // of them, in the code of a machine
+		workers []*worker // that have not ended
+		held    int       // of them, in the code of a machine or in a turn that is late
 		resting int  // of them, waiting for wake
 		woken   bool // one was woken that has not yet looked for work
 		closed  bool
 	}
+}
+
+// worker is one goroutine of a run queue. What it says of itself is guarded by the queue's lock.
+type worker struct {
+	mail  *mailbox // whose turn it runs, nil between two
+	looks int      // how often that turn was seen by late
+	late  bool     // it was seen too often, and the worker counts as held
 }
 
 // runnable is a *mailbox or an *applyQueue. It is in the queue, or runs, at most once.
@@ -50,21 +58,23 @@ func (q *runQueue) wakeLocked() {
 		q.mu.woken = true
 		q.mu.resting--
 		q.wake <- struct{}{} // there is room for as many as rest
-	case q.mu.workers-q.mu.held < q.limit:
-		q.mu.workers++
-		q.node.spawn(q.work)
+	case len(q.mu.workers)-q.mu.held < q.limit:
+		w := &worker{}
+		q.mu.workers = append(q.mu.workers, w)
+		q.node.spawn(func() { q.work(w) })
 	}
 }
 
-// work is a worker. It ends when the queue is closed and empty, or when there are too many, as after a machine's return.
-func (q *runQueue) work() {
-	for q.step() {
+// work is what a worker does. It ends when the queue is closed and empty, or when there are too many, as after a machine's
+// return.
+func (q *runQueue) work(w *worker) {
+	for q.step(w) {
 	}
 }
 
 // step does one thing, or rests until there is one; false when the worker ends.
-func (q *runQueue) step() bool {
-	r, ok := q.next()
+func (q *runQueue) step(w *worker) bool {
+	r, ok := q.next(w)
 	if !ok {
 		return false
 	}
@@ -74,16 +84,16 @@ func (q *runQueue) step() bool {
 		}
 		r = &m.server.applies
 	}
-	q.hold(1)
+	q.enter(w)
 	r.(*applyQueue).run()
-	q.hold(-1)
+	q.leave()
 	return true
 }
 
 // next takes what waits longest, or rests until something does.
-func (q *runQueue) next() (r runnable, ok bool) {
+func (q *runQueue) next(w *worker) (r runnable, ok bool) {
 	for woken := false; ; woken = true {
-		r, ok, rest := q.take(woken)
+		r, ok, rest := q.take(w, woken)
 		if !rest {
 			return r, ok
 		}
@@ -94,9 +104,10 @@ func (q *runQueue) next() (r runnable, ok bool) {
 
 // take takes what waits longest, for a worker that was perhaps woken for it. Where there is nothing the worker is to
 // rest, or else to end.
-func (q *runQueue) take(woken bool) (r runnable, ok, rest bool) {
+func (q *runQueue) take(w *worker, woken bool) (r runnable, ok, rest bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.endTurnLocked(w)
 	if woken {
 		q.mu.woken = false
 	}
@@ -104,24 +115,66 @@ func (q *runQueue) take(woken bool) (r runnable, ok, rest bool) {
 		if q.mu.waiting.n > 0 {
 			q.wakeLocked()
 		}
+		w.mail, _ = r.(*mailbox)
 		return r, true, false
 	}
-	if q.mu.closed || q.mu.workers-q.mu.held > q.limit {
-		q.mu.workers--
+	if q.mu.closed || len(q.mu.workers)-q.mu.held > q.limit {
+		q.mu.workers = slices.DeleteFunc(q.mu.workers, func(x *worker) bool { return x == w })
 		return nil, false, false
 	}
 	q.mu.resting++
 	return nil, false, true
 }
 
-// hold counts a worker that enters a machine's code, 1, or leaves it, -1. The last one that enters leaves another behind.
-func (q *runQueue) hold(n int) {
+// enter counts a worker that enters a machine's code as held, leave no longer.
+func (q *runQueue) enter(w *worker) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.mu.held += n
-	if n > 0 && q.mu.waiting.n > 0 && q.mu.workers-q.mu.held-q.mu.resting == 0 {
+	q.endTurnLocked(w)
+	q.holdLocked()
+}
+
+func (q *runQueue) leave() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.mu.held--
+}
+
+// holdLocked counts one more that is held. The last one leaves another behind.
+func (q *runQueue) holdLocked() {
+	q.mu.held++
+	if q.mu.waiting.n > 0 && len(q.mu.workers)-q.mu.held-q.mu.resting == 0 {
 		q.wakeLocked()
 	}
+}
+
+// endTurnLocked takes note that a worker's turn is over.
+func (q *runQueue) endTurnLocked(w *worker) {
+	if w.late {
+		q.mu.held--
+	}
+	*w = worker{}
+}
+
+// late looks at the turns that run, and returns the servers of those that three looks have seen, each once. Their workers
+// are replaced. With afresh the looks begin anew.
+func (q *runQueue) late(afresh bool) (list []*server) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, w := range q.mu.workers {
+		if w.mail == nil || w.late {
+			continue
+		}
+		if afresh {
+			w.looks = 0
+		}
+		if w.looks++; w.looks == 3 {
+			w.late = true
+			list = append(list, w.mail.server)
+			q.holdLocked()
+		}
+	}
+	return list
 }
 
 // close has the workers end behind what waits. What is pushed later is done too.

@@ -12,6 +12,7 @@ import (
 // would take their place. There is one attempt in twice the detection bound, however often the device changes its mind.
 type stall struct {
 	system *system
+	after  time.Duration // for how long the device may take
 
 	mu      sync.Mutex
 	stalled bool

@@ -83,6 +83,7 @@ func (y *system) open(o engine.Options, engineOf func(string, engine.Options) (*
 	if o.StallAfter == 0 {
 		o.StallAfter = stallAfter(n.opts.DetectionBound, o.SlowAfter)
 	}
+	y.stall.after = o.StallAfter
 	o.OnEvent = func(e engine.Event) {
 		y.stall.heard(e)
 		if users != nil {

@@ -56,6 +56,24 @@ func TestH5HandsOverToWhoIsBetterOff(t *testing.T) {
 	}
 }
 
+// TestH5LeaderToldOfItsEnd: a leader whose followers were told that it leads its term no more steps down, so that one of them is
+// elected. What ends another term, or a connection only, changes nothing.
+func TestH5LeaderToldOfItsEnd(t *testing.T) {
+	s := newScript(t, 3, 0)
+	a := s.elect(0, anyone)
+	s.settle(anyone)
+	term := a.srv.State().Term
+	a.step(core.LeaderLost{Leader: a.self.ID, Term: term})
+	a.step(core.LeaderLost{Leader: a.self.ID, Term: term - 1, Over: true})
+	if a.srv.Role() != core.RoleLeader {
+		t.Fatalf("it is %v", a.srv.Role())
+	}
+	a.step(core.LeaderLost{Leader: a.self.ID, Term: term, Over: true})
+	if l := a.srv.Leader(); a.srv.Role() != core.RoleFollower || !l.IsZero() {
+		t.Fatalf("it is %v and follows %v", a.srv.Role(), l)
+	}
+}
+
 // TestA7HardStateThatStaysVolatile: a member whose disk does not take its term and vote neither votes, nor asks for votes, nor
 // acknowledges, but steps down at once; all of it follows when the disk has it.
 func TestA7HardStateThatStaysVolatile(t *testing.T) {

@@ -47,7 +47,7 @@ type (
 	LinkReset struct{ Node NodeID }
 	// LeaderLost says that a server may lead a term no longer: the connection to it was reset. With Over it
 	// never leads that term again, from a notice of its node or because the node has a new life: then
-	// nothing that it sent before brings the belief back.
+	// nothing that it sent before brings the belief back. A leader that its node has given such a notice of steps down.
 	LeaderLost struct {
 		Leader ServerID
 		Term   Term

@@ -213,10 +213,15 @@ func (s *Server) linkReset(n NodeID) {
 	}
 }
 
-// leaderLost ends the belief in a leader of this term.
+// leaderLost ends the belief in a leader of this term, and the leadership of a server that is told so of itself: its followers
+// were told too.
 func (s *Server) leaderLost(in LeaderLost) {
 	if in.Over && in.Term > s.over.Term {
 		s.over = in
+	}
+	if s.lead != nil && s.role != RoleTerminating && in.Over && in.Term == s.state.Term && in.Leader == s.opts.Self.ID {
+		s.stepDown()
+		return
 	}
 	if s.lead != nil || in.Term != s.state.Term || in.Leader != s.leader || s.leader.IsZero() {
 		return

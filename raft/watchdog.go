@@ -1,0 +1,45 @@
+package raft
+
+import (
+	"time"
+
+	"github.com/rawl-db/rawl/raft/core"
+)
+
+// watchdog looks for servers whose turn does not end, whatever holds it: a device, a user's logger. The node lives, and so its
+// heartbeats would vouch for what such a server leads.
+type watchdog struct {
+	alarm alarm
+	every int64 // between two looks; three see a turn that takes twice that long
+	next  int64
+}
+
+// watchTurns begins to look. A turn is late that has run for longer than after.
+func (n *Node) watchTurns(after time.Duration) {
+	n.watchdog.every = int64(after) / 2
+	n.watchdog.alarm.ring = n.lookAtTurns
+	n.watchdog.next = n.now() + n.watchdog.every
+	n.wheel.set(&n.watchdog.alarm, n.watchdog.next)
+}
+
+// lookAtTurns runs on the wheel's goroutine. A look that comes late itself proves nothing about turns.
+func (n *Node) lookAtTurns() {
+	w, now := &n.watchdog, n.now()
+	for _, s := range n.queue.late(now-w.next > w.every/2) {
+		n.opts.Logger.Warn("a server is held up in its turn", "server", s.id.String())
+		s.depose()
+	}
+	w.next = now + w.every
+	n.wheel.set(&w.alarm, w.next)
+}
+
+// depose ends the leadership of a server that is held up: the others are told that it leads no more, and elect another. So does
+// the server itself, once it goes on.
+func (s *server) depose() {
+	v := s.leader.Load()
+	if v.leader != s.id {
+		return
+	}
+	s.mail.put(core.LeaderLost{Leader: s.id, Term: v.term, Over: true})
+	s.node.resigned(s, v)
+}
