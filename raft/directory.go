@@ -25,6 +25,26 @@ const (
 	maxRecord      = 1 << 20
 )
 
+// DirectoryError says that a system's list of its servers, a log of its engine, is damaged. Nothing was changed: the logs of the servers
+// are as they were. Which servers the system has, and in which of their lives, cannot be known any more, and one that is forgotten
+// must not come back as the voter that it was. So the node does not open with that system; package raft's doc says what to do.
+type DirectoryError struct {
+	// System and Dir are the name of the system and its directory, Log is the log that is damaged.
+	System, Dir string
+	Log         core.UID
+	// Err is what is damaged: engine.ErrQuarantined, engine.ErrCorrupt or ErrMalformed.
+	Err error
+}
+
+// Error implements error.
+func (e *DirectoryError) Error() string {
+	return fmt.Sprintf("raft: the list of servers of system %q, log %s in %s, is damaged: open the node with another directory, "+
+		"as one that has lost this disk: %v", e.System, e.Log, e.Dir, e.Err)
+}
+
+// Unwrap returns Err.
+func (e *DirectoryError) Unwrap() error { return e.Err }
+
 // directory is the durable list of the servers of one engine: a log of records, the newest of a name counts. So
 // a new server costs a record in the shared stream, and no file and no sync of its own.
 type directory struct {

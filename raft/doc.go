@@ -24,6 +24,12 @@
 // to it, its node has that put an empty server in its place, which receives snapshot and log like a new member. The damaged log is
 // deleted when a majority has committed that, not before; where none is left, all damaged logs stay for engine.Repair.
 //
+// Where the list of a system's servers is itself damaged the node does not open: a *DirectoryError says so. The logs of the
+// servers are as they were, yet who was a member here, in which of its lives, is not known for certain, so none may vote. The node
+// is opened with an empty directory, as one that has lost this disk, and its members are put back in the same way; what the old
+// directory holds the command rawl shows. engine.Repair can give up the records that are lost. The servers that they name are
+// forgotten then, and their logs deleted: that is for clusters that have no majority elsewhere.
+//
 // What fails stays where it is: a machine that panics, a log that is damaged, or entries that cannot be read, end one server,
 // whose leadership is over at once; a machine that blocks holds up its own cluster. A device that fails ends
 // the servers of its system. A leader whose device answers nothing, or takes nothing, or that is itself held up for as long, loses its

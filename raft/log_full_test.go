@@ -50,6 +50,7 @@ func TestLogWithoutRoom(t *testing.T) {
 	}
 	h.deserted(ctx, at, "c")
 	devices[at].Arm(errorfs.Plan{K: 1, Sticky: true, Fault: errorfs.Stall, Match: commits})
+	defer devices[at].Heal()
 	for err == nil {
 		if err = log.CreateSlot("s", 0); err == nil {
 			err = log.DropSlot("s")
@@ -98,6 +99,7 @@ func TestColdTruncationHoldsUpNobody(t *testing.T) {
 	devices[at].Arm(errorfs.Plan{K: 1, Sticky: true, Fault: errorfs.Stall, Match: func(op errorfs.Op) bool {
 		return (op.Kind == errorfs.OpRead || op.Kind == errorfs.OpOpen) && strings.HasSuffix(op.Name, ".seg")
 	}})
+	defer devices[at].Heal()
 	h.net.HealAll()
 	sum := h.add(ctx, other, "c")
 	<-devices[at].Stalled()

@@ -92,7 +92,7 @@ func (r *registryOf[T]) add(name string, v T) error {
 // OpenNode opens a node's storage, joins the network, and starts again the servers that were not stopped. A server
 // that cannot be started does not keep the others from it: Servers says why. Servers vote and replicate at once; what asks for their
 // machines waits until those have read the states that they begin with, and applied again what was committed. Errors: those of the options, of the
-// engine, of the network.
+// engine, of the network, *DirectoryError.
 func OpenNode(o NodeOptions) (*Node, error) { return OpenNodeIn(sched.Real(), engine.Open, o) }
 
 // OpenNodeIn is OpenNode in a world, with what opens the engine in it. It is for the simulator: users call OpenNode.

@@ -125,17 +125,20 @@ func (n *Node) succeed(ctx context.Context, old *serverRecord) error {
 	next.UID, next.Incarnation, next.NextUID, next.NextIncarnation = r.NextUID, r.NextIncarnation, "", 0
 	next.Initial = core.Configuration{}
 	log, err := y.engine.Create(next.UID)
+	if errors.Is(err, engine.ErrExists) { // left by a crash, or by who gave up newer records of the directory: with all that it promised
+		log, err = y.engine.Log(next.UID)
+	}
 	if err != nil {
 		return err
 	}
 	s, err := n.newServer(&next, log)
 	if err != nil {
-		return errors.Join(err, y.engine.Delete(n.ctx, next.UID))
+		return err // the log is found again
 	}
 	at, err := y.servers.append(&next) // before anything that the server writes
 	if err != nil {
 		s.discard()
-		return errors.Join(err, y.engine.Delete(n.ctx, next.UID))
+		return err
 	}
 	if before != nil {
 		n.servers.CompareAndDelete(r.Name, before)

@@ -21,8 +21,8 @@ type runQueue struct {
 		waiting fifo
 		workers []*worker // that have not ended
 		held    int       // of them, in the code of a machine or in a turn that is late
-		resting int  // of them, waiting for wake
-		woken   bool // one was woken that has not yet looked for work
+		resting int       // of them, waiting for wake
+		woken   bool      // one was woken that has not yet looked for work
 		closed  bool
 	}
 }

@@ -94,18 +94,21 @@ func (y *system) open(o engine.Options, engineOf func(string, engine.Options) (*
 		return err
 	}
 	n.opts.MaxCommandBytes = min(n.opts.MaxCommandBytes, y.engine.MaxEntryBytes()-MaxCommandHeader)
-	if y.servers, err = openDirectory(n.ctx, n.world, y.engine); err != nil {
+	if y.servers, err = openDirectory(n.ctx, n.world, y.engine); damaged(err) || errors.Is(err, ErrMalformed) {
+		return &DirectoryError{System: y.name, Dir: y.dir, Log: directoryUID, Err: err}
+	} else if err != nil {
 		return err
 	}
 	y.opened.Store(true)
 	return y.sweep() // before anybody can ask for new ones
 }
 
-// sweep deletes logs that nobody knows: what a crash left of servers that were being made or deleted.
+// sweep deletes logs that nobody knows: what a crash left of servers that were being made or deleted. That of a server that is to
+// take another's place stays.
 func (y *system) sweep() error {
 	known := make(map[core.UID]bool)
 	for _, r := range y.servers.all() {
-		known[r.UID] = true
+		known[r.UID], known[r.NextUID] = true, true
 	}
 	var orphans []core.UID
 	for l := range y.engine.Logs() {

@@ -3,6 +3,7 @@ package raft_test
 import (
 	"fmt"
 	"runtime"
+	"sync"
 	"testing"
 
 	"github.com/rawl-db/rawl/raft/core"
@@ -29,7 +30,9 @@ func TestH5LeadersHeldUp(t *testing.T) {
 	beats, term := h.nodes[other].Heartbeats(), h.metrics(at, "free").Term
 	var release []func()
 	for _, name := range held {
-		release = append(release, h.nodes[at].Hold(name))
+		free := sync.OnceFunc(h.nodes[at].Hold(name))
+		defer free()
+		release = append(release, free)
 	}
 	for _, name := range held {
 		h.leader(ctx, other, name, at)
