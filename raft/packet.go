@@ -111,6 +111,8 @@ type snapshotReply struct {
 	parts  int // how many parts it has taken, for the sender's credit
 	done   bool
 	failed bool
+	// busy says, with failed, that the receiver writes a snapshot of its own: it takes another one soon.
+	busy bool
 	// alive says that the receiver is at work, and nothing else: on what an earlier transfer left, or on the whole.
 	alive bool
 }

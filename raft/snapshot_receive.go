@@ -56,6 +56,11 @@ func (in *incoming) reply(r *snapshotReply) {
 	in.server.node.sendSnapshot(in.accept.From.Node, r)
 }
 
+// refuse tells the sender that the snapshot is not taken, and whether it may be soon.
+func (in *incoming) refuse(err error) {
+	in.reply(&snapshotReply{failed: true, busy: errors.Is(err, engine.ErrSnapshotRunning)})
+}
+
 // put takes a part from the network.
 func (in *incoming) put(p *snapshotPart) {
 	in.mu.Lock()
@@ -87,7 +92,7 @@ func (in *incoming) run() {
 		if err := in.take(p); err != nil {
 			in.server.node.opts.Logger.Warn("a snapshot cannot be received", "server", in.server.id.String(), "from", in.accept.From.String(), "err", err)
 			in.server.mail.put(core.SnapshotFailed{Transfer: in.accept.Transfer})
-			in.reply(&snapshotReply{failed: true})
+			in.refuse(err)
 			in.close()
 		}
 	}
@@ -232,7 +237,7 @@ func (s *server) install(meta core.SnapshotMeta, transfer uint64) {
 		if err != nil {
 			_ = i.Close()
 			s.node.opts.Logger.Warn("a snapshot cannot be installed", "server", s.id.String(), "at", uint64(meta.ID.Index), "err", err)
-			in.reply(&snapshotReply{failed: true})
+			in.refuse(err)
 			s.mail.put(core.SnapshotFailed{Transfer: transfer})
 			return nil
 		}

@@ -118,7 +118,11 @@ func (o *outgoing) reply(r *snapshotReply) {
 	o.rearm()
 	switch {
 	case r.failed:
-		o.server.outgoing.fault(o.inc)
+		if r.busy {
+			o.server.outgoing.postpone(o.inc)
+		} else {
+			o.server.outgoing.fault(o.inc)
+		}
 		o.endLocked(false)
 	case r.done:
 		o.endLocked(true)

@@ -70,6 +70,13 @@ func (t *outgoingTable) add(s *server, to ServerID, o *outgoing) bool {
 	return true
 }
 
+// postpone notes that a member is busy: the next transfer waits for the least pause, if none has failed.
+func (t *outgoingTable) postpone(to core.Incarnation) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.failed[to] = max(t.failed[to], 1)
+}
+
 // fault counts a failure, forgive forgets them: something was taken.
 func (t *outgoingTable) fault(to core.Incarnation) {
 	t.mu.Lock()

@@ -61,7 +61,7 @@ func hostilePackets() map[string][]byte {
 		"a part of no kind":                     join(part, []byte{9}),
 		"a chunk below 0":                       join(part, []byte{wireChunk}, uvarints(nil, 1<<63), many[:16]),
 		"a next chunk below 0":                  join([]byte{wireSnapshotReply, 1, 'k', 1, replyHave, 0}, uvarints(nil, 1<<63, 0)),
-		"an unknown flag":                       {wireSnapshotReply, 1, 'k', 1, 16, 0, 0, 0},
+		"an unknown flag":                       {wireSnapshotReply, 1, 'k', 1, 32, 0, 0, 0},
 		"no operation":                          join(request, []byte{0}),
 		"an unknown level":                      join(request, []byte{wireQuery, 3, 0, 0, 0}),
 		"a command that is none":                join(request, []byte{wireCommand, byte(KindUser), commandVersion, 0xff}, many[:8]),
