@@ -47,6 +47,17 @@ func (n *Node) Held(name string) (messages, inputs int) {
 	return len(m.in.messages), len(m.in.inputs)
 }
 
+// ColdReads are the reads of the default system for followers that lag behind: those that run, and those that wait.
+func (n *Node) ColdReads() (running, waiting int) {
+	c := &n.systems[0].reads
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.running, len(c.waiting)
+}
+
+// ColdReaders is how many may run.
+const ColdReaders = coldReaders
+
 // Counts reports whether a server has counted anything.
 func (n *Node) Counts(name string) bool {
 	return n.server(ServerID{Name: name, Node: n.id}).counters.Load() != nil

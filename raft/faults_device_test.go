@@ -3,6 +3,7 @@ package raft_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -185,4 +186,43 @@ func TestColdReadsHoldUpNobody(t *testing.T) {
 	if cold := h.metrics(at, "c").Counters[raft.CounterColdEntries]; cold < 50 {
 		t.Fatalf("%d entries were read", cold)
 	}
+}
+
+// TestColdReadsAreBounded: a node's device answers no read while a follower of more of its clusters than may read at a time lags
+// behind. The others wait for their turn, and have it.
+func TestColdReadsAreBounded(t *testing.T) {
+	o, devices := onDevices(3)
+	h := newHouseWith(t, 3, o)
+	ctx := ctxFor(t)
+	const at, behind = 0, 1
+	var names []string
+	for i := range raft.ColdReaders + 2 {
+		names = append(names, fmt.Sprintf("c%d", i))
+		h.start(ctx, names[i], "tally", 0, 1, 2)
+		h.lead(ctx, at, names[i])
+	}
+	h.close(behind)
+	for _, name := range names {
+		h.add(ctx, at, name)
+	}
+	if err := h.nodes[at].Engine().Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	devices[at].Arm(errorfs.Plan{K: 1, Sticky: true, Fault: errorfs.Stall, Match: func(op errorfs.Op) bool {
+		return (op.Kind == errorfs.OpRead || op.Kind == errorfs.OpOpen) && strings.HasSuffix(op.Name, ".seg")
+	}})
+	defer devices[at].Heal()
+	h.open(behind)
+	until(t, ctx, "reads", func() bool {
+		running, waiting := h.nodes[at].ColdReads()
+		return running+waiting >= len(names)
+	})
+	if running, _ := h.nodes[at].ColdReads(); running != raft.ColdReaders {
+		t.Errorf("%d reads at a time", running)
+	}
+	devices[at].Heal()
+	for _, name := range names {
+		until(t, ctx, "the state", func() bool { return h.total(ctx, behind, name) == 1 })
+	}
+	until(t, ctx, "no reads", func() bool { running, waiting := h.nodes[at].ColdReads(); return running+waiting == 0 })
 }

@@ -34,7 +34,11 @@ func (s *server) fillAll(list []core.Send) {
 
 // fillLater sends entries that are not in memory. Those that are damaged end the server: no other member would get them from here.
 func (s *server) fillLater(x core.Send) {
-	s.node.spawn(func() {
+	_, y, ok := s.node.record(s.id.Name)
+	if !ok {
+		return // it is being deleted
+	}
+	y.reads.add(s.node, func() {
 		entries, err := s.readDisk(&x)
 		if damaged(err) {
 			s.mail.do(func() { s.fail(err) }, nil)

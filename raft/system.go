@@ -36,6 +36,7 @@ type system struct {
 	servers *directory
 	opened  atomic.Bool // engine and servers are set
 	stall   stall
+	reads   coldReads
 }
 
 // validateSystems checks those beside the default one.
