@@ -11,8 +11,8 @@
 //
 // Clients read, put, compare and set, and delete, on all nodes, while nemeses act in turn, for as long as -for says and at least once each: two
 // nodes cut off from each other, or only one way, a bridge between two halves, a leader alone, a minority apart, connections reset, a disk
-// that is full, a process killed and started again, a process that stands still, and two of these at the same time. -seed draws the same
-// nemeses again; what goes on in the nodes meanwhile is another matter.
+// that is full, a process killed and started again, processes that stand still, and two of these at the same time. -seed draws
+// nemeses as before, as far as the same node leads; what goes on in the nodes meanwhile is another matter.
 //
 // # What must hold
 //
@@ -21,7 +21,7 @@
 //   - The changes that the nodes' watches show hold each write that was acknowledged, once, where the answer said; no write twice; none
 //     that was refused. All nodes' watches say the same.
 //   - A list to which clients append by comparing has every element that was acknowledged, once.
-//   - A connection that is cut one way ends, on both sides, and its node counts that the transport has noticed.
+//   - A connection that is cut one way ends, on both sides, and the transport of the node that hears nothing counts it.
 //   - When a nemesis has gone, all nodes are ready, hear each other and write again, and in the end their states are equal.
 //   - No process ends that was not killed, and every nemesis had an effect: packets were dropped, sockets ended, writes refused by the disk.
 //

@@ -5,6 +5,7 @@ package nstest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -13,7 +14,7 @@ import (
 // fillDisk leaves no room on a node's disk, and has the cluster write until the node has noticed.
 func (w *world) fillDisk() strike {
 	n := w.nodes[w.victim()]
-	before, _ := n.figures() // nil, if the node does not answer: then any trouble is new
+	before := w.figuresOf(n)
 	if err := n.disk.fill(); err != nil {
 		w.t.Fatalf("node %s: %v", n.id, err)
 	}
@@ -31,9 +32,13 @@ func (w *world) fillDisk() strike {
 }
 
 // burden writes large values until a node has trouble with its disk, and reports whether it had any. It gives up on a node that does not answer
-// for some time, as one that is stopped.
+// for some time, as one that is stopped, and soon when there are cuts: what is written may not reach it.
 func (w *world) burden(n *node, before figures) (noticed bool) {
-	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
+	enough := time.Minute
+	if slices.ContainsFunc(w.net.deaf, func(from []int) bool { return len(from) > 0 }) {
+		enough = 10 * time.Second
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), enough)
 	defer cancel()
 	var writers sync.WaitGroup
 	for i := range 3 {

@@ -32,11 +32,14 @@ var nemeses = []nemesis{
 	{"minority cut off", "cut", (*world).cutMinority},
 	{"connections reset", "reset", (*world).resets},
 	{"disk full", "disk", (*world).fillDisk},
-	{"killed", "process", (*world).killNode},
-	{"stopped", "process", (*world).stopNode},
+	{"killed", process, (*world).killNode},
+	{"stopped", process, (*world).stopNodes},
 }
 
-const combined = "two at once"
+const (
+	combined = "two at once"
+	process  = "process" // kind of those that are done to one
+)
 
 // detection bounds after what time no connection is left that is cut one way: the transport's WriteTimeout of 5 s, and what a crowded machine
 // adds to that.
@@ -107,12 +110,9 @@ func (w *world) cutOneWay() strike {
 		c = cut{from: o[1], at: o[0]}
 	}
 	deaf, unheard := w.nodes[c.at], w.nodes[c.from]
-	before, bad := deaf.figures()
+	before := w.figuresOf(deaf)
 	s := w.cuts([]cut{c})
 	s.check = func() {
-		if bad != nil {
-			w.t.Errorf("%s: %v", w.since(), bad)
-		}
 		ctx, cancel := context.WithTimeout(context.Background(), detection)
 		defer cancel()
 		began := time.Now()
@@ -149,13 +149,21 @@ func (w *world) killNode() strike {
 	return strike{hold: w.between(0, 4*time.Second), heal: n.start, effect: func() bool { return true }}
 }
 
-// stopNode has a process stand still, for a moment or longer.
-func (w *world) stopNode() strike {
-	n := w.nodes[w.victim()]
-	hold := w.between(100*time.Millisecond, time.Second)
-	if w.rand.IntN(2) == 0 {
-		hold = w.between(time.Second, 6*time.Second)
+// stopNodes has processes stand still one after the other, for a moment or longer. What came meanwhile they find when they go on, and
+// answer, some of them in the belief that they still lead.
+func (w *world) stopNodes() strike {
+	stops := 0
+	return strike{
+		heal: func() {}, effect: func() bool { return stops > 0 },
+		goOn: func() {
+			for _, most := range []time.Duration{time.Second, 3 * time.Second, 5 * time.Second} {
+				n := w.nodes[w.victim()]
+				n.signal(syscall.SIGSTOP)
+				time.Sleep(w.between(100*time.Millisecond, most))
+				n.signal(syscall.SIGCONT)
+				stops++
+				time.Sleep(w.between(0, 500*time.Millisecond)) // it catches up, or is about to
+			}
+		},
 	}
-	n.signal(syscall.SIGSTOP)
-	return strike{hold: hold, heal: func() { n.signal(syscall.SIGCONT) }, effect: func() bool { return true }}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// tally is how often a nemesis was there, and how often it had an effect.
+// tally is how often a nemesis was there, and how often it had an effect: one of two at once suffices.
 type tally struct{ acts, effects int }
 
 // plague lets nemeses act in turn, in an order that changes from round to round, and both time and one round must have passed.
@@ -33,11 +33,14 @@ func (w *world) plague(length time.Duration) {
 	}
 }
 
-// two draws nemeses of two kinds.
+// two draws nemeses of two kinds. What is done to a process comes last: the other one may ask the node for its figures before.
 func (w *world) two() []nemesis {
 	p := w.rand.Perm(len(nemeses))
-	second := slices.IndexFunc(p, func(i int) bool { return nemeses[i].kind != nemeses[p[0]].kind })
-	return []nemesis{nemeses[p[0]], nemeses[p[second]]}
+	first, second := nemeses[p[0]], nemeses[p[slices.IndexFunc(p, func(i int) bool { return nemeses[i].kind != nemeses[p[0]].kind })]]
+	if first.kind == process {
+		first, second = second, first
+	}
+	return []nemesis{first, second}
 }
 
 // act lets nemeses act at the same time, and then waits until the cluster is well again.
@@ -60,22 +63,17 @@ func (w *world) act(name string, all ...nemesis) {
 		}
 	}
 	<-until
-	effects := 0
 	for _, s := range strikes {
 		s.heal()
 	}
-	for _, s := range strikes {
-		if s.effect() {
-			effects++
-		}
-	}
+	effect := slices.ContainsFunc(strikes, func(s strike) bool { return s.effect() })
 	x := w.tally[name]
 	if x == nil {
 		x = &tally{}
 		w.tally[name] = x
 	}
 	x.acts++
-	if effects == len(strikes) {
+	if effect {
 		x.effects++
 	}
 	healed := w.since()

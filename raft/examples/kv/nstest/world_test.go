@@ -141,6 +141,17 @@ func (w *world) leader() int {
 	return at
 }
 
+// figuresOf are those of a node that is well.
+func (w *world) figuresOf(n *node) (f figures) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	var err error
+	if !poll(ctx, func() bool { f, err = n.figures(); return err == nil }) {
+		w.t.Fatalf("node %s: %v", n.id, err)
+	}
+	return f
+}
+
 // figures are those of all nodes; of one that does not answer they are nil.
 func (w *world) figures() []figures {
 	list := make([]figures, size)
@@ -155,25 +166,31 @@ func (w *world) figures() []figures {
 // readAll has a client read every key that was used: what was lost at any time is seen by porcupine. It returns the version of a last write.
 func (w *world) readAll() (last uint64) {
 	c := newClient(clients, w.urls(), *seed)
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
 	for key, list := range w.record.keys {
-		o := &operation{client: c.number, kind: get, key: key}
-		if !poll(ctx, func() bool { return w.record.perform(o, func(o *operation) outcome { return c.read(ctx, o) }) == done }) {
-			w.t.Fatalf("%s cannot be read in the end", key)
-		}
+		value := w.read(c, key)
 		if !strings.Contains(key, "/list") {
 			continue
 		}
-		for _, wrong := range elements(key, o.got, list) {
+		for _, wrong := range elements(key, value, list) {
 			w.t.Error(wrong)
 		}
 	}
 	o := &operation{client: c.number, kind: put, key: prefix + "end", value: "end"}
-	if w.record.perform(o, func(o *operation) outcome { return c.writeOnce(ctx, o) }) != done {
+	if w.record.perform(o, func(o *operation) outcome { return c.writeOnce(context.Background(), o) }) != done {
 		w.t.Fatal("nothing can be written in the end")
 	}
 	return o.version
+}
+
+// read has a client read a key, and returns its value, "" when it is not there.
+func (w *world) read(c *client, key string) string {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	o := &operation{client: c.number, kind: get, key: key}
+	if !poll(ctx, func() bool { return w.record.perform(o, func(o *operation) outcome { return c.read(ctx, o) }) == done }) {
+		w.t.Fatalf("%s cannot be read in the end", key)
+	}
+	return o.got
 }
 
 // equal waits until all nodes and watches have a write, and compares the nodes' states.
