@@ -2,6 +2,7 @@ package raft_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"testing"
 	"time"
@@ -74,4 +75,35 @@ func TestRestoresInTurn(t *testing.T) {
 	for _, name := range names {
 		until(t, ctx, "the state", func() bool { return h.total(ctx, 0, name) == 1 })
 	}
+}
+
+// A state that turns out to be damaged while a machine reads it is set aside: another machine reads the one before it, and applies what
+// came behind that.
+func TestRestoresOlderState(t *testing.T) {
+	const distinct = 0x1122334455667788
+	o := tallies(nil)
+	o.change = func(n *raft.NodeOptions) { n.RecoveryInterval = 1 }
+	h := newHouseWith(t, 1, o)
+	ctx := ctxFor(t)
+	h.start(ctx, "c", "tally", 0)
+	h.add(ctx, 0, "c")
+	h.release(ctx, 0, "c")
+	h.tell(ctx, 0, "c", binary.LittleEndian.AppendUint64(nil, distinct-1))
+	state := binary.LittleEndian.AppendUint64(nil, distinct)
+	h.close(0)
+	for len(places(t, h.dirs[0], "recovery-", state)) == 0 { // a snapshot was still being written
+		h.open(0)
+		h.tell(ctx, 0, "c", make([]byte, 8))
+		h.close(0)
+	}
+	flip(t, h.dirs[0], "recovery-", state)
+	h.open(0)
+	until(t, ctx, "the state", func() bool { return h.total(ctx, 0, "c") == distinct })
+	if n := h.add(ctx, 0, "c"); n != distinct+1 {
+		t.Errorf("it goes on at %x", n)
+	}
+	until(t, ctx, "the damaged one to be set aside", func() bool {
+		damaged := append([]byte{state[0] ^ 0x10}, state[1:]...)
+		return len(places(t, h.dirs[0], "recovery-", damaged)) > 0 && len(places(t, h.dirs[0], ".bad", damaged)) > 0
+	})
 }
