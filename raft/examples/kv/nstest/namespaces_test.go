@@ -107,7 +107,7 @@ func testInside(t *testing.T, dir string) {
 	}
 	began := time.Now()
 	w := newWorld(t, dir)
-	w.rand = rand.New(rand.NewPCG(*seed, 0))
+	w.rand = rand.New(&lockedSource{source: rand.NewPCG(*seed, 0)})
 	t.Logf("-seed %d; set up in %v", *seed, time.Since(began).Round(time.Millisecond))
 	w.run(*runFor)
 }

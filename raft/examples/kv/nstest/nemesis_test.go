@@ -12,7 +12,7 @@ import (
 type strike struct {
 	heal func()
 	hold time.Duration // how long it lasts at least
-	// Either may be nil: goOn does more while it lasts, check looks for what must be seen when nothing else is done to the cluster.
+	// Either may be nil: goOn does more while it lasts, beside that of others, check looks for what must be seen when nothing else is done to the cluster.
 	goOn, check func()
 	// effect reports, after heal, that it has done something.
 	effect func() bool

@@ -4,6 +4,7 @@ package nstest
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"runtime"
 	"slices"
 	"strings"
@@ -15,6 +16,19 @@ import (
 
 // tally is how often a nemesis was there, and how often it had an effect: one of two at once suffices.
 type tally struct{ acts, effects int }
+
+// lockedSource lets nemeses that act at the same time draw numbers.
+type lockedSource struct {
+	mu     sync.Mutex
+	source rand.Source
+}
+
+// Uint64 implements rand.Source.
+func (s *lockedSource) Uint64() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.source.Uint64()
+}
 
 // plague lets nemeses act in turn, in an order that changes from round to round, and both time and one round must have passed.
 func (w *world) plague(length time.Duration) {
@@ -54,14 +68,16 @@ func (w *world) act(name string, all ...nemesis) {
 		strikes, names, hold = append(strikes, s), append(names, n.name), max(hold, s.hold)
 	}
 	until := time.After(hold)
+	var going sync.WaitGroup
 	for _, s := range strikes {
 		if s.goOn != nil {
-			s.goOn()
-		}
-		if s.check != nil && len(strikes) == 1 {
-			s.check()
+			going.Go(s.goOn)
 		}
 	}
+	if check := strikes[0].check; check != nil && len(strikes) == 1 {
+		check()
+	}
+	going.Wait()
 	<-until
 	for _, s := range strikes {
 		s.heal()
