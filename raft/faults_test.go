@@ -92,9 +92,10 @@ func (h *house) sluiceTotal(ctx context.Context, i int) int64 {
 	return int64(v.(uint64))
 }
 
-// warnings is a logger's handler that counts the messages of a text.
+// warnings is a logger's handler that counts the messages of a text, and does not return from them before gate is closed.
 type warnings struct {
 	of    string
+	gate  chan struct{} // nil for none
 	count atomic.Int32
 }
 
@@ -105,6 +106,9 @@ func (*warnings) Enabled(context.Context, slog.Level) bool { return true }
 func (w *warnings) Handle(_ context.Context, r slog.Record) error {
 	if r.Message == w.of {
 		w.count.Add(1)
+		if w.gate != nil {
+			<-w.gate
+		}
 	}
 	return nil
 }

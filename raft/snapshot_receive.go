@@ -190,7 +190,9 @@ func (in *incoming) atWork() (stop func()) {
 	}
 }
 
-// begin opens the snapshot, or goes on with one that an earlier transfer began.
+// begin opens the snapshot, or goes on with one that an earlier transfer began. Its live entries are sent again: until it is
+// published no record names the files that they stand in, so that what an interrupted transfer left of them is swept like
+// what a crash leaves. Beside the chunks they are few as a rule.
 func (in *incoming) begin(header []byte) error {
 	if in.in != nil {
 		return nil // sent twice

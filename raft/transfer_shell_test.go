@@ -51,6 +51,12 @@ func TestTransferPause(t *testing.T) {
 	if table.forgive(inc); table.pause(inc) != 0 {
 		t.Error("nothing is forgiven")
 	}
+	for range 20 {
+		table.postpone(inc)
+	}
+	if d := table.pause(inc); d != minTransferPause {
+		t.Errorf("%v for a member that is busy", d)
+	}
 }
 
 // told are the inputs of a kind that wait for a server that is held.

@@ -26,8 +26,10 @@ func (n *Node) watchTurns(after time.Duration) {
 func (n *Node) lookAtTurns() {
 	w, now := &n.watchdog, n.now()
 	for _, s := range n.queue.late(now-w.next > w.every/2) {
-		n.opts.Logger.Warn("a server is held up in its turn", "server", s.id.String())
 		s.depose()
+		n.spawn(func() { // it may be the logger that holds it up
+			n.opts.Logger.Warn("a server is held up in its turn", "server", s.id.String())
+		})
 	}
 	w.next = now + w.every
 	n.wheel.set(&w.alarm, w.next)

@@ -2,23 +2,32 @@ package raft_test
 
 import (
 	"fmt"
+	"log/slog"
 	"runtime"
 	"sync"
 	"testing"
 
+	"github.com/rawl-db/rawl/raft"
 	"github.com/rawl-db/rawl/raft/core"
 )
 
-// TestH5LeadersHeldUp: more leaders of a node do not come out of a turn than the node has workers. Their clusters have other leaders
-// before long, although the node's heartbeats go on, and one that is not held up goes on leading there. Those that were held up
-// follow when they go on.
+// TestH5LeadersHeldUp: more leaders of a node do not come out of a turn than the node has workers, and its logger does not return
+// either. Their clusters have other leaders before long, although the node's heartbeats go on, and one that is not held up goes on
+// leading there. Those that were held up follow when they go on.
 func TestH5LeadersHeldUp(t *testing.T) {
 	o, _ := onDevices(3)
+	logged := &warnings{of: "a server is held up in its turn", gate: make(chan struct{})}
+	before := o.change
+	o.change = func(n *raft.NodeOptions) {
+		before(n)
+		n.Logger = slog.New(logged)
+	}
 	h := newHouseWith(t, 3, o)
 	ctx := ctxFor(t)
 	const at, other = 0, 1
 	h.start(ctx, "free", "tally", 0, 1, 2)
 	h.lead(ctx, at, "free")
+	defer close(logged.gate)
 	var held []string
 	for i := range runtime.GOMAXPROCS(0) + 1 {
 		name := fmt.Sprintf("held%d", i)
@@ -47,6 +56,7 @@ func TestH5LeadersHeldUp(t *testing.T) {
 	if h.nodes[other].Heartbeats() == beats {
 		t.Error("no heartbeats")
 	}
+	until(t, ctx, "what the operator is told", func() bool { return int(logged.count.Load()) >= len(held) })
 	for _, f := range release {
 		f()
 	}
