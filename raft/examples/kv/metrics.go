@@ -163,7 +163,7 @@ func (s *server) transportMetrics(x *exposition) {
 		n    uint64
 	}{{"crowded", t.Crowded}, {"malformed", t.Malformed}, {"version", t.Version}, {"cookie", t.Cookie}, {"receiver", t.Receiver},
 		{"identity", t.Identity}, {"outdated", t.Outdated}, {"too_long", t.TooLong}, {"damaged", t.Damaged},
-		{"out_of_turn", t.OutOfTurn}, {"wrong_class", t.WrongClass}, {"undecoded", t.Undecoded}, {"timed_out", t.TimedOut}} {
+		{"out_of_turn", t.OutOfTurn}, {"wrong_class", t.WrongClass}, {"undecoded", t.Undecoded}, {"cut", t.Cut}, {"timed_out", t.TimedOut}} {
 		x.sample("transport_offences_total", label("what", c.what), float64(c.n))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"net"
 	"time"
 
@@ -157,10 +158,20 @@ func (t *Transport[M]) secure(c net.Conn, id NodeID) (net.Conn, error) {
 	}
 	s := tls.Client(c, t.tls.client(id))
 	if err := s.Handshake(); err != nil {
-		t.stats.identity.Add(1)
-		return c, fmt.Errorf("%w: %w", errIdentity, err)
+		err = unproven(err)
+		t.stats.note(err)
+		return c, err
 	}
 	return s, nil
+}
+
+// unproven says what is wrong with a peer whose TLS handshake failed. One that said nothing in time, or left, has not said who it is.
+func unproven(err error) error {
+	var late net.Error
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &late) && late.Timeout() {
+		return err
+	}
+	return fmt.Errorf("%w: %w", errIdentity, err)
 }
 
 // answer takes part in the handshake of a connection that came in.
@@ -168,25 +179,36 @@ func (t *Transport[M]) answer(c net.Conn) {
 	t.tune(c)
 	stop := context.AfterFunc(t.ctx, func() { _ = c.Close() })
 	defer stop()
-	err := c.SetDeadline(time.Now().Add(t.opts.HandshakeTimeout))
+	end := time.Now().Add(t.opts.HandshakeTimeout)
+	err := c.SetDeadline(end)
 	if err == nil {
-		err = t.greet(c)
+		err = t.greet(c, end)
 	}
-	if err != nil {
-		_ = c.Close()
-		t.stats.note(err)
-		if !errors.Is(err, errBusy) && t.ctx.Err() == nil {
-			t.quiet.warn("", "accept", "a connection is refused", fmt.Errorf("from %v: %w", c.RemoteAddr(), err))
-		}
+	if err == nil {
+		return
+	}
+	_ = c.Close()
+	if !errors.Is(err, errBusy) && t.ctx.Err() == nil {
+		t.refused(c, err)
 	}
 }
 
-func (t *Transport[M]) greet(c net.Conn) error {
+// refused takes note of a connection that did not come to be.
+func (t *Transport[M]) refused(c net.Conn, err error) {
+	kind := t.stats.note(err)
+	if kind == "" {
+		kind = t.stats.note(io.ErrUnexpectedEOF)
+	}
+	t.quiet.warn("", kind, "a connection is refused", fmt.Errorf("from %v: %w", c.RemoteAddr(), err))
+}
+
+// greet sees the handshake to its end, which is there at the latest when its time is over.
+func (t *Transport[M]) greet(c net.Conn, end time.Time) error {
 	secured := c
 	if t.tls != nil {
 		s := tls.Server(c, t.tls.server())
 		if err := s.Handshake(); err != nil {
-			return fmt.Errorf("%w: %w", errIdentity, err)
+			return unproven(err)
 		}
 		secured = s
 	}
@@ -204,7 +226,7 @@ func (t *Transport[M]) greet(c net.Conn) error {
 	if h.part == bulkPart {
 		return t.greetBulk(secured, &h)
 	}
-	return t.greetMain(secured, &h)
+	return t.greetMain(secured, &h, end)
 }
 
 func refuse(c net.Conn, s status) error {
@@ -228,7 +250,7 @@ func (t *Transport[M]) believe(h *hello, c net.Conn) error {
 }
 
 // greetMain welcomes a main connection, waits for the bulk one, and for both to go on.
-func (t *Transport[M]) greetMain(c net.Conn, h *hello) error {
+func (t *Transport[M]) greetMain(c net.Conn, h *hello, end time.Time) error {
 	p, err := t.peer(h.from)
 	if err != nil {
 		return errors.Join(err, refuse(c, statusRefused))
@@ -248,7 +270,7 @@ func (t *Transport[M]) greetMain(c net.Conn, h *hello) error {
 	t.mu.Lock()
 	t.mu.waiting[w.token] = a
 	t.mu.Unlock()
-	bulk, err := t.finish(c, a, &w)
+	bulk, err := t.finish(c, a, &w, end)
 	if err != nil {
 		return err
 	}
@@ -263,7 +285,7 @@ func (t *Transport[M]) greetMain(c net.Conn, h *hello) error {
 }
 
 // finish sees the main connection's handshake to its end.
-func (t *Transport[M]) finish(c net.Conn, a *arrival[M], w *welcome) (bulk bulkArrival, err error) {
+func (t *Transport[M]) finish(c net.Conn, a *arrival[M], w *welcome, end time.Time) (bulk bulkArrival, err error) {
 	defer func() {
 		t.mu.Lock()
 		delete(t.mu.waiting, w.token)
@@ -283,7 +305,7 @@ func (t *Transport[M]) finish(c net.Conn, a *arrival[M], w *welcome) (bulk bulkA
 	if err := awaitGo(c, w.nonce); err != nil {
 		return bulk, err
 	}
-	late := time.NewTimer(t.opts.HandshakeTimeout)
+	late := time.NewTimer(time.Until(end))
 	defer late.Stop()
 	select {
 	case bulk = <-a.bulk: // it was told to go on before

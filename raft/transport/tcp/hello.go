@@ -37,7 +37,7 @@ var (
 	errIdentity  = errors.New("tcp: peer is not who it says")
 	errOutdated  = errors.New("tcp: peer is an earlier life of its node")
 	errBusy      = errors.New("tcp: another connection with the peer is being made")
-	errCrowded   = errors.New("tcp: too many peers")
+	errCrowded   = errors.New("tcp: too many peers, or too many that have not said who they are")
 )
 
 // status is how a hello is answered.

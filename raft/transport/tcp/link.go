@@ -115,9 +115,9 @@ func (l *link[M]) run() {
 		both.Go(func() { l.end(l.read(s)) })
 	}
 	both.Wait()
-	p.t.stats.note(l.why)
+	kind := p.t.stats.note(l.why)
 	if !errors.Is(l.why, io.EOF) && !errors.Is(l.why, errReplaced) && !errors.Is(l.why, transport.ErrClosed) {
-		p.t.quiet.warn(p.id, "link", "a connection has ended", l.why)
+		p.t.quiet.warn(p.id, "link "+kind, "a connection has ended", l.why)
 	}
 	p.tell(p.ended(l)...)
 }

@@ -2,6 +2,7 @@ package tcp
 
 import (
 	"errors"
+	"io"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -22,9 +23,10 @@ type Stats struct {
 	Dialed, Accepted, Failed, Connections uint64
 	// What was wrong with others' connections, each of which has ended: too many in their handshake; handshakes malformed, of
 	// another version, with another cookie, for another node, of somebody who is not who it says, of an earlier life; frames too
-	// long, damaged, out of their turn, of a wrong class, without a message; bytes that nobody took in time.
+	// long, damaged, out of their turn, of a wrong class, without a message, cut off, as handshakes are; bytes that did not come, or that
+	// nobody took, in time.
 	Crowded, Malformed, Version, Cookie, Receiver, Identity, Outdated uint64
-	TooLong, Damaged, OutOfTurn, WrongClass, Undecoded, TimedOut      uint64
+	TooLong, Damaged, OutOfTurn, WrongClass, Undecoded, Cut, TimedOut uint64
 }
 
 // counters are what Stats copies.
@@ -33,7 +35,7 @@ type counters struct {
 	logBytes, bulkBytes                                               atomic.Uint64
 	dialed, accepted, failed, connections                             atomic.Uint64
 	crowded, malformed, version, cookie, receiver, identity, outdated atomic.Uint64
-	tooLong, damaged, outOfTurn, wrongClass, undecoded, timedOut      atomic.Uint64
+	tooLong, damaged, outOfTurn, wrongClass, undecoded, cut, timedOut atomic.Uint64
 }
 
 // Stats returns the counts. Any goroutine may call it.
@@ -46,7 +48,7 @@ func (t *Transport[M]) Stats() Stats {
 		Crowded: c.crowded.Load(), Malformed: c.malformed.Load(), Version: c.version.Load(), Cookie: c.cookie.Load(),
 		Receiver: c.receiver.Load(), Identity: c.identity.Load(), Outdated: c.outdated.Load(),
 		TooLong: c.tooLong.Load(), Damaged: c.damaged.Load(), OutOfTurn: c.outOfTurn.Load(), WrongClass: c.wrongClass.Load(),
-		Undecoded: c.undecoded.Load(), TimedOut: c.timedOut.Load(),
+		Undecoded: c.undecoded.Load(), Cut: c.cut.Load(), TimedOut: c.timedOut.Load(),
 	}
 }
 
@@ -59,8 +61,8 @@ func (c *counters) wrote(first transport.Class, n int) {
 	c.logBytes.Add(uint64(n))
 }
 
-// note counts why a connection was refused or has ended.
-func (c *counters) note(err error) {
+// note counts why a connection was refused or has ended, and returns what kind of trouble that is, "" for none that is counted.
+func (c *counters) note(err error) (kind string) {
 	for _, x := range []struct {
 		err   error
 		count *atomic.Uint64
@@ -68,16 +70,19 @@ func (c *counters) note(err error) {
 		{errMalformed, &c.malformed}, {errVersion, &c.version}, {errCookie, &c.cookie}, {errReceiver, &c.receiver},
 		{errIdentity, &c.identity}, {errOutdated, &c.outdated}, {errCrowded, &c.crowded}, {errLength, &c.tooLong},
 		{errChecksum, &c.damaged}, {errSequence, &c.outOfTurn}, {errClass, &c.wrongClass}, {errUndecoded, &c.undecoded},
+		{io.ErrUnexpectedEOF, &c.cut},
 	} {
 		if errors.Is(err, x.err) {
 			x.count.Add(1)
-			return
+			return x.err.Error()
 		}
 	}
 	var late interface{ Timeout() bool }
 	if errors.As(err, &late) && late.Timeout() {
 		c.timedOut.Add(1)
+		return "timeout"
 	}
+	return ""
 }
 
 // quietFor is how long a kind of trouble is logged once.
@@ -87,25 +92,31 @@ const quietFor = time.Minute
 type quiet struct {
 	logger *slog.Logger
 
-	mu   sync.Mutex
-	last map[[2]string]time.Time
+	mu    sync.Mutex
+	since time.Time              // when the minute began
+	said  map[[2]string]struct{} // in it
 }
 
-// maxQuiet bounds the kinds that are remembered.
+// maxQuiet bounds what is logged in a minute, and remembered.
 const maxQuiet = 1024
 
 func (q *quiet) warn(peer NodeID, kind, what string, err error) {
-	q.mu.Lock()
-	key, now := [2]string{peer, kind}, time.Now()
-	if q.last == nil || len(q.last) >= maxQuiet {
-		q.last = make(map[[2]string]time.Time)
-	}
-	silent := now.Sub(q.last[key]) < quietFor
-	if !silent {
-		q.last[key] = now
-	}
-	q.mu.Unlock()
-	if !silent {
+	if q.first(peer, kind) {
 		q.logger.Warn("tcp: "+what, "peer", peer, "err", err)
 	}
+}
+
+// first reports whether a kind of trouble is to be logged.
+func (q *quiet) first(peer NodeID, kind string) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if now := time.Now(); now.Sub(q.since) >= quietFor {
+		q.since, q.said = now, make(map[[2]string]struct{})
+	}
+	key := [2]string{peer, kind}
+	if _, said := q.said[key]; said || len(q.said) >= maxQuiet {
+		return false
+	}
+	q.said[key] = struct{}{}
+	return true
 }

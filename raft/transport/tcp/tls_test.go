@@ -1,90 +1,41 @@
 package tcp
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
-	"math/big"
-	"net/url"
 	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/rawl-db/rawl/internal/authority"
 	"github.com/rawl-db/rawl/raft/transport"
 )
 
-// authority signs certificates of tests.
-type authority struct {
-	t    testing.TB
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
+// issuer signs certificates of tests.
+type issuer struct {
+	t testing.TB
+	*authority.Authority
 }
 
-func newAuthority(t testing.TB) *authority {
-	a := &authority{t: t, key: newKey(t)}
-	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageCertSign}
-	a.cert = a.sign(c, c, a.key)
-	return a
-}
-
-func newKey(t testing.TB) *ecdsa.PrivateKey {
-	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+func newIssuer(t testing.TB) *issuer {
+	a, err := authority.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return k
-}
-
-func (a *authority) sign(c, parent *x509.Certificate, key *ecdsa.PrivateKey) *x509.Certificate {
-	der, err := x509.CreateCertificate(rand.Reader, c, parent, &key.PublicKey, a.key)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	signed, err := x509.ParseCertificate(der)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return signed
+	return &issuer{t, a}
 }
 
 // write puts a node's files into a directory, in place of those that are there.
-func (a *authority) write(dir, name string, until time.Time) TLS {
-	key := newKey(a.t)
-	c := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "ignored"},
-		NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: until,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
-	if u, err := url.Parse(name); err == nil && u.Scheme != "" {
-		c.URIs = []*url.URL{u}
-	} else {
-		c.DNSNames = []string{name}
+func (i *issuer) write(dir, name string, until time.Time) TLS {
+	if err := i.Issue(dir, name, until); err != nil {
+		i.t.Fatal(err)
 	}
-	signed := a.sign(c, a.cert, key)
-	der, err := x509.MarshalECPrivateKey(key)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	o := TLS{CertFile: filepath.Join(dir, "cert.pem"), KeyFile: filepath.Join(dir, "key.pem"), CAFile: filepath.Join(dir, "ca.pem")}
-	for _, f := range []struct {
-		name, kind string
-		der        []byte
-	}{{o.CertFile, "CERTIFICATE", signed.Raw}, {o.KeyFile, "EC PRIVATE KEY", der}, {o.CAFile, "CERTIFICATE", a.cert.Raw}} {
-		if err := os.WriteFile(f.name, pem.EncodeToMemory(&pem.Block{Type: f.kind, Bytes: f.der}), 0o600); err != nil {
-			a.t.Fatal(err)
-		}
-	}
-	return o
+	return TLS{CertFile: authority.CertFile(dir), KeyFile: authority.KeyFile(dir), CAFile: authority.CAFile(dir)}
 }
 
 // secured has each node of a house work with a certificate of its own.
-func secured(t testing.TB, a *authority, names map[NodeID]string) func(NodeID, *Options) {
+func secured(t testing.TB, a *issuer, names map[NodeID]string) func(NodeID, *Options) {
 	return func(id NodeID, o *Options) {
 		name := names[id]
 		if name == "" {
@@ -97,7 +48,7 @@ func secured(t testing.TB, a *authority, names map[NodeID]string) func(NodeID, *
 
 // With TLS letters of every size arrive, and the bytes on the wire are not the letters'.
 func TestTLS(t *testing.T) {
-	h := newHouse(t, secured(t, newAuthority(t), nil), "a", "b")
+	h := newHouse(t, secured(t, newIssuer(t), nil), "a", "b")
 	for c := range transport.Class(transport.Classes) {
 		for _, n := range []int{1, 100, 1 << 20} {
 			h.send("a", "b", c, letter(slices.Repeat([]byte{'x'}, n)))
@@ -111,7 +62,7 @@ func TestTLS(t *testing.T) {
 // Who has a certificate that is not the one of the node that it claims to be, or that nobody vouches for, or that has
 // expired, is refused and counted, by either side.
 func TestWrongCertificates(t *testing.T) {
-	good, other := newAuthority(t), newAuthority(t)
+	good, other := newIssuer(t), newIssuer(t)
 	for name, wrong := range map[string]func(o *Options){
 		"another node's": func(o *Options) { f := good.write(t.TempDir(), "c", time.Now().Add(time.Hour)); o.TLS = &f },
 		"another authority's": func(o *Options) {
@@ -151,7 +102,7 @@ func TestWrongCertificates(t *testing.T) {
 // A node's identity is the one that the map says, a URI here.
 func TestIdentityByURI(t *testing.T) {
 	uri := func(id NodeID) string { return "spiffe://service/" + id }
-	as := secured(t, newAuthority(t), map[NodeID]string{"a": uri("a"), "b": uri("b")})
+	as := secured(t, newIssuer(t), map[NodeID]string{"a": uri("a"), "b": uri("b")})
 	h := newHouse(t, func(id NodeID, o *Options) {
 		as(id, o)
 		o.TLS.Identity = uri
@@ -161,7 +112,7 @@ func TestIdentityByURI(t *testing.T) {
 
 // Plain TCP to a node with TLS, and the reverse, comes to nothing and is counted.
 func TestMixedUp(t *testing.T) {
-	as := secured(t, newAuthority(t), nil)
+	as := secured(t, newIssuer(t), nil)
 	h := newHouse(t, func(id NodeID, o *Options) {
 		o.HandshakeTimeout = 300 * time.Millisecond
 		if id == "a" {
@@ -179,7 +130,7 @@ func TestMixedUp(t *testing.T) {
 
 // Certificates are replaced while the node runs; files that are half written leave the old ones in use.
 func TestCertificatesReload(t *testing.T) {
-	a := newAuthority(t)
+	a := newIssuer(t)
 	dir := t.TempDir()
 	o := a.write(dir, "a", time.Now().Add(time.Hour))
 	i, err := o.open()

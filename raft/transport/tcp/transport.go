@@ -162,7 +162,7 @@ func (t *Transport[M]) accept() {
 			return
 		}
 		// Too many open files, for example: it passes.
-		t.quiet.warn("", "accept", "no connection is accepted", err)
+		t.quiet.warn("", "listen", "no connection is accepted", err)
 		pause = min(max(2*pause, t.opts.MinPause), t.opts.MaxPause)
 		select {
 		case <-time.After(pause):
@@ -177,7 +177,7 @@ func (t *Transport[M]) admit(c net.Conn) {
 	t.stats.accepted.Add(1)
 	leave, ok := t.gate.enter(c.RemoteAddr())
 	if !ok {
-		t.stats.crowded.Add(1)
+		t.refused(c, errCrowded)
 		_ = c.Close()
 		return
 	}
