@@ -1,6 +1,30 @@
 package raft
 
-import "github.com/rawl-db/rawl/raft/detector"
+import (
+	"testing"
+
+	"github.com/rawl-db/rawl/raft/detector"
+)
+
+// HostilePackets are bytes that are no packets.
+func HostilePackets() (list [][]byte) {
+	for _, b := range hostilePackets() {
+		if len(b) < 1<<16 {
+			list = append(list, b)
+		}
+	}
+	return list
+}
+
+// StrayPackets are packets that mean something only to who waits for them, all but requests: from server "kv" to server "kv".
+func StrayPackets(t testing.TB) (list [][]byte) {
+	for _, b := range goldenPackets(t) {
+		if b[0] != wireRequest {
+			list = append(list, b)
+		}
+	}
+	return list
+}
 
 // PacketCodec is the codec of packets.
 type PacketCodec = packetCodec

@@ -13,6 +13,7 @@ import (
 	"github.com/rawl-db/rawl/internal/vfs"
 	"github.com/rawl-db/rawl/raft"
 	"github.com/rawl-db/rawl/raft/transport"
+	"github.com/rawl-db/rawl/raft/transport/tcp"
 )
 
 // houseOptions vary a house.
@@ -22,6 +23,8 @@ type houseOptions struct {
 	change   func(*raft.NodeOptions)
 	network  transport.Options // but for Now
 	devices  []vfs.FS          // of the nodes, nil for the real one
+	// tcp has the nodes talk over TCP, with options that it changes; whoever sets it looks after what was wrong with frames.
+	tcp func(raft.NodeID, *tcp.Options)
 }
 
 // engineOf opens a node's engine on its device.
@@ -46,8 +49,8 @@ func newHouseIn(t testing.TB, dirs []string, o houseOptions) *house {
 	before := runtime.NumGoroutine()
 	t.Cleanup(func() { wantGoroutines(t, before) })
 	h := &house{t: t, options: o}
-	if *overTCP {
-		h.loopback = &loopback{addrs: make(map[raft.NodeID]string), networks: make(map[raft.NodeID]*raft.TCP)}
+	if *overTCP || o.tcp != nil {
+		h.loopback = &loopback{addrs: make(map[raft.NodeID]string), networks: make(map[raft.NodeID]*raft.TCP), change: o.tcp}
 		t.Cleanup(func() { h.loopback.check(t) })
 	}
 	if *wired {
