@@ -305,20 +305,30 @@ func (n *Node) resigned(s *server, old *leaderView) {
 }
 
 // notify sends a notice that rides in heartbeats until it is acknowledged: a server leads a term no longer.
-//
-//	uvarint  term
-//	name     of the server on the sending node
 func (n *Node) notify(to NodeID, leader ServerID, term Term) {
-	b := appendName(binary.AppendUvarint(nil, uint64(term)), leader.Name)
-	if err := n.detector.Notify(n.now(), to, b); err != nil && !errors.Is(err, detector.ErrSelf) {
+	if err := n.detector.Notify(n.now(), to, appendNotice(nil, term, leader.Name)); err != nil && !errors.Is(err, detector.ErrSelf) {
 		n.opts.Logger.Warn("a notice is lost", "to", to, "err", err)
 	}
 }
 
+// appendNotice encodes a notice; what later code puts behind it is left alone:
+//
+//	uvarint  term
+//	name     of the server on the sending node
+func appendNotice(b []byte, term Term, name string) []byte {
+	return appendName(binary.AppendUvarint(b, uint64(term)), name)
+}
+
+// decodeNotice reports false for bytes that are none.
+func decodeNotice(b []byte) (term Term, name string, ok bool) {
+	d := commandDecoder{in: b}
+	term, name = Term(d.uvarint()), d.name()
+	return term, name, !d.bad
+}
+
 func (n *Node) receiveNotice(from NodeID, _ uint64, notice []byte) {
-	d := commandDecoder{in: notice}
-	term, name := Term(d.uvarint()), d.name()
-	if d.bad {
+	term, name, ok := decodeNotice(notice)
+	if !ok {
 		return
 	}
 	leader := ServerID{Name: name, Node: from}

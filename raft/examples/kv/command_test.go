@@ -101,3 +101,46 @@ func TestQueryEncoding(t *testing.T) {
 		}
 	}
 }
+
+// FuzzAnswers: what other nodes answer and ask for is refused or has what it should have.
+func FuzzAnswers(f *testing.F) {
+	s := sample(f)
+	for _, arg := range [][]byte{[]byte("a"), []byte("nothing")} {
+		b, err := getQuery(s, arg)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	arg := listing{Limit: 9, Values: true}.encode()
+	b, err := listQuery(s, arg)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, b := range [][]byte{arg, b, result{Outcome: outcomeMismatch, Version: 300, Existed: true}.encode()} {
+		f.Add(b)
+	}
+	good := func(t *testing.T, items ...item) {
+		for _, i := range items {
+			if !goodKey(i.Key) || len(i.Value) > maxValue {
+				t.Fatalf("%q", i.Key)
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if r, err := decodeResult(b); err == nil && len(r.encode()) != len(b) {
+			t.Fatalf("%x became %+v", b, r)
+		}
+		if g, err := decodeGot(b); err == nil && g.Found {
+			good(t, g.Item)
+		}
+		if l, err := decodeListed(b); err == nil {
+			good(t, l.Items...)
+		}
+		if answer, err := listQuery(s, b); err == nil {
+			if _, err := decodeListed(answer); err != nil {
+				t.Fatalf("%x is answered with %x", b, answer)
+			}
+		}
+	})
+}

@@ -56,7 +56,7 @@ func TestContract(t *testing.T) {
 }
 
 // apply applies a command by hand and returns what it led to.
-func apply(t *testing.T, s *store, i raft.Index, c command) (result, []raft.Effect) {
+func apply(t testing.TB, s *store, i raft.Index, c command) (result, []raft.Effect) {
 	t.Helper()
 	ctx := raft.NewApplyContext(raft.Meta{Index: i, Term: 1}, raft.RoleFollower)
 	r, err := decodeResult(s.Apply(ctx, c.append(nil)))
@@ -248,7 +248,7 @@ func TestCheckpoints(t *testing.T) {
 }
 
 // sample is a store with something of everything.
-func sample(t *testing.T) *store {
+func sample(t testing.TB) *store {
 	s := &store{}
 	for i, c := range sampleCommands() {
 		apply(t, s, raft.Index(10*(i+1)), c)

@@ -12,6 +12,8 @@ import (
 func FuzzHello(f *testing.F) {
 	h := hello{part: bulkPart, nonce: 7, from: "alpha", to: "beta", incarnation: 1 << 40, epoch: 300}
 	f.Add(h.appendTo(nil))
+	h.epoch, h.from = maxEpoch+1, ""
+	f.Add(h.appendTo(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		h, err := parseHello(b)
 		if err != nil {
@@ -39,6 +41,21 @@ func FuzzWelcome(f *testing.F) {
 		}
 		if again, err := parseWelcome(w.appendTo(nil)); err != nil || again != w {
 			t.Fatalf("%+v became %+v, %v", w, again, err)
+		}
+	})
+}
+
+// FuzzShake: what is taken for a message of the handshake has these bytes, and no more than it may have.
+func FuzzShake(f *testing.F) {
+	h := hello{nonce: 7, from: "alpha", to: "beta"}
+	for _, b := range [][]byte{nil, h.appendTo(nil), make([]byte, maxHandshake), make([]byte, maxHandshake+1)} {
+		f.Add(framed(b))
+	}
+	f.Add(append([]byte{255, 255, 255, 127}, make([]byte, 100)...))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := readShake(bytes.NewReader(b))
+		if err == nil && (len(m) > maxHandshake || !bytes.HasPrefix(b, framed(m))) {
+			t.Fatalf("%x is taken for %x", b, m)
 		}
 	})
 }
