@@ -16,6 +16,7 @@ type operation struct {
 	kind, key   byte
 	number      uint64
 	query       bool  // a read that is no command
+	plain       bool  // answered by the leader
 	call, reply int64 // times; reply is 0 when nobody knows whether it happened
 	result      []byte
 	over        bool // nothing more is heard of it
@@ -71,7 +72,7 @@ func (w *world) perform(c *cluster, n *node, o operation) bool {
 			return
 		}
 		how := raft.ProcessOptions{Priority: raft.Priority(w.random.IntN(2))}
-		if w.random.IntN(3) == 0 {
+		if !o.plain && w.random.IntN(3) == 0 {
 			how.Reply, how.Member = raft.ReplyFromMember, c.anyMember().id
 		}
 		reply, err = r.Process(ctx, to, cmd, how)

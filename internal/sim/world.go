@@ -20,6 +20,7 @@ type world struct {
 	clusters []*cluster
 	outside  *place // clients, and who does harm
 	check    *checker
+	play     func()         // the course of events
 	seen     map[string]int // what happened how often
 
 	lines     []string // the newest of the trace, in a ring
@@ -43,7 +44,7 @@ const ring = 400
 func newWorld(seed uint64) *world {
 	w := &world{scheduler: newScheduler(seed), seed: seed, seen: make(map[string]int), lines: make([]string, ring), visitors: 1000}
 	w.scheduler.failed = func(why string) { w.violate("panic", "%s", why) }
-	w.check = newChecker(w)
+	w.check, w.play = newChecker(w), w.script
 	net, err := transport.New[raft.Packet](transport.Options{Seed: seed, Now: func() int64 { return w.now }, Stepped: true})
 	if err != nil {
 		panic(err)
@@ -105,7 +106,7 @@ func (w *world) run() {
 	defer w.end()
 	ended := false
 	w.outside.Go(func() {
-		w.script()
+		w.play()
 		ended = true
 	})
 	for !ended && w.failure == "" {
@@ -129,8 +130,26 @@ func (w *world) end() {
 	w.close()
 }
 
-// script is the course of events: clusters are started, used and harmed, and then left in peace.
+// script is an ordinary course of events: clusters are started, used and harmed, and then left in peace.
 func (w *world) script() {
+	w.begin()
+	for k, c := range w.clusters {
+		id := uint64(10 * k)
+		w.employ(func() { w.client(id, c) })
+		w.employ(func() { w.client(id+1, c) })
+		w.employ(func() { w.sessions(id+2, c) })
+		w.operators++
+		w.employ(func() {
+			w.operator(c)
+			w.operators--
+		})
+	}
+	w.harm()
+	w.heal()
+}
+
+// begin opens the nodes and starts the clusters.
+func (w *world) begin() {
 	for _, n := range w.nodes {
 		n.boot()
 	}
@@ -145,19 +164,6 @@ func (w *world) script() {
 	for _, c := range w.clusters {
 		w.start(c)
 	}
-	for k, c := range w.clusters {
-		id := uint64(10 * k)
-		w.employ(func() { w.client(id, c) })
-		w.employ(func() { w.client(id+1, c) })
-		w.employ(func() { w.sessions(id+2, c) })
-		w.operators++
-		w.employ(func() {
-			w.operator(c)
-			w.operators--
-		})
-	}
-	w.harm()
-	w.heal()
 }
 
 // employ runs a client until it is over.
