@@ -105,6 +105,7 @@
 //	     TestH4ReadAcrossEpochs                    read through an older epoch
 //	     TestH4ReadWhileRecovering                 read before the machine has its state
 //	H5   TestH5HandsOverToWhoIsBetterOff           a leader whose disk stalls or is full
+//	H5   TestH5LeaderToldOfItsEnd                  a leader whose own turn hangs
 //	H6   TestH6StalledFollower                     replication resumes after a stall
 //	H9   TestH9Bridge, TestH9BridgeLosesItsLeader  bridges
 package core
