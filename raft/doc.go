@@ -278,4 +278,19 @@
 //	H8   raft.TestH8SmallQueues
 //	H9   core.TestH9Bridge core.TestH9BridgeLosesItsLeader raft.TestH9BridgeUndisturbed
 //	H10  raft.TestH10LaggardUnderLoad
+//
+// # Figures and their tests
+//
+// The figures that the fault model wants to hold, as far as they are about clusters. What is measured in time is in virtual time, in
+// internal/sim, or reported by package bench. Members come and go in every world of sim.TestSeeds, while nodes crash and networks part.
+//
+//	figure 16  raft.TestC9DamagedMemberRejoins raft.TestC9DamageMetWhileServing raft.TestE13DamageOnAMajority
+//	figure 17  nstest.TestNamespaces sim.TestSeeds
+//	figure 19  sim.TestFigure19Pauses nstest.TestNamespaces
+//	figure 21  sim.TestFigure21DiskHangs raft.TestH5DeviceHangs raft.TestH5AllDevicesHang
+//	figure 22  raft.TestH10LaggardUnderLoad raft.TestH6StalledFollower raft.TestColdReadsHoldUpNobody
+//	figure 23  sim.TestFigure23Partitions
+//	figure 24  sim.TestSeeds
+//	figure 25  bench.TestKill engine.TestReaderModel raft.TestTransferInterrupted
+//	figure 26  raft.TestHostilePeers raft.TestHalfOpenConnections tcp.TestStrangersAreClosed tcp.TestBadFrames tcp.TestBadHellos
 package raft

@@ -11,7 +11,8 @@ import (
 
 // rowDirs are the packages of the tests that raft/doc.go names.
 var rowDirs = map[string]string{"raft": "raft", "core": "raft/core", "engine": "engine", "snapshot": "internal/snapshot",
-	"snapshotwriter": "snapshotwriter", "sim": "internal/sim"}
+	"snapshotwriter": "snapshotwriter", "sim": "internal/sim", "tcp": "raft/transport/tcp", "detector": "raft/detector", "bench": "bench",
+	"nstest": "raft/examples/kv/nstest", "kv": "raft/examples/kv"}
 
 // faultRows are the rows that the table must have, with what stands behind some of them.
 func faultRows() map[string]string {
@@ -23,6 +24,9 @@ func faultRows() map[string]string {
 			}
 		}
 	}
+	for _, figure := range []int{16, 17, 19, 21, 22, 23, 24, 25, 26} {
+		rows[fmt.Sprintf("figure %d", figure)] = ""
+	}
 	for _, none := range []string{"G3", "H3"} { // the table says why
 		delete(rows, none)
 	}
@@ -30,7 +34,7 @@ func faultRows() map[string]string {
 }
 
 var (
-	faultRow  = regexp.MustCompile(`(?m)^//\t([A-J][0-9]+) +(.*)$`)
+	faultRow  = regexp.MustCompile(`(?m)^//\t([A-J][0-9]+|figure [0-9]+) +(.*)$`)
 	namedTest = regexp.MustCompile(`\b([a-z]+)\.(Test\w+)`)
 )
 
