@@ -54,11 +54,12 @@ func (s *server) openState() (*engine.SnapshotReader, error) {
 
 // restoreInTurn is restore for who runs the queue. It returns false when it is not the server's turn yet.
 func (q *applyQueue) restoreInTurn() bool {
-	n := q.server.node
-	if !n.restores.begin(q) {
+	turns := &q.server.node.restores
+	turn := turns.begin(q)
+	if turn == nil {
 		return false
 	}
-	defer n.restores.end(n)
+	defer turns.end(turn)
 	if err := q.restore(); err != nil {
 		q.server.stop(err)
 	}
