@@ -288,7 +288,7 @@
 //	figure 17  nstest.TestNamespaces sim.TestSeeds
 //	figure 19  sim.TestFigure19Pauses nstest.TestNamespaces
 //	figure 21  sim.TestFigure21DiskHangs raft.TestH5DeviceHangs raft.TestH5AllDevicesHang
-//	figure 22  raft.TestH10LaggardUnderLoad raft.TestH6StalledFollower raft.TestColdReadsHoldUpNobody
+//	figure 22  sim.TestFigure22SlowFollower raft.TestH10LaggardUnderLoad raft.TestH6StalledFollower raft.TestColdReadsHoldUpNobody
 //	figure 23  sim.TestFigure23Partitions
 //	figure 24  sim.TestSeeds
 //	figure 25  bench.TestKill engine.TestReaderModel raft.TestTransferInterrupted

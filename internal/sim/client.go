@@ -16,7 +16,7 @@ type operation struct {
 	kind, key   byte
 	number      uint64
 	query       bool  // a read that is no command
-	plain       bool  // answered by the leader
+	plain       bool  // asked of the node's own member, answered by the leader
 	call, reply int64 // times; reply is 0 when nobody knows whether it happened
 	result      []byte
 	over        bool // nothing more is heard of it
@@ -60,6 +60,9 @@ const patience = 3 * time.Second
 // perform does an operation, without a session.
 func (w *world) perform(c *cluster, n *node, o operation) bool {
 	to := c.to()
+	if o.plain && c.has(n) {
+		to = c.server(n)
+	}
 	var reply raft.Reply
 	err := errors.New("its node has ended")
 	answered := c.answered
