@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -43,62 +44,64 @@ func total(t *testing.T, n *raft.Node, to raft.ServerID) uint64 {
 // again in turn.
 func TestClientSessionExactlyOnce(t *testing.T) {
 	for _, o := range []raft.SessionOptions{{}, {Ordered: true}} {
-		h, members := sessionHouse(t, 3, nil, "counter")
-		client := h.nodes[3]
-		ctx := ctxFor(t)
-		c, err := client.OpenSession(ctx, members[0], o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		const workers, each = 4, 40
-		var wg sync.WaitGroup
-		var mu sync.Mutex
-		var replies []uint64
-		halfway := make(chan struct{}, workers)
-		for range workers {
-			wg.Go(func() {
-				for k := range each {
-					if k == each/4 {
-						halfway <- struct{}{}
-					}
-					p := raft.Priority(k % 2)
-					r, err := c.Process(ctx, one(), raft.ProcessOptions{Priority: p})
-					if err != nil {
-						t.Errorf("command %d: %v", k, err)
-						return
-					}
-					mu.Lock()
-					replies = append(replies, binary.LittleEndian.Uint64(r.Data))
-					mu.Unlock()
-				}
-			})
-		}
-		<-halfway
-		for range 2 {
-			_, leader, err := client.Members(ctx, members[0])
+		t.Run(fmt.Sprintf("ordered=%t", o.Ordered), func(t *testing.T) {
+			h, members := sessionHouse(t, 3, nil, "counter")
+			client := h.nodes[3]
+			ctx := ctxFor(t)
+			c, err := client.OpenSession(ctx, members[0], o)
 			if err != nil {
 				t.Fatal(err)
 			}
-			gone := int(leader.Node[1] - '0')
-			h.close(gone)
-			h.open(gone)
-		}
-		wg.Wait()
-		slices.Sort(replies)
-		for k, r := range replies {
-			if r != uint64(k+1) {
-				t.Fatalf("reply %d of %d is %d: a command was lost or applied twice", k, len(replies), r)
+			const workers, each = 4, 40
+			var wg sync.WaitGroup
+			var mu sync.Mutex
+			var replies []uint64
+			halfway := make(chan struct{}, workers)
+			for range workers {
+				wg.Go(func() {
+					for k := range each {
+						if k == each/4 {
+							halfway <- struct{}{}
+						}
+						p := raft.Priority(k % 2)
+						r, err := c.Process(ctx, one(), raft.ProcessOptions{Priority: p})
+						if err != nil {
+							t.Errorf("command %d: %v", k, err)
+							return
+						}
+						mu.Lock()
+						replies = append(replies, binary.LittleEndian.Uint64(r.Data))
+						mu.Unlock()
+					}
+				})
 			}
-		}
-		if got := total(t, client, members[0]); got != workers*each {
-			t.Errorf("sum %d, want %d", got, workers*each)
-		}
-		if err := c.KeepAlive(ctx); err != nil {
-			t.Error(err)
-		}
-		if err := c.Close(ctx); err != nil {
-			t.Error(err)
-		}
+			<-halfway
+			for range 2 {
+				_, leader, err := client.Members(ctx, members[0])
+				if err != nil {
+					t.Fatal(err)
+				}
+				gone := int(leader.Node[1] - '0')
+				h.close(gone)
+				h.open(gone)
+			}
+			wg.Wait()
+			slices.Sort(replies)
+			for k, r := range replies {
+				if r != uint64(k+1) {
+					t.Fatalf("reply %d of %d is %d: a command was lost or applied twice", k, len(replies), r)
+				}
+			}
+			if got := total(t, client, members[0]); got != workers*each {
+				t.Errorf("sum %d, want %d", got, workers*each)
+			}
+			if err := c.KeepAlive(ctx); err != nil {
+				t.Error(err)
+			}
+			if err := c.Close(ctx); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 
