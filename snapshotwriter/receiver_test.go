@@ -471,6 +471,8 @@ func TestFinishRefuses(t *testing.T) {
 	}
 }
 
+// FuzzResume: whatever the file of an unfinished transfer has become, nothing but the snapshot is published. Damage to what the file
+// says is durable is found by Finish, and the transfer begins anew.
 func FuzzResume(f *testing.F) {
 	s := send(f, raftlog.KindSnapshot, id(2, 9), 1, 2*chunk+7)
 	fs := newFS(f)
@@ -485,11 +487,30 @@ func FuzzResume(f *testing.F) {
 	}
 	f.Add(b)
 	f.Add(b[:5000])
+	flipped := bytes.Clone(b)
+	flipped[s.info(f).Offset(0)+snapshot.ChunkHeaderBytes] ^= 1
+	f.Add(flipped)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		fs := newFS(t)
 		if err := errors.Join(fs.MkdirAll(dir+"/"+dirName(testID)), fs.WriteFile(part, b)); err != nil {
 			t.Fatal(err)
 		}
-		finish(t, fs, receiver(t, writer(t, fs, nil), s), s)
+		w := writer(t, fs, nil)
+		r := receiver(t, w, s)
+		if err := accept(r, s, len(s.chunks)); err != nil {
+			t.Fatal(err)
+		}
+		got, err := r.Finish()
+		if errors.Is(err, snapshotwriter.ErrCorrupt) {
+			if r = receiver(t, w, s); r.Next() != 0 {
+				t.Fatalf("damaged chunks are kept, up to %d", r.Next())
+			}
+			finish(t, fs, r, s)
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		check(t, fs, got, s.data)
 	})
 }
