@@ -36,7 +36,11 @@ func (s *tests) run(pkg, run, skip string, args []string) (out string, err error
 	if err != nil {
 		return "", err
 	}
-	flags := []string{"-test.failfast", "-test.timeout=5m", "-test.run=" + run, "-test.skip=" + skip}
+	patience := "5m"
+	if long() {
+		patience = "30m"
+	}
+	flags := []string{"-test.failfast", "-test.timeout=" + patience, "-test.run=" + run, "-test.skip=" + skip}
 	b, err := command(filepath.Join(s.root, filepath.FromSlash(pkg)), program, append(flags, args...)).CombinedOutput()
 	return string(b), err
 }
