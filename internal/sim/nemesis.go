@@ -362,21 +362,24 @@ func (n *node) broken() bool {
 // recovery is how long, from peace on, it may take until all members are equal and a new write is committed.
 const recovery = 10 * time.Second
 
+// shown is how long it takes at most until an engine's health shows that it has failed: twice the rest between two looks.
+const shown = 200 * time.Millisecond
+
 // heal ends all harm, and waits until all members are equal again and a new write is committed.
 func (w *world) heal() {
 	w.note("peace, after %d proposals and %d faults", w.acked, w.faults)
-	deadline := w.now + int64(recovery)
+	deadline, known := w.now+int64(recovery), w.now+int64(shown)
 	w.settle()
 	w.over = true
 	w.upgrade()
 	w.until("all nodes are back", deadline, func() bool {
 		for _, n := range w.nodes {
-			if n.place != nil && n.broken() { // something had been under way
+			if n.place != nil && n.broken() { // something had been under way, or did not show yet
 				n.crash(w.powerCut())
 				n.boot()
 			}
 		}
-		return len(w.living()) == len(w.nodes)
+		return w.now >= known && len(w.living()) == len(w.nodes)
 	})
 	w.until("operators have ended", deadline, func() bool { return w.operators == 0 })
 	for _, c := range w.clusters {
