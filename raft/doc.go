@@ -30,10 +30,11 @@
 // directory holds the command rawl shows. engine.Repair can give up the records that are lost. The servers that they name are
 // forgotten then, and their logs deleted: that is for clusters that have no majority elsewhere.
 //
-// What fails stays where it is: a machine that panics, a log that is damaged, or entries that cannot be read, end one server,
-// whose leadership is over at once; a machine that blocks holds up its own cluster, and in Restore for ten seconds at most those that
-// wait for their turn to restore. A device that fails ends the servers of its system. A leader whose device answers nothing, or takes nothing, or that is itself held up for as long, loses its
-// leadership, though its node lives; what clients on its node ask a member that is held up waits until it goes on.
+// What fails stays where it is: a machine that panics, a log that is damaged, or entries that cannot be read, end one server, whose
+// leadership is over at once; a machine that blocks holds up its own cluster, and in Restore for ten seconds at most those that wait for
+// their turn to restore. A device that fails ends the servers of its system. A leader whose device answers nothing, or takes nothing, or
+// that is itself held up for as long, loses its leadership, though its node lives; what clients on its node ask a member that is held up
+// waits until it goes on.
 //
 // What a node does with its servers another one may have it do: StartServerOn, RestartServerOn, StopServerOn, DeleteServerOn. Whether
 // it does so, and whatever else others ask of it, NodeOptions.Authorize decides, call by call.
