@@ -1,4 +1,4 @@
-// Package authority signs certificates of nodes, for tests and benchmarks: in a directory for each node its certificate, its key, and
+// Package authority signs certificates of nodes, for tests: in a directory for each node its certificate, its key, and
 // the authority that others' certificates are to come from, in PEM form. Keys of authorities stay in memory.
 package authority
 
