@@ -177,8 +177,8 @@ func (in *Install) Next() int { return in.receiver.Next() }
 
 // Accept takes chunk n. One before Next that is equal to what was accepted changes nothing. data is
 // not kept. It may write to disk. Errors after which the Install goes on: ErrChunkOrder, ErrCorrupt (the chunk
-// does not verify), ErrOtherSnapshot. Others end it: ErrClosed, ErrDeleted, ErrFailed, ErrInstallEnded,
-// those of the device.
+// does not verify), ErrOtherSnapshot. Others end it: ErrCorrupt (what an earlier Install left has been damaged since), ErrClosed,
+// ErrDeleted, ErrFailed, ErrInstallEnded, those of the device.
 func (in *Install) Accept(n int, data []byte, sum ChunkSum) error {
 	if err := in.standing(); err != nil {
 		return err
@@ -187,7 +187,7 @@ func (in *Install) Accept(n int, data []byte, sum ChunkSum) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, ErrChunkOrder), errors.Is(err, ErrCorrupt), errors.Is(err, ErrOtherSnapshot):
+	case in.receiver.Err() == nil && !errors.Is(err, snapshotwriter.ErrClosed):
 		return installError(err)
 	}
 	return in.fail(installError(err))

@@ -8,7 +8,7 @@ import (
 	"github.com/rawl-db/rawl/wal"
 )
 
-// Finish verifies what was received, all of it, syncs it, publishes it, and waits until that is durable or
+// Finish syncs what was received, all of it verified, publishes it, and waits until that is durable or
 // ctx ends. When the log holds the snapshot's entry it is released up to there and what follows stays.
 // Else the log is replaced: it is empty and goes on behind the snapshot's entry, nothing older
 // can be read but the live entries, who waits for older entries gets ErrTruncated, and slots that had not acknowledged

@@ -16,8 +16,8 @@
 //   - a checkpoint and a recovery checkpoint are renamed, and nothing is synced. After a power cut
 //     such a file may be gone, empty or torn; opening and verifying it tells.
 //   - promotion verifies a checkpoint, syncs it, renames it and syncs the directory.
-//   - a received snapshot is synced, read back and verified as a whole, renamed, and its directory and
-//     the one above synced.
+//   - of a received snapshot each chunk is verified before it is written. What was there before an interruption is read back and
+//     verified, too. Then it is synced, renamed, and its directory and the one above synced.
 //
 // A finished file is never replaced or written to: a second one of the same kind and position
 // is ErrExists. Until the caller has recorded a snapshot elsewhere it does not count; a crash leaves

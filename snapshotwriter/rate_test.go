@@ -134,26 +134,32 @@ func TestRateIsShared(t *testing.T) {
 	}
 }
 
-// A Close that interrupts the verification of what was received leaves it for later.
+// What an earlier life left is read back at the Writer's rate before it is published. A Close that interrupts that leaves it for later.
 func TestFinishEnds(t *testing.T) {
 	fs, c := newFS(t), &clock{}
 	s := send(t, raftlog.KindSnapshot, id(1, 1), 1, 9*chunk)
+	r := receiver(t, writer(t, fs, nil), s)
+	if err := errors.Join(accept(r, s, len(s.chunks)), r.Close()); err != nil {
+		t.Fatal(err)
+	}
 	var w *snapshotwriter.Writer
 	w = writer(t, fs, func(o *snapshotwriter.Options) {
 		o.BytesPerSecond, o.Now = chunk, c.Now
 		o.Sleep = func(d time.Duration) { c.Sleep(d); _ = w.Close() }
 	})
-	r := receiver(t, w, s)
-	if err := accept(r, s, len(s.chunks)); err != nil {
-		t.Fatal(err)
-	}
+	r = receiver(t, w, s)
 	if _, err := r.Finish(); !errors.Is(err, snapshotwriter.ErrClosed) {
 		t.Fatal(err)
 	}
-	if r = receiver(t, writer(t, fs, nil), s); r.Next() != len(s.chunks) {
+	w = writer(t, fs, func(o *snapshotwriter.Options) { o.BytesPerSecond, o.Sleep, o.Now = chunk, c.Sleep, c.Now })
+	if r = receiver(t, w, s); r.Next() != len(s.chunks) {
 		t.Errorf("resumed at %d", r.Next())
 	}
+	c.now = 0
 	finish(t, fs, r, s)
+	if c.now < 8*time.Second {
+		t.Errorf("read back in %v", c.now)
+	}
 }
 
 // A job that waits for its turn sees that it ends.

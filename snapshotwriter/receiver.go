@@ -29,12 +29,13 @@ type Receiver struct {
 	buf         []byte // a chunk with its header
 	next        int
 	total       snapshot.Total
+	old         earlier
 	err         error // sticky; ErrClosed at the end
 }
 
 // NewReceiver begins or resumes a transfer. header is what the sender's Reader.Header returned; it is
 // not kept. A file of the same header that an earlier Receiver left is continued: behind what that is known to have made durable, which
-// Finish verifies, each chunk is verified and written again (what was read may have come from a cache that the device never got) up
+// is read back until Finish is done, each chunk is verified and written again (what was read may have come from a cache that the device never got) up
 // to the last sound one. That blocks for a moment, or where nothing is known for as long as it takes. Any other file is begun anew. Errors: ErrVersion,
 // *CorruptError, Check's error, ErrKind for a recovery checkpoint, ErrMeta for a bad target,
 // ErrExists, ErrBusy, ErrClosed, those of the file system.
@@ -76,8 +77,8 @@ func (r *Receiver) Next() int { return r.next }
 
 // Accept takes chunk n. One before Next that is equal to what is there changes nothing. data is not
 // kept. Errors that leave the Receiver usable: ErrOutOfOrder, *CorruptError for a chunk that does not
-// verify, ErrOtherSnapshot. Errors of the file system remove what was received; the Receiver is then
-// closed.
+// verify, ErrOtherSnapshot. Errors of the file system, and damage to what an earlier Receiver left, remove what was received; Err
+// tells.
 func (r *Receiver) Accept(n int, data []byte, sum Sum) error {
 	if err := r.usable(); err != nil {
 		return err
@@ -99,14 +100,21 @@ func (r *Receiver) Accept(n int, data []byte, sum Sum) error {
 	}
 	r.total.Add(data)
 	r.next++
-	if r.out.unsynced > 0 {
-		return nil
+	if r.out.unsynced == 0 {
+		if err := r.record(); err != nil {
+			return r.fail(err)
+		}
 	}
-	if err := r.record(); err != nil {
-		return r.fail(err)
+	for range lookBacks {
+		if err := r.lookBack(); err != nil {
+			return r.fail(err)
+		}
 	}
 	return nil
 }
+
+// Err is why the Receiver has ended, nil while it goes on.
+func (r *Receiver) Err() error { return r.err }
 
 // usable returns the sticky error, or that of a closed Writer.
 func (r *Receiver) usable() error {
@@ -118,18 +126,27 @@ func (r *Receiver) usable() error {
 
 // repeated compares a sound chunk with the one that is there.
 func (r *Receiver) repeated(n int, sum Sum) error {
-	b := r.buf[:snapshot.ChunkHeaderBytes+r.info.ChunkLen(n)]
-	if k, err := r.out.f.ReadAt(b, r.info.Offset(n)); k < len(b) {
-		return r.fail(readError(r.part, err))
-	}
-	_, there, err := r.info.ParseChunk(n, b)
+	there, err := r.read(n)
 	if err != nil {
-		return r.fail(fmt.Errorf("%s: %w", r.part, err))
+		return r.fail(err)
 	}
 	if there != sum {
 		return fmt.Errorf("%w: chunk %d is another than before", ErrOtherSnapshot, n)
 	}
 	return nil
+}
+
+// read verifies a chunk of the file.
+func (r *Receiver) read(n int) (Sum, error) {
+	b := r.buf[:snapshot.ChunkHeaderBytes+r.info.ChunkLen(n)]
+	if k, err := r.out.f.ReadAt(b, r.info.Offset(n)); k < len(b) {
+		return Sum{}, readError(r.part, err)
+	}
+	_, sum, err := r.info.ParseChunk(n, b)
+	if err != nil {
+		return Sum{}, fmt.Errorf("%s: %w", r.part, err)
+	}
+	return sum, nil
 }
 
 func readError(path string, err error) error {
@@ -139,10 +156,9 @@ func readError(path string, err error) error {
 	return fmt.Errorf("snapshotwriter: reading %s: %w", path, err)
 }
 
-// Finish writes the trailer, syncs, verifies the whole file as read back, and publishes it; what it
-// returns is durable. It reads at the Writer's rate. Errors: ErrIncomplete, after which more chunks
-// may come; ErrClosed, which keeps what was received; *CorruptError and those of the file system, after
-// which the Receiver is closed and what was received is removed.
+// Finish reads back, at the Writer's rate, what is left of what an earlier Receiver wrote, writes the trailer, syncs, and publishes the
+// file; what it returns is durable. Errors: ErrIncomplete, after which more chunks may come; ErrClosed, which keeps what was
+// received; *CorruptError and those of the file system, after which the Receiver is closed and what was received is removed.
 func (r *Receiver) Finish() (raftlog.Snapshot, error) {
 	if err := r.usable(); err != nil {
 		return raftlog.Snapshot{}, err
@@ -154,31 +170,33 @@ func (r *Receiver) Finish() (raftlog.Snapshot, error) {
 		return raftlog.Snapshot{}, r.fail(&CorruptError{Path: r.part, Offset: r.info.Offset(r.next),
 			Chunk: snapshot.NoChunk, Reason: "checksum of all chunks"})
 	}
-	if err := r.out.put(r.info.AppendTrailer(nil)); err != nil {
+	if err := r.lookBackAll(); errors.Is(err, ErrClosed) {
+		return raftlog.Snapshot{}, errors.Join(err, r.Close())
+	} else if err != nil {
 		return raftlog.Snapshot{}, r.fail(err)
 	}
-	if err := r.out.f.Truncate(r.out.off); err != nil { // the record of its progress
-		return raftlog.Snapshot{}, r.fail(err)
-	}
-	if err := r.out.f.Datasync(); err != nil {
-		return raftlog.Snapshot{}, r.fail(err)
-	}
-	if err := r.closeFile(); err != nil {
-		return raftlog.Snapshot{}, r.fail(err)
-	}
-	s, err := r.w.verify(r.part, r.info.Log, r.w.ended)
-	if errors.Is(err, ErrClosed) {
-		r.end(ErrClosed) // what is there is sound as far as it was read
-		return raftlog.Snapshot{}, err
-	}
-	if err != nil {
+	if err := r.seal(); err != nil {
 		return raftlog.Snapshot{}, r.fail(err)
 	}
 	if err := r.w.publish(r.info.Log, r.part, r.final, true); err != nil {
 		return raftlog.Snapshot{}, r.fail(err)
 	}
 	r.end(ErrClosed)
-	return s, nil
+	return r.info.Snapshot(), nil
+}
+
+// seal ends the file with its trailer, in the place of the record of its progress, and makes it durable.
+func (r *Receiver) seal() error {
+	if err := r.out.put(r.info.AppendTrailer(nil)); err != nil {
+		return err
+	}
+	if err := r.out.f.Truncate(r.out.off); err != nil {
+		return err
+	}
+	if err := r.out.f.Datasync(); err != nil {
+		return err
+	}
+	return r.closeFile()
 }
 
 // Abort removes what was received. Error: that of removing it. After Finish or Close it does nothing.

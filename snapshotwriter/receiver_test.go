@@ -80,13 +80,18 @@ func accept(r *snapshotwriter.Receiver, s sent, to int) error {
 	return nil
 }
 
-// finish accepts what is missing, publishes, and checks the file after a power cut.
+// complete accepts what is missing and publishes.
+func complete(r *snapshotwriter.Receiver, s sent) (raftlog.Snapshot, error) {
+	if err := accept(r, s, len(s.chunks)); err != nil {
+		return raftlog.Snapshot{}, err
+	}
+	return r.Finish()
+}
+
+// finish is complete, and checks the file after a power cut.
 func finish(t testing.TB, fs *memfs.FS, r *snapshotwriter.Receiver, s sent) {
 	t.Helper()
-	if err := accept(r, s, len(s.chunks)); err != nil {
-		t.Fatal(err)
-	}
-	got, err := r.Finish()
+	got, err := complete(r, s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -363,10 +368,7 @@ func TestResumeInOneLife(t *testing.T) {
 			}
 			continue
 		}
-		if err := accept(r, s, 5); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := r.Finish(); !errors.Is(err, change.err) {
+		if _, err := complete(r, s); !errors.Is(err, change.err) {
 			t.Fatalf("%s: %v", change.name, err)
 		}
 	}
@@ -409,11 +411,8 @@ func TestResumeRecorded(t *testing.T) {
 			finish(t, fs, r, s)
 			continue
 		}
-		if err := accept(r, s, 5); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := r.Finish(); !errors.Is(err, c.err) {
-			t.Fatalf("chunk %d is damaged: %v", c.damaged, err)
+		if _, err := complete(r, s); !errors.Is(err, c.err) || !errors.Is(r.Err(), c.err) {
+			t.Fatalf("chunk %d is damaged: %v, and afterwards %v", c.damaged, err, r.Err())
 		}
 	}
 }
@@ -472,7 +471,7 @@ func TestFinishRefuses(t *testing.T) {
 }
 
 // FuzzResume: whatever the file of an unfinished transfer has become, nothing but the snapshot is published. Damage to what the file
-// says is durable is found by Finish, and the transfer begins anew.
+// says is durable is found before it is published, and the transfer begins anew.
 func FuzzResume(f *testing.F) {
 	s := send(f, raftlog.KindSnapshot, id(2, 9), 1, 2*chunk+7)
 	fs := newFS(f)
@@ -497,10 +496,7 @@ func FuzzResume(f *testing.F) {
 		}
 		w := writer(t, fs, nil)
 		r := receiver(t, w, s)
-		if err := accept(r, s, len(s.chunks)); err != nil {
-			t.Fatal(err)
-		}
-		got, err := r.Finish()
+		got, err := complete(r, s)
 		if errors.Is(err, snapshotwriter.ErrCorrupt) {
 			if r = receiver(t, w, s); r.Next() != 0 {
 				t.Fatalf("damaged chunks are kept, up to %d", r.Next())

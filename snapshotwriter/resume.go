@@ -15,13 +15,48 @@ type interrupted struct {
 	next  int
 	total snapshot.Total
 	end   int64 // of the last chunk
+	sound int   // of the chunks, those that were read back since
+}
+
+// earlier is what earlier Receivers left of a file: so many chunks, of which so many were read back since.
+type earlier struct {
+	chunks, sound int
+}
+
+// lookBacks is how many earlier chunks are read back for each one that comes, so that little is left to do at the end. What this Receiver
+// writes was verified before: reading it again would show what the system's cache holds.
+const lookBacks = 4
+
+// lookBack reads back the next of the earlier chunks, if there is one.
+func (r *Receiver) lookBack() error {
+	if r.old.sound == r.old.chunks {
+		return nil
+	}
+	if _, err := r.read(r.old.sound); err != nil {
+		return err
+	}
+	r.old.sound++
+	return nil
+}
+
+// lookBackAll reads back all that is left of them, at the Writer's rate. Error: also ErrClosed.
+func (r *Receiver) lookBackAll() error {
+	for r.old.sound < r.old.chunks {
+		if err := r.w.pace(r.info.ChunkLen(r.old.sound), r.w.ended); err != nil {
+			return err
+		}
+		if err := r.lookBack(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // interrupt takes note of how far a file got.
 func (w *Writer) interrupt(r *Receiver) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.mu.interrupted[r.part] = interrupted{r.next, r.total, r.out.off}
+	w.mu.interrupted[r.part] = interrupted{r.next, r.total, r.out.off, r.old.sound}
 }
 
 // recall returns the note about a file, once: who continues the file changes it.
@@ -54,7 +89,7 @@ func (r *Receiver) open() error {
 		}
 		// It cannot be continued: of another snapshot, unreadable, or a write to it failed.
 		_ = r.closeFile()
-		r.next, r.total = 0, r.info.NewTotal()
+		r.next, r.total, r.old = 0, r.info.NewTotal(), earlier{}
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -98,7 +133,7 @@ func (r *Receiver) recorded() (interrupted, bool) {
 		return interrupted{}, false
 	}
 	n, total, ok := r.info.ParseProgress(b)
-	return interrupted{n, total, r.info.Offset(n)}, ok
+	return interrupted{n, total, r.info.Offset(n), 0}, ok
 }
 
 // resume goes on behind what is known to be durable. What follows there is verified and written again, up to the last sound
@@ -115,7 +150,7 @@ func (r *Receiver) resume(head []byte, known interrupted, trusted bool) error {
 		known, trusted = r.recorded()
 	}
 	if size, err := r.out.f.Size(); trusted && err == nil && size >= known.end {
-		r.next, r.total, r.out.off = known.next, known.total, known.end
+		r.next, r.total, r.out.off, r.old = known.next, known.total, known.end, earlier{known.next, known.sound}
 	} else if err := r.out.write(head); err != nil {
 		return err
 	}
