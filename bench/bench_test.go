@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,8 +17,9 @@ import (
 
 // TestMain lets the test binary be the processes that commands start.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && slices.Contains([]string{workerCommand, idleCommand, nodeCommand, burnCommand}, os.Args[1]) {
+	if len(os.Args) > 1 && slices.Contains([]string{workerCommand, idleCommand, nodeCommand, burnCommand, tortureCommand}, os.Args[1]) {
 		if err := dispatch(context.Background(), os.Args[1:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
 		return

@@ -30,7 +30,7 @@ func commands() []command {
 		{"idle", "many clusters at rest: start, memory, CPU, reopening", runIdle},
 		{"calm", "whether nodes take one another for lost under full CPU load", runCalm},
 		{"doctor", "what this disk and kernel can do, and what auto chooses", runDoctor},
-		{"torture", "random work to be killed; -verify proves what is left", runTorture},
+		{tortureCommand, "random work to be killed; -verify proves what is left", runTorture},
 	}
 }
 

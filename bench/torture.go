@@ -16,6 +16,9 @@ import (
 	"github.com/rawl-db/rawl/engine"
 )
 
+// tortureCommand is the name of the subcommand.
+const tortureCommand = "torture"
+
 const tortureText = `Works on many logs, at random and as hard as it can, until it is killed, stopped or -duration is
 over, and writes every intent and every acknowledgement to the file -acks, and all that the logs'
 tail readers get. With -verify it opens the directory instead and proves, from that file, that every
@@ -24,6 +27,7 @@ what was captured and their live entries can be read; and that every committed e
 can still reach, every tail reader, in order, without gaps but for what was released, with equal
 bytes, and repeated only behind its last durable cursor; that a slot's durable position stands, with
 all that it keeps, that one which was given up says so, and that one which was dropped stays away.
+Either way no file of the directory is left open at the end, by whoever had read it.
 A directory can be tortured again and again.`
 
 // tortureCase is what one run of bench torture does.
@@ -43,7 +47,7 @@ type tortureCase struct {
 
 func runTorture(ctx context.Context, args []string) error {
 	c := tortureCase{out: os.Stdout}
-	fs := newFlags("torture", tortureText)
+	fs := newFlags(tortureCommand, tortureText)
 	c.row.storeFlags(fs)
 	fs.StringVar(&c.dir, "dir", "", "the engine's directory")
 	fs.StringVar(&c.acks, "acks", "", "the journal of intents and acknowledgements; it must lie outside -dir")
@@ -73,12 +77,12 @@ func runTorture(ctx context.Context, args []string) error {
 			return err
 		}
 		v, err := verifyTorture(w, open, o)
-		if err == nil {
+		if err = errors.Join(err, leftOpen(c.dir)); err == nil {
 			fmt.Println(v)
 		}
 		return err
 	}
-	return c.runOnDisk(ctx, open, o)
+	return errors.Join(c.runOnDisk(ctx, open, o), leftOpen(c.dir))
 }
 
 // openEngine opens the engine that is tortured or verified, wherever its directory is.
