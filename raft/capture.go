@@ -33,7 +33,7 @@ func (r *realiser) mayRelease(e *Effect) bool {
 	s := r.server
 	written := s.log.LastWritten().Index
 	return written >= s.applies.applied && written >= e.When.Written && r.captures.Load() == 0 &&
-		(!e.When.NoSnapshotSends || s.sending.Load() == 0)
+		(!e.When.NoSnapshotSends || s.sending.Load() == 0 && !s.outgoing.held(s.applies.applied, s.node.now()))
 }
 
 // retryCursor takes the snapshot that waits, if it may be now.
@@ -89,9 +89,7 @@ func closeCapture(s *server, c *Capture) {
 // captured tells the core of a snapshot that counts, and a cursor that waits that it is its turn.
 func (s *server) captured(snap engine.Snapshot, err error) {
 	s.applies.effects.captures.Add(-1)
-	if s.cursorWaits.Load() {
-		defer s.applies.do(nil)
-	}
+	defer s.cursorAgain()
 	if err != nil {
 		s.node.opts.Logger.Warn("a capture failed", "server", s.id.String(), "err", err)
 		return

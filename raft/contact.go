@@ -222,13 +222,18 @@ func (n *Node) endBeliefs(s *server, peer NodeID, over bool) {
 
 // linkReset tells the members of clusters that messages to the peer may have been lost.
 func (n *Node) linkReset(peer NodeID) {
+	var list []*server
 	n.contacts.mu.Lock()
 	if c := n.contacts.nodes[peer]; c != nil {
-		for _, s := range c.those(everyServer) {
+		list = c.those(everyServer)
+		for _, s := range list {
 			s.mail.put(core.LinkReset{Node: peer})
 		}
 	}
 	n.contacts.mu.Unlock()
+	for _, s := range list {
+		s.holdOn(peer)
+	}
 	n.exchangeBeliefs(peer)
 }
 

@@ -156,8 +156,8 @@ type AppendOptions struct {
 type CursorConditions struct {
 	// Written waits until this index is durable here; 0 waits for nothing.
 	Written Index
-	// NoSnapshotSends waits until no snapshot is being sent to another member, and none was interrupted within the last
-	// NodeOptions.SnapshotTimeout: it would begin anew with the newer one.
+	// NoSnapshotSends waits until no snapshot is being sent to another member, by whichever member, and none was interrupted within
+	// the last NodeOptions.SnapshotTimeout: it would begin anew with the newer one.
 	NoSnapshotSends bool
 }
 

@@ -290,6 +290,8 @@ func (r *receiver) Receive(from NodeID, _ transport.Class, _ uint64, p Packet) {
 				n.spawn(func() { o.reply(p) })
 			}
 		}
+	case *snapshotHold:
+		n.receiveHold(p)
 	case *machineMessage:
 		n.deliver(p)
 	}

@@ -301,9 +301,7 @@ func (s *server) take(b *turn) {
 		}
 		b.durable.ID = s.log.LastWritten()
 		s.step(&b.durable)
-		if s.cursorWaits.Load() {
-			s.applies.do(nil)
-		}
+		s.cursorAgain()
 	}
 	if b.ready {
 		s.logReady()

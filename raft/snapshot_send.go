@@ -37,6 +37,7 @@ type outgoing struct {
 	closed  bool
 	stall   alarm // rings when the receiver has not answered for too long
 	pace    alarm // rings when the node may send again; set while paced
+	holds   alarm // rings when the other members are to be told again
 }
 
 // offer has a goroutine open a snapshot for a peer that has fallen behind the log, when it is time to try again. Until that has told
@@ -69,6 +70,7 @@ func (s *server) openOffered(h core.Head) {
 		s.mail.put(core.SnapshotSent{To: h.To}) // of no transfer: the core asks again later
 		return
 	}
+	o.hold()
 	s.mail.put(core.SnapshotOffered{To: h.To, Transfer: o.transfer, Snapshot: o.meta})
 }
 
@@ -90,6 +92,7 @@ func (s *server) openOutgoing(h core.Head) (*outgoing, error) {
 	o := &outgoing{server: s, to: h.To, inc: h.ToInc, transfer: s.node.number(), meta: meta, from: r, chunks: r.Chunks()}
 	o.stall.ring = func() { s.node.spawn(func() { o.end(false) }) }
 	o.pace.ring = func() { s.node.spawn(o.resume) }
+	o.holds.ring = func() { s.node.spawn(o.hold) }
 	return o, nil
 }
 
@@ -242,15 +245,28 @@ func (o *outgoing) endLocked(ok bool) {
 	s := o.server
 	s.node.wheel.stop(&o.stall)
 	s.node.wheel.stop(&o.pace)
+	s.node.wheel.stop(&o.holds)
 	_ = o.from.Close()
 	s.outgoing.remove(o.transfer)
 	if ok {
 		s.count(CounterSnapshotsSent, 1)
 	}
 	if o.taken > 0 && !ok { // it may go on where it was interrupted, unless a newer snapshot takes its place
-		s.node.wheel.after(s.node.optionsOf(s.record).SnapshotTimeout, func() { s.sending.Add(-1) })
+		s.node.wheel.after(s.node.optionsOf(s.record).SnapshotTimeout, func() { s.sent(false) })
 	} else {
-		s.sending.Add(-1)
+		s.sent(ok)
 	}
 	s.mail.put(core.SnapshotSent{To: o.to, Transfer: o.transfer, OK: ok})
+}
+
+// sent counts one snapshot less. After the last one, when it has come to its end, nobody need hold newer ones back.
+func (s *server) sent(ok bool) {
+	if s.sending.Add(-1) > 0 {
+		return
+	}
+	if ok {
+		s.outgoing.hold(0, 0)
+		s.tellHold("", 0)
+	}
+	s.cursorAgain()
 }

@@ -28,6 +28,9 @@ type transfersOut struct {
 	// failed is how often in a row transfers to members have failed for a reason that will not pass by itself: the snapshot cannot
 	// be read, or the member cannot take it. That a node is away is no such reason: the core knows.
 	failed map[core.Incarnation]int
+	// Another member that sends a snapshot at heldAt asks for none behind it until then.
+	heldAt    Index
+	heldUntil int64
 }
 
 func (t *outgoingTable) get(transfer uint64) *outgoing {
@@ -43,14 +46,33 @@ func (t *outgoingTable) get(transfer uint64) *outgoing {
 func (t *outgoingTable) begin(to ServerID) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.transfersOut == nil {
-		t.transfersOut = &transfersOut{make(map[uint64]*outgoing), make(map[ServerID]bool), make(map[core.Incarnation]int)}
-	}
+	t.fillLocked()
 	if t.opened[to] {
 		return false
 	}
 	t.opened[to] = true
 	return true
+}
+
+func (t *outgoingTable) fillLocked() {
+	if t.transfersOut == nil {
+		t.transfersOut = &transfersOut{list: make(map[uint64]*outgoing), opened: make(map[ServerID]bool), failed: make(map[core.Incarnation]int)}
+	}
+}
+
+// hold takes note that no snapshot behind at is to be taken until then; with 0 that any may.
+func (t *outgoingTable) hold(at Index, until int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.fillLocked()
+	t.heldAt, t.heldUntil = at, until
+}
+
+// held reports whether a snapshot at an index would be behind that.
+func (t *outgoingTable) held(at Index, now int64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.transfersOut != nil && t.heldAt > 0 && at > t.heldAt && now < t.heldUntil
 }
 
 // add begins the transfer that was opened, nil when it could not be. It reports false when the server has stopped: who ends

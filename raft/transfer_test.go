@@ -31,8 +31,12 @@ func newAlbum() raft.Machine {
 
 // Apply implements raft.Machine.
 func (m *album) Apply(ctx *raft.ApplyContext, command []byte) []byte {
-	if string(command) == "release" {
+	switch string(command) {
+	case "release":
 		ctx.ReleaseCursor(raft.CursorConditions{})
+		return nil
+	case "release later":
+		ctx.ReleaseCursor(raft.CursorConditions{NoSnapshotSends: true})
 		return nil
 	}
 	copy(m.b[int(ctx.Index)*64%len(m.b):], command)
@@ -178,7 +182,8 @@ func TestTransferInterrupted(t *testing.T) {
 	weir.twice(t, 10)
 }
 
-// A leader's snapshot is continued with the chunks of the next one.
+// A leader's snapshot is continued with the chunks of the next one, which has taken no other meanwhile. It does afterwards, without
+// another command.
 func TestTransferFromTwoLeaders(t *testing.T) {
 	h, weir, ctx := newAlbums(t, 3)
 	h.start(ctx, "c", "album", 0, 1, 2)
@@ -195,10 +200,23 @@ func TestTransferFromTwoLeaders(t *testing.T) {
 	}
 	h.open(behind)
 	until(t, ctx, "some chunks", func() bool { return h.incoming(behind, "c") >= 8 })
+	sent := h.metrics(other, "c").Snapshot
+	later, err := h.nodes[leader].Process(ctx, h.id(leader, "c"), []byte("release later"), raft.ProcessOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.album(ctx, other, later.ID()); err != nil {
+		t.Fatal(err)
+	}
 	h.close(leader)
 	if next := h.leader(ctx, other, "c", leader); next != other {
 		t.Fatalf("n%d leads, without the log", next)
 	}
+	until(t, ctx, "the transfer's end", func() bool { return h.metrics(behind, "c").Snapshot > 0 })
+	if at := h.metrics(behind, "c").Snapshot; at != sent {
+		t.Errorf("a snapshot at %d came, it was to be that at %d", at, sent)
+	}
+	until(t, ctx, "the snapshot that waited", func() bool { return h.metrics(other, "c").Snapshot >= later.Index })
 	h.sameAlbums(ctx, other, behind)
 	weir.twice(t, 1)
 }

@@ -20,6 +20,7 @@ const (
 	wireSnapshotPart
 	wireSnapshotReply
 	wireMachineMessage
+	wireSnapshotHold
 )
 
 // packetCodec turns packets into bytes and back:
@@ -54,6 +55,8 @@ func (packetCodec) Append(b []byte, p Packet) ([]byte, error) {
 		return p.appendTo(append(b, wireSnapshotReply)), nil
 	case *machineMessage:
 		return p.appendTo(append(b, wireMachineMessage)), nil
+	case *snapshotHold:
+		return p.appendTo(append(b, wireSnapshotHold)), nil
 	}
 	return b, malformed("a %T has no bytes", p)
 }
@@ -108,6 +111,8 @@ func (d *packetDecoder) packet(kind byte) Packet {
 		return d.snapshotReply()
 	case wireMachineMessage:
 		return d.machineMessage()
+	case wireSnapshotHold:
+		return &snapshotHold{to: d.here(), at: Index(d.uvarint())}
 	}
 	return nil
 }

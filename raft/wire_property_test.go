@@ -81,6 +81,7 @@ var makers = map[string]func(packetMaker) Packet{
 		}
 		return h
 	},
+	"hold": func(r packetMaker) Packet { return &snapshotHold{to: r.here(), at: Index(r.number())} },
 	"beliefs": func(r packetMaker) Packet {
 		p := &beliefs{list: []belief{}}
 		for range r.IntN(beliefPage + 1) {

@@ -126,6 +126,14 @@ func (p *snapshotReply) appendTo(b []byte) []byte {
 	return binary.AppendUvarint(b, uint64(p.parts))
 }
 
+// appendTo encodes a hold:
+//
+//	string   name of the server that is asked
+//	uvarint  index
+func (p *snapshotHold) appendTo(b []byte) []byte {
+	return binary.AppendUvarint(appendName(b, p.to.Name), uint64(p.at))
+}
+
 func (d *packetDecoder) snapshotReply() *snapshotReply {
 	p := &snapshotReply{to: d.here(), transfer: d.uvarint()}
 	f := d.flags(replyHave | replyDone | replyFailed | replyAlive | replyBusy)
