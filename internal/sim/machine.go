@@ -72,7 +72,7 @@ func (m *machine) Apply(ctx *raft.ApplyContext, c []byte) []byte {
 	m.heard.applied(m.on, number, m.Last, appliedEntry{ctx.Term, m.Chain, ctx.Version})
 	if m.behind++; m.behind >= m.heard.captureEvery {
 		m.behind = 0
-		ctx.ReleaseCursor(raft.CursorConditions{})
+		ctx.ReleaseCursor(raft.CursorConditions{NoSnapshotSends: ctx.Index%2 == 0})
 	}
 	return reply
 }
