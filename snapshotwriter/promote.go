@@ -31,7 +31,7 @@ func (w *Writer) rename(log raftlog.LogID, id raftlog.EntryID, stopped func() er
 	if err := w.absent(to); err != nil {
 		return raftlog.Snapshot{}, live, err
 	}
-	s, live, err = w.verifyLive(from, log, stopped)
+	s, live, err = w.verify(from, log, stopped)
 	if err != nil {
 		return raftlog.Snapshot{}, live, err
 	}
@@ -50,14 +50,8 @@ func (w *Writer) rename(log raftlog.LogID, id raftlog.EntryID, stopped func() er
 	return s, live, nil
 }
 
-// verify reads a finished or received file and checks all of it.
-func (w *Writer) verify(path string, log raftlog.LogID, stopped func() error) (raftlog.Snapshot, error) {
-	s, _, err := w.verifyLive(path, log, stopped)
-	return s, err
-}
-
-// verifyLive is verify, and returns the live entries, too.
-func (w *Writer) verifyLive(path string, log raftlog.LogID, stopped func() error) (s raftlog.Snapshot, live raftlog.Seq, err error) {
+// verify reads a finished file and checks all of it. It returns its live entries, too.
+func (w *Writer) verify(path string, log raftlog.LogID, stopped func() error) (s raftlog.Snapshot, live raftlog.Seq, err error) {
 	r, err := snapshot.Open(w.o.FS, path, log)
 	if err != nil {
 		return raftlog.Snapshot{}, live, err
