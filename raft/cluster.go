@@ -131,22 +131,29 @@ func (n *Node) undo(conf core.Configuration) {
 	all.Wait(nil)
 }
 
-// startMember has a node carry out an opStart. One with which there is no contact may be coming back: it is asked
-// again until that would have been found out, and one with too much under way until ctx ends.
+// startMember has a node carry out an opStart.
 func (n *Node) startMember(ctx context.Context, node NodeID, op opStart) error {
 	if node == n.id {
 		a := n.startFor(ctx, &op)
 		return a.queryError()
 	}
+	a := n.reach(ctx, ServerID{Name: op.config.Name, Node: node}, &op, 256, ErrUnreachable)
+	return a.queryError()
+}
+
+// reach is await for a server whose node may be coming back. One that is away, as some errors say, is asked again until that
+// would have been found out, and one with too much under way until ctx ends.
+func (n *Node) reach(ctx context.Context, to ServerID, op any, size int, away ...error) answer {
 	patience := n.now() + 2*int64(n.opts.DetectionBound)
 	for pause := minPause; ; pause = min(2*pause, maxPause) {
-		a := n.await(ctx, ServerID{Name: op.config.Name, Node: node}, &op, 256)
+		a := n.await(ctx, to, op, size)
 		err := a.queryError()
-		if busy := errors.Is(err, ErrBusy); !busy && (!errors.Is(err, ErrUnreachable) || n.now() > patience) {
-			return err
+		gone := slices.ContainsFunc(away, func(e error) bool { return errors.Is(err, e) })
+		if !errors.Is(err, ErrBusy) && (!gone || n.now() > patience) {
+			return a
 		}
 		if n.sleep(ctx, pause) != nil {
-			return err
+			return a
 		}
 	}
 }

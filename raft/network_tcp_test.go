@@ -103,8 +103,8 @@ func TestRequestWithoutConnection(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(ctxFor(t), 20*time.Second)
 	defer cancel()
-	err = n.StartOrRestart(ctx, raft.ClusterConfig{Name: "c", Machine: "tally", Members: []raft.ServerID{{Name: "c", Node: "a"}, {Name: "c", Node: "b"}}})
-	if !errors.Is(err, raft.ErrUnreachable) || ctx.Err() != nil {
+	err = n.AddMember(ctx, raft.ServerID{Name: "c", Node: "a"}, raft.ServerID{Name: "c", Node: "b"}, raft.MemberOptions{})
+	if !errors.Is(err, raft.ErrLost) || ctx.Err() != nil {
 		t.Errorf("%v; the context: %v", err, ctx.Err())
 	}
 	if err := n.Close(ctxFor(t)); err != nil {

@@ -117,14 +117,14 @@ func second[T any](_ T, err error) error { return err }
 
 // StartOrRestart starts once, restarts what is there, and starts no second cluster.
 func TestStartOrRestart(t *testing.T) {
-	h := newHouse(t, 3)
+	h := newHouseWith(t, 3, houseOptions{machines: map[string]func() raft.Machine{"counter": sum(t)}, watchful: true})
 	ctx := ctxFor(t)
 	c := raft.ClusterConfig{Machine: "counter", Members: h.members("m")}
 	h.close(2)
 	if err := h.nodes[0].StartOrRestart(ctx, c); !errors.Is(err, raft.ErrUnreachable) {
 		t.Errorf("while a member does not answer: %v", err)
 	}
-	h.open(2)
+	h.open(2) // by now it is known to be lost, and is waited for
 	for range 2 {
 		for _, n := range h.nodes {
 			if err := n.StartOrRestart(ctx, c); err != nil {

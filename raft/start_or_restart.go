@@ -14,8 +14,8 @@ import (
 // not know the server: so a node that lost its disk starts no second cluster beside the one that goes on without
 // it. Of nodes that call it at the same time some may fail with ErrClusterNotFormed or ErrMustJoin, and
 // succeed when they call it again. Errors: ErrMustJoin when a member is known somewhere: this one is to be removed, started by
-// StartServer and added again; ErrUnreachable, joined with those of the nodes that did not answer; ErrMalformed when no
-// member, or more than one, is of this node; those of RestartServer and StartCluster.
+// StartServer and added again; ErrUnreachable, joined with those of the nodes that did not answer by the end of ctx, or within two
+// detection bounds; ErrMalformed when no member, or more than one, is of this node; those of RestartServer and StartCluster.
 func (n *Node) StartOrRestart(ctx context.Context, c ClusterConfig) error {
 	conf, err := c.configuration(n.world)
 	if err != nil {
@@ -47,24 +47,25 @@ func (n *Node) StartOrRestart(ctx context.Context, c ClusterConfig) error {
 func (n *Node) allUnknown(ctx context.Context, conf core.Configuration) error {
 	answers := make(chan error, len(conf.Members))
 	for _, m := range conf.Members {
-		n.ask(m.ID, &opIdentity{}, 0, func(a answer) {
-			switch err := a.queryError(); {
-			case errors.Is(err, ErrUnknownServer):
-				answers <- nil
-			case err == nil, errors.Is(err, ErrStopped):
-				answers <- fmt.Errorf("%w: %v is known", ErrMustJoin, m.ID)
-			default:
-				answers <- fmt.Errorf("%w: %v: %w", ErrUnreachable, m.ID, err)
-			}
-		})
+		n.world.Go(func() { answers <- n.hasNone(ctx, m.ID) }) // ends with the call's context
 	}
 	var errs []error
 	for range conf.Members {
-		err, end := sched.Wait(n.world, answers, ctx.Done(), nil)
-		if end == sched.Stopped {
-			return errors.Join(append(errs, fmt.Errorf("%w: %w", ErrUnreachable, context.Cause(ctx)))...)
-		}
+		err, _ := sched.Wait(n.world, answers, nil, nil)
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// hasNone returns nil when a server's node says that it has no such one.
+func (n *Node) hasNone(ctx context.Context, id ServerID) error {
+	a := n.reach(ctx, id, &opIdentity{}, 0, ErrUnreachable, ErrLost)
+	switch err := a.queryError(); {
+	case errors.Is(err, ErrUnknownServer):
+		return nil
+	case err == nil, errors.Is(err, ErrStopped):
+		return fmt.Errorf("%w: %v is known", ErrMustJoin, id)
+	default:
+		return fmt.Errorf("%w: %v: %w", ErrUnreachable, id, err)
+	}
 }
