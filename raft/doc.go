@@ -277,7 +277,7 @@
 //	H6   core.TestH6StalledFollower raft.TestH6StalledFollower
 //	H7   raft.TestH7HeartbeatsBesideApply raft.TestH5DeviceHangs
 //	H8   raft.TestH8SmallQueues
-//	H9   core.TestH9Bridge core.TestH9BridgeLosesItsLeader raft.TestH9BridgeUndisturbed
+//	H9   core.TestH9Bridge core.TestH9BridgeLosesItsLeader sim.TestH9BridgeUndisturbed
 //	H10  raft.TestH10LaggardUnderLoad
 //
 // # Figures and their tests

@@ -297,7 +297,9 @@ func TestE9E12InstallBehindQueuedApply(t *testing.T) {
 // TestF15LateAnswers: commands whose leader is cut off, whose context ends, whose leader is replaced, or whose node closes: each
 // call returns, once, and late answers reach nobody else.
 func TestF15LateAnswers(t *testing.T) {
-	h := newHouseWith(t, 3, tallies(nil))
+	o := tallies(nil)
+	o.watchful = true
+	h := newHouseWith(t, 3, o)
 	ctx := ctxFor(t)
 	h.start(ctx, "c", "tally", 0, 1, 2)
 	at := h.leader(ctx, 0, "c")
@@ -420,12 +422,15 @@ func TestH6StalledFollower(t *testing.T) {
 	until(t, ctx, "the state", func() bool { return h.total(ctx, stalled, "c") == int64(sum) })
 }
 
-// patient has a node's heartbeats counted soon, and nothing but a real loss of contact end a leadership: a busy device does
-// not.
+// patient has a node suspect nobody who was heard within a second: one of the machine's processors may be busy elsewhere
+// for shorter, and then a node that lives is not heard, on whose behalf no lateness of its own is forgiven.
 func patient(n *raft.NodeOptions) {
-	n.HeartbeatInterval, n.DetectionBound = 10*time.Millisecond, 2*time.Second
+	n.HeartbeatInterval, n.DetectionBound = 200*time.Millisecond, time.Second
 	n.Engine.StallAfter = time.Minute
 }
+
+// boundBeats is how many heartbeats a patient node of three receives in two detection bounds.
+const boundBeats = 2 * 2 * 5
 
 // TestH7HeartbeatsBesideApply: the machines of a cluster hang for longer than the detection bound. Nobody is suspected, its leadership
 // stays, and other clusters go on.
@@ -451,10 +456,10 @@ func TestH7HeartbeatsBesideApply(t *testing.T) {
 	for i := range 3 {
 		before[i] = h.nodes[i].Heartbeats()
 	}
-	until(t, ctx, "a detection bound of heartbeats", func() bool {
+	until(t, ctx, "two detection bounds of heartbeats", func() bool {
 		h.add(ctx, leader, "free")
 		for i := range 3 {
-			if h.nodes[i].Heartbeats() < before[i]+450 {
+			if h.nodes[i].Heartbeats() < before[i]+boundBeats {
 				return false
 			}
 		}
@@ -516,37 +521,6 @@ func TestH8SmallQueues(t *testing.T) {
 		for i := range 3 {
 			until(t, ctx, "equal states", func() bool { return h.total(ctx, i, name) == sum })
 		}
-	}
-}
-
-// TestH9BridgeUndisturbed: two nodes lose sight of each other and both see the third. Who does not see the leader
-// disturbs nobody, for longer than the detection bound, and follows again when the cut is healed.
-func TestH9BridgeUndisturbed(t *testing.T) {
-	o := tallies(nil)
-	o.change = patient
-	h := newHouseWith(t, 3, o)
-	ctx := ctxFor(t)
-	h.start(ctx, "c", "tally", 0, 1, 2)
-	leader := h.leader(ctx, 0, "c")
-	bridge, far := (leader+1)%3, (leader+2)%3
-	h.add(ctx, leader, "c")
-	until(t, ctx, "a leader that all follow", func() bool { return h.metrics(far, "c").Leader == h.id(leader, "c") })
-	term := h.metrics(leader, "c").Term
-	h.cutOff(leader, far)
-	until(t, ctx, "an election that is tried", func() bool { return h.metrics(far, "c").Role == core.RolePreVote })
-	from := h.nodes[bridge].Heartbeats()
-	until(t, ctx, "a detection bound of heartbeats", func() bool {
-		h.add(ctx, bridge, "c")
-		return h.nodes[bridge].Heartbeats() >= from+450
-	})
-	if m := h.metrics(leader, "c"); m.Role != core.RoleLeader || m.Term != term {
-		t.Fatalf("%v in %d, led %d", m.Role, m.Term, term)
-	}
-	h.net.HealAll()
-	sum := h.add(ctx, leader, "c")
-	until(t, ctx, "the state", func() bool { return h.total(ctx, far, "c") == int64(sum) })
-	if got := h.metrics(leader, "c").Term; got != term {
-		t.Fatalf("term %d, was %d", got, term)
 	}
 }
 

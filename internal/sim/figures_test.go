@@ -11,31 +11,39 @@ import (
 	"github.com/rawl-db/rawl/raft/transport"
 )
 
-// liveBy goes through a world of two clusters with a course of events of its own, and judges what its clients saw.
-func liveBy(t *testing.T, seed uint64, play func(*world)) {
+// liveBy goes through a world by a course of events of its own, between the start of its clusters and peace.
+func liveBy(t *testing.T, w *world, play func()) {
 	t.Helper()
-	w := newWorld(seed)
-	if len(w.clusters) < 2 {
-		w.clusters = append(w.clusters, newCluster(w, "c1"))
-	}
 	if *show {
 		w.watch = func(line string) { fmt.Println(line) }
 	}
 	w.play = func() {
 		w.begin()
+		play()
+		w.heal()
+	}
+	w.run()
+	if w.failure != "" {
+		t.Fatalf("%s\nseed %d: %s", w.trace(), w.seed, w.failure)
+	}
+	judge(t, w)
+	t.Logf("seed %d: %d nodes, %d clusters, %.1f s, %d steps, %d proposals", w.seed, len(w.nodes), len(w.clusters), float64(w.now)/1e9, w.steps, w.acked)
+}
+
+// used goes through a world of two clusters, and judges what their clients saw.
+func used(t *testing.T, seed uint64, play func(*world)) {
+	t.Helper()
+	w := newWorld(seed)
+	if len(w.clusters) < 2 {
+		w.clusters = append(w.clusters, newCluster(w, "c1"))
+	}
+	liveBy(t, w, func() {
 		for k, c := range w.clusters {
 			w.employ(func() { w.client(uint64(10*k), c) })
 			w.employ(func() { w.client(uint64(10*k)+1, c) })
 		}
 		play(w)
-		w.heal()
-	}
-	w.run()
-	if w.failure != "" {
-		t.Fatalf("%s\nseed %d: %s", w.trace(), seed, w.failure)
-	}
-	judge(t, w)
-	t.Logf("seed %d: %d nodes, %d clusters, %.1f s, %d steps, %d proposals", seed, len(w.nodes), len(w.clusters), float64(w.now)/1e9, w.steps, w.acked)
+	})
 }
 
 // each goes through worlds in which something happens so many times, fewer where they are slow.
@@ -46,7 +54,7 @@ func each(t *testing.T, worlds, times int, play func(w *world, times int)) {
 	for seed := range uint64(worlds) {
 		t.Run(fmt.Sprint(*from+seed), func(t *testing.T) {
 			t.Parallel()
-			liveBy(t, *from+seed, func(w *world) { play(w, times) })
+			used(t, *from+seed, func(w *world) { play(w, times) })
 		})
 	}
 }
