@@ -62,9 +62,7 @@ func TestBadContextBefore(t *testing.T) {
 // What a command's context can end in the midst of, and what is known of the command then.
 func TestBadContextStages(t *testing.T) {
 	gate := make(chan struct{})
-	o := tallies(gate)
-	o.change = func(o *raft.NodeOptions) { o.DetectionBound = 20 * time.Second } // silence is not noticed
-	h := newHouseWith(t, 4, o)
+	h := newHouseWith(t, 4, tallies(gate))
 	ctx := ctxFor(t)
 	h.start(ctx, "c", "tally", 0, 1, 2)
 	h.add(ctx, 0, "c")
@@ -73,37 +71,53 @@ func TestBadContextStages(t *testing.T) {
 	process := func(i int, command []byte, o raft.ProcessOptions) func(context.Context) error {
 		return func(ctx context.Context) error { return second(h.nodes[i].Process(ctx, h.id(i%3, "c"), command, o)) }
 	}
-	maybe := badCall{proposal: true, outcome: raft.MaybeApplied, causes: []error{context.DeadlineExceeded}}
-	stage := func(name string, b badCall, call func(context.Context) error) {
+	maybe := badCall{proposal: true, outcome: raft.MaybeApplied, causes: []error{context.Canceled}}
+	// stage makes a call whose context ends when it has come that far.
+	stage := func(name string, far func(before raft.Metrics) bool, call func(context.Context) error) {
 		t.Helper()
-		b.call = call
-		short, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
+		short, cancel := context.WithCancel(ctx)
 		defer cancel()
-		t.Run(name, func(t *testing.T) { b.check(t, short) })
+		before := h.metrics(leader, "c")
+		var watch sync.WaitGroup
+		watch.Go(func() {
+			for !far(before) && short.Err() == nil {
+				pause(short)
+			}
+			cancel()
+		})
+		c := maybe
+		c.call = call
+		t.Run(name, func(t *testing.T) { c.check(t, short) })
+		cancel()
+		watch.Wait()
 	}
+	sent := func(raft.Metrics) bool { return h.nodes[a].Outstanding() > 0 }
+	appended := func(before raft.Metrics) bool { return h.metrics(leader, "c").Last > before.Last }
+	committed := func(before raft.Metrics) bool { return h.metrics(leader, "c").Commit > before.Commit }
+	applied := func(before raft.Metrics) bool { return h.metrics(leader, "c").Applied > before.Applied }
 	t.Run("sent", func(t *testing.T) {
 		h.lose(a, leader, transport.Control)
-		stage("command", maybe, process(a, one(), raft.ProcessOptions{}))
+		stage("command", sent, process(a, one(), raft.ProcessOptions{}))
 		h.heal()
 	})
 	t.Run("appended", func(t *testing.T) {
 		h.lose(leader, a, transport.Log)
 		h.lose(leader, b, transport.Log)
-		stage("command", maybe, process(leader, one(), raft.ProcessOptions{}))
-		stage("low priority", maybe, process(leader, one(), raft.ProcessOptions{Priority: raft.Low}))
-		stage("membership", maybe, func(ctx context.Context) error {
+		stage("command", appended, process(leader, one(), raft.ProcessOptions{}))
+		stage("low priority", appended, process(leader, one(), raft.ProcessOptions{Priority: raft.Low}))
+		stage("membership", appended, func(ctx context.Context) error {
 			return h.nodes[leader].RemoveMember(ctx, h.id(leader, "c"), h.id(b, "c"), raft.MemberOptions{})
 		})
 		h.heal()
 	})
 	t.Run("applied, and answered by a member that is away", func(t *testing.T) {
 		h.lose(a, leader, transport.Control)
-		stage("command", maybe, process(leader, one(), raft.ProcessOptions{Reply: raft.ReplyFromMember, Member: h.id(a, "c").Node}))
+		stage("command", applied, process(leader, one(), raft.ProcessOptions{Reply: raft.ReplyFromMember, Member: h.id(a, "c").Node}))
 		h.heal()
 	})
 	t.Run("committed", func(t *testing.T) {
-		stage("command", maybe, process(leader, cmdBlock, raft.ProcessOptions{}))
-		stage("behind it", maybe, process(leader, one(), raft.ProcessOptions{}))
+		stage("command", committed, process(leader, cmdBlock, raft.ProcessOptions{}))
+		stage("behind it", committed, process(leader, one(), raft.ProcessOptions{}))
 		if m := h.metrics(leader, "c"); m.Commit <= m.Applied {
 			t.Errorf("commit %d, applied %d", m.Commit, m.Applied)
 		}

@@ -27,6 +27,11 @@ func sessionHouse(t *testing.T, members int, machines map[string]func() raft.Mac
 	if _, err := h.nodes[0].StartCluster(ctxFor(t), raft.ClusterConfig{Name: "m", Machine: machine, Members: list}); err != nil {
 		t.Fatal(err)
 	}
+	var nodes []int
+	for i := range members {
+		nodes = append(nodes, i)
+	}
+	h.follow(ctxFor(t), "m", nodes...)
 	return h, list
 }
 

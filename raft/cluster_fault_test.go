@@ -20,7 +20,9 @@ import (
 func TestClusterLeaderCutOff(t *testing.T) {
 	for _, how := range []string{"both ways", "from it", "to it"} {
 		t.Run(how, func(t *testing.T) {
-			h := newHouseWith(t, 3, tallies(nil))
+			o := tallies(nil)
+			o.watchful = true
+			h := newHouseWith(t, 3, o)
 			ctx := ctxFor(t)
 			h.start(ctx, "c", "tally", 0, 1, 2)
 			old := h.leader(ctx, 0, "c")
@@ -70,7 +72,9 @@ func TestClusterLeaderCutOff(t *testing.T) {
 
 // A stop without a word, as by kill -9, loses nothing that was answered: the directory as it is then is opened again.
 func TestClusterKilled(t *testing.T) {
-	h := newHouseWith(t, 3, tallies(nil))
+	o := tallies(nil)
+	o.watchful = true
+	h := newHouseWith(t, 3, o)
 	ctx := ctxFor(t)
 	h.start(ctx, "c", "tally", 0, 1, 2)
 	leader := h.leader(ctx, 0, "c")

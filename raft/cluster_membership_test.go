@@ -223,7 +223,9 @@ func TestClusterStopRestart(t *testing.T) {
 
 // A cluster starts without a minority of its members, and not without a majority: then nothing is left of it.
 func TestClusterStartWithNodesAway(t *testing.T) {
-	h := newHouseWith(t, 3, tallies(nil))
+	o := tallies(nil)
+	o.watchful = true
+	h := newHouseWith(t, 3, o)
 	ctx := ctxFor(t)
 	members := []raft.ServerID{h.id(0, "c"), h.id(1, "c"), h.id(2, "c")}
 	config := raft.ClusterConfig{Name: "c", Machine: "tally", Members: members}

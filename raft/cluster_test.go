@@ -52,6 +52,9 @@ func (h *house) open(i int) {
 		Machines: h.options.machines, Queries: h.options.queries,
 		Engine: engine.Options{WALFileBytes: 1 << 20, MemoryBytes: 64 << 20, Strategy: engine.StrategyNone},
 	}
+	if !h.options.watchful {
+		o.HeartbeatInterval, o.DetectionBound = 2*time.Second, 10*time.Second
+	}
 	if h.options.change != nil {
 		h.options.change(&o)
 	}
@@ -66,7 +69,7 @@ func (h *house) close(i int) {
 	if h.nodes[i] == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), *hang)
 	defer cancel()
 	if err := h.nodes[i].Close(ctx); err != nil {
 		h.t.Errorf("close: %v", err)
@@ -84,7 +87,7 @@ func (h *house) members(name string) (list []raft.ServerID) {
 func one() []byte { return binary.LittleEndian.AppendUint64(nil, 1) }
 
 func ctxFor(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), *hang)
 	t.Cleanup(cancel)
 	return ctx
 }

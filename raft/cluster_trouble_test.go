@@ -11,7 +11,9 @@ import (
 
 // Through cuts, restarts, transfers and snapshots every command of a session is applied exactly once.
 func TestClusterTrouble(t *testing.T) {
-	h := newHouseWith(t, 4, tallies(nil))
+	o := tallies(nil)
+	o.watchful = true
+	h := newHouseWith(t, 4, o)
 	ctx := ctxFor(t)
 	h.start(ctx, "c", "tally", 0, 1, 2)
 	var wg sync.WaitGroup

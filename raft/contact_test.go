@@ -11,7 +11,9 @@ import (
 // TestContactComesBackUnwatched: a node is lost while servers watch it, and is there again while none does. The next that
 // watches it is not told of the old loss: it would wait for the end of that for ever, as a leader with a member there.
 func TestContactComesBackUnwatched(t *testing.T) {
-	h := newHouseWith(t, 3, tallies(nil))
+	o := tallies(nil)
+	o.watchful = true
+	h := newHouseWith(t, 3, o)
 	ctx := ctxFor(t)
 	h.start(ctx, "c", "tally", 0, 1, 2)
 	at, peer := h.nodes[1], ids(2)[0] // which node 1 has asked for nothing
@@ -37,7 +39,9 @@ func TestContactComesBackUnwatched(t *testing.T) {
 // TestMemberComesBackUnwatched: a member is removed while its node is out of contact, and its node is there again while nobody
 // watches it. The leader, which was told of the loss and of nothing since, must reach a member that is added there.
 func TestMemberComesBackUnwatched(t *testing.T) {
-	h := newHouseWith(t, 3, tallies(nil))
+	o := tallies(nil)
+	o.watchful = true
+	h := newHouseWith(t, 3, o)
 	ctx := ctxFor(t)
 	h.start(ctx, "c", "tally", 0, 1, 2)
 	h.add(ctx, 0, "c")

@@ -52,6 +52,7 @@ func TestCounters(t *testing.T) {
 		after[raft.CounterSnapshotBytes] == 0 {
 		t.Errorf("the leader has %v", after)
 	}
+	until(t, ctx, "a follower that has all", func() bool { return h.metrics((leader+1)%3, "c").Last == h.metrics(leader, "c").Last })
 	follower := h.metrics((leader+1)%3, "c")
 	if c := follower.Counters; c[raft.CounterAppends] == 0 || c[raft.CounterAccepted] == 0 || c[raft.CounterEntries] < commands || c[raft.CounterCommands] != 0 {
 		t.Errorf("a follower has %v", c)

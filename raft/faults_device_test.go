@@ -28,7 +28,7 @@ func onDevices(nodes int) (houseOptions, []*errorfs.FS) {
 	o.change = func(n *raft.NodeOptions) {
 		n.Engine.Strategy = engine.StrategyDatasync
 		n.Engine.SlowAfter, n.Engine.StallAfter = 50*time.Millisecond, 200*time.Millisecond
-		n.HeartbeatInterval, n.DetectionBound = 10*time.Millisecond, 2*time.Second
+		n.HeartbeatInterval, n.DetectionBound = 200*time.Millisecond, time.Second
 	}
 	return o, list
 }
@@ -61,7 +61,7 @@ func TestH5DeviceHangs(t *testing.T) {
 	if sum != 3 {
 		t.Fatalf("the sum is %d", sum)
 	}
-	until(t, ctx, "heartbeats", func() bool { return h.nodes[at].Heartbeats() > beats+100 })
+	until(t, ctx, "heartbeats", func() bool { return h.nodes[at].Heartbeats() > beats+boundBeats })
 	if m := h.metrics(other, "free"); m.Role != core.RoleLeader || m.Term != term {
 		t.Fatalf("the other cluster: %v in %d, led %d", m.Role, m.Term, term)
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"flag"
 	"fmt"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -22,10 +24,16 @@ type houseOptions struct {
 	queries  map[string]raft.Query
 	change   func(*raft.NodeOptions)
 	network  transport.Options // but for Now
-	devices  []vfs.FS          // of the nodes, nil for the real one
+	// watchful has nodes find out within a second that another is lost. Without it they take ten: a busy machine may keep a processor from
+	// one node for longer than a second, and the others, which run, suspect it; what a test asks for is lost then.
+	watchful bool
+	devices  []vfs.FS // of the nodes, nil for the real one
 	// tcp has the nodes talk over TCP, with options that it changes; whoever sets it looks after what was wrong with frames.
 	tcp func(raft.NodeID, *tcp.Options)
 }
+
+// hang is after how long a test is taken for one that hangs. Where it is known to, there is no need to wait for so long.
+var hang = flag.Duration("hang", 2*time.Minute, "after how long a test is taken for one that hangs")
 
 // engineOf opens a node's engine on its device.
 func (o *houseOptions) engineOf(i int) func(string, engine.Options) (*engine.Engine, error) {
@@ -90,7 +98,7 @@ func networkOptions(o transport.Options, began time.Time) transport.Options {
 // wantGoroutines waits until no more run than before.
 func wantGoroutines(t testing.TB, most int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), *hang)
 	defer cancel()
 	for runtime.NumGoroutine() > most {
 		if ctx.Err() != nil {
@@ -165,7 +173,7 @@ func (h *house) heal() {
 	}
 }
 
-// start starts a cluster with a member on each of some nodes.
+// start starts a cluster with a member on each of some nodes, and waits until all follow.
 func (h *house) start(ctx context.Context, name, machine string, nodes ...int) []raft.ServerID {
 	h.t.Helper()
 	var list []raft.ServerID
@@ -176,7 +184,21 @@ func (h *house) start(ctx context.Context, name, machine string, nodes ...int) [
 	if err != nil || len(started) != len(list) {
 		h.t.Fatal(started, err)
 	}
+	h.follow(ctx, name, nodes...)
 	return list
+}
+
+// follow waits until the members on some nodes follow one leader. Until then one of them may be about to ask for votes in a
+// later term.
+func (h *house) follow(ctx context.Context, name string, nodes ...int) {
+	h.t.Helper()
+	until(h.t, ctx, "a leader that all follow", func() bool {
+		first := h.metrics(nodes[0], name)
+		return !slices.ContainsFunc(nodes, func(i int) bool {
+			m := h.metrics(i, name)
+			return m.Leader.IsZero() || m.Leader != first.Leader || m.Term != first.Term
+		})
+	})
 }
 
 func (h *house) id(i int, name string) raft.ServerID {

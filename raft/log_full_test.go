@@ -31,7 +31,7 @@ func quick(o *houseOptions) {
 	before := o.change
 	o.change = func(n *raft.NodeOptions) {
 		before(n)
-		n.DetectionBound = 300 * time.Millisecond
+		n.HeartbeatInterval, n.DetectionBound = 20*time.Millisecond, 300*time.Millisecond
 	}
 }
 

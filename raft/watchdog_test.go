@@ -53,9 +53,7 @@ func TestH5LeadersHeldUp(t *testing.T) {
 	if m := h.metrics(at, "free"); m.Role != core.RoleLeader || m.Term != term {
 		t.Errorf("the other cluster: %v in %d, led %d", m.Role, m.Term, term)
 	}
-	if h.nodes[other].Heartbeats() == beats {
-		t.Error("no heartbeats")
-	}
+	until(t, ctx, "heartbeats", func() bool { return h.nodes[other].Heartbeats() > beats })
 	until(t, ctx, "what the operator is told", func() bool { return int(logged.count.Load()) >= len(held) })
 	for _, f := range release {
 		f()
