@@ -37,7 +37,9 @@ func FuzzDecodeRequest(f *testing.F) { fuzzPackets(f, wireRequest, wireWithdrawa
 
 func FuzzDecodeResponse(f *testing.F) { fuzzPackets(f, wireResponse) }
 
-func FuzzDecodeSnapshotPart(f *testing.F) { fuzzPackets(f, wireSnapshotPart, wireSnapshotReply, wireSnapshotHold) }
+func FuzzDecodeSnapshotPart(f *testing.F) {
+	fuzzPackets(f, wireSnapshotPart, wireSnapshotReply, wireSnapshotHold)
+}
 
 func FuzzDecodeContact(f *testing.F) { fuzzPackets(f, wireHeartbeat, wireBeliefs, wireMachineMessage) }
 
