@@ -157,7 +157,8 @@ type CursorConditions struct {
 	// Written waits until this index is durable here; 0 waits for nothing.
 	Written Index
 	// NoSnapshotSends waits until no snapshot is being sent to another member, by whichever member, and none was interrupted within
-	// the last NodeOptions.SnapshotTimeout: it would begin anew with the newer one.
+	// the last NodeOptions.SnapshotTimeout: it would begin anew with the newer one. One that comes no further than the last time is
+	// not waited for.
 	NoSnapshotSends bool
 }
 

@@ -251,20 +251,21 @@ func (o *outgoing) endLocked(ok bool) {
 	if ok {
 		s.count(CounterSnapshotsSent, 1)
 	}
-	if o.taken > 0 && !ok { // it may go on where it was interrupted, unless a newer snapshot takes its place
+	if !ok && o.taken > 0 && s.outgoing.further(o.inc, reached{o.meta.ID, o.next}) {
+		// It may go on where it was interrupted, unless a newer snapshot takes its place.
 		s.node.wheel.after(s.node.optionsOf(s.record).SnapshotTimeout, func() { s.sent(false) })
 	} else {
-		s.sent(ok)
+		s.sent(true)
 	}
 	s.mail.put(core.SnapshotSent{To: o.to, Transfer: o.transfer, OK: ok})
 }
 
-// sent counts one snapshot less. After the last one, when it has come to its end, nobody need hold newer ones back.
-func (s *server) sent(ok bool) {
+// sent counts one snapshot less. After the last one that will not go on nobody need hold newer ones back.
+func (s *server) sent(over bool) {
 	if s.sending.Add(-1) > 0 {
 		return
 	}
-	if ok {
+	if over {
 		s.outgoing.hold(0, 0)
 		s.tellHold("", 0)
 	}

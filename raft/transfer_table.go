@@ -28,9 +28,17 @@ type transfersOut struct {
 	// failed is how often in a row transfers to members have failed for a reason that will not pass by itself: the snapshot cannot
 	// be read, or the member cannot take it. That a node is away is no such reason: the core knows.
 	failed map[core.Incarnation]int
+	// reached is how far transfers to members came that did not come to their end.
+	reached map[core.Incarnation]reached
 	// Another member that sends a snapshot at heldAt asks for none behind it until then.
 	heldAt    Index
 	heldUntil int64
+}
+
+// reached is a place in a snapshot.
+type reached struct {
+	at    EntryID
+	chunk int
 }
 
 func (t *outgoingTable) get(transfer uint64) *outgoing {
@@ -56,7 +64,8 @@ func (t *outgoingTable) begin(to ServerID) bool {
 
 func (t *outgoingTable) fillLocked() {
 	if t.transfersOut == nil {
-		t.transfersOut = &transfersOut{list: make(map[uint64]*outgoing), opened: make(map[ServerID]bool), failed: make(map[core.Incarnation]int)}
+		t.transfersOut = &transfersOut{list: make(map[uint64]*outgoing), opened: make(map[ServerID]bool), failed: make(map[core.Incarnation]int),
+			reached: make(map[core.Incarnation]reached)}
 	}
 }
 
@@ -120,6 +129,17 @@ func (t *outgoingTable) pause(to core.Incarnation) time.Duration {
 		return min(maxTransferPause, minTransferPause<<min(n-1, 16))
 	}
 	return 0
+}
+
+// further notes how far a transfer came, and reports whether that is further than the last one of the same snapshot.
+func (t *outgoingTable) further(to core.Incarnation, r reached) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if before := t.reached[to]; before.at == r.at && before.chunk >= r.chunk {
+		return false
+	}
+	t.reached[to] = r
+	return true
 }
 
 func (t *outgoingTable) remove(transfer uint64) {
