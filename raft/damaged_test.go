@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/rawl-db/rawl/engine"
 	"github.com/rawl-db/rawl/raft"
@@ -248,6 +249,63 @@ func TestC9DamageMetWhileServing(t *testing.T) {
 	flip(t, h.dirs[lost], ".seg", payload)
 	h.open(away)
 	h.rejoined(ctx, lost, away, uid, sum)
+}
+
+// TestC9DamagedMemberBehindTheLog: the others' logs begin above what a leader knows of a damaged member that comes back, so that it is
+// offered a snapshot and never sent an entry. It rejoins all the same.
+func TestC9DamagedMemberBehindTheLog(t *testing.T) {
+	h := newHouseWith(t, 3, tallies(nil))
+	ctx := ctxFor(t)
+	const lead, other, lost = 0, 1, 2
+	h.start(ctx, "c", "tally", 0, 1, 2)
+	h.lead(ctx, lead, "c")
+	sum := h.fill(ctx, lead, damageCase{commands: 10, release: true})
+	uid := h.uid(ctx, lost, "c")
+	h.closeAll()
+	flip(t, h.dirs[lost], "snapshot-", binary.LittleEndian.AppendUint64(nil, sum))
+	h.open(other)
+	h.open(lead)
+	h.lead(ctx, lead, "c")
+	sum = h.add(ctx, lead, "c") // what was sent to the lost one was sent to nobody
+	h.open(lost)
+	h.rejoined(ctx, lost, other, uid, sum)
+}
+
+// TestC9DamagedVote: a log has lost a vote, and nothing that is to be read. Its member does not run all the same, for it does not know
+// what it promised, and rejoins.
+func TestC9DamagedVote(t *testing.T) {
+	h := newHouseWith(t, 3, tallies(nil))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	const lead, other, lost = 0, 1, 2
+	h.start(ctx, "c", "tally", 0, 1, 2)
+	h.lead(ctx, lead, "c")
+	sum := h.fill(ctx, lead, damageCase{commands: 10, release: true})
+	h.tell(ctx, lead, "c", cmdRelease)
+	until(t, ctx, "a snapshot of everything", func() bool {
+		m := h.metrics(lost, "c")
+		return m.Snapshot == m.Last && m.Last == h.metrics(lead, "c").Last
+	})
+	uid := h.uid(ctx, lost, "c")
+	l, err := h.nodes[lost].Engine().Log(uid)
+	if err == nil {
+		err = h.nodes[lost].Engine().Flush(ctx)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	flushed := l.HardState().Term
+	for k := 0; l.DurableHardState().Term == flushed || l.DurableHardState().Vote == ""; k++ {
+		h.lead(ctx, []int{other, lead}[k%2], "c")
+	}
+	vote := []byte(l.DurableHardState().Vote)
+	h.closeAll()
+	flip(t, h.dirs[lost], ".wal", vote)
+	h.open(lost)
+	h.servesNothing(ctx, lost, uid)
+	h.open(other)
+	h.open(lead)
+	h.rejoined(ctx, lost, other, uid, sum)
 }
 
 // TestE13DamageOnAMajority: while more members are damaged than the others can do without, none of them rejoins and nothing is

@@ -236,7 +236,7 @@
 //
 //	A7   core.TestA7HardStateThatStaysVolatile core.TestF12HardStateBehindLog raft.TestLogWithoutRoom
 //	C7   raft.TestC7WipedMember core.TestC7ReplacedMember core.TestShrinkAndStrangers engine.TestDeleted
-//	C9   raft.TestC9DamagedMemberRejoins raft.TestC9DamageMetWhileServing
+//	C9   raft.TestC9DamagedMemberRejoins raft.TestC9DamageMetWhileServing raft.TestC9DamagedMemberBehindTheLog raft.TestC9DamagedVote
 //	E1   raft.TestE1OwnSnapshotBesideInstall engine.TestInstallRefusals
 //	E2   raft.TestE2SnapshotReplacedWhileSent
 //	E3   snapshotwriter.TestFailure engine.TestKthOperationFails
@@ -287,7 +287,7 @@
 // The figures that the fault model wants to hold, as far as they are about clusters. What is measured in time is in virtual time, in
 // internal/sim, or reported by package bench. Members come and go in every world of sim.TestSeeds, while nodes crash and networks part.
 //
-//	figure 16  raft.TestC9DamagedMemberRejoins raft.TestC9DamageMetWhileServing raft.TestE13DamageOnAMajority
+//	figure 16  sim.TestSeeds raft.TestC9DamagedMemberRejoins raft.TestC9DamageMetWhileServing raft.TestE13DamageOnAMajority
 //	figure 17  nstest.TestNamespaces sim.TestSeeds
 //	figure 19  sim.TestFigure19Pauses nstest.TestNamespaces
 //	figure 21  sim.TestFigure21DiskHangs raft.TestH5DeviceHangs raft.TestH5AllDevicesHang

@@ -37,9 +37,11 @@ func (n *Node) down(id ServerID) error {
 }
 
 // heardLeader takes note that a leader sends to a server that does not run, or to another life of it. One that is damaged asks it
-// for a new place.
+// for a new place. A leader whose log begins above what it knows of the server sends offers of a snapshot and no entries.
 func (n *Node) heardLeader(m *core.Message) {
-	if _, leads := m.Body.(core.Append); !leads {
+	switch m.Body.(type) {
+	case core.Append, core.Offer:
+	default:
 		return
 	}
 	r, _, ok := n.record(m.To.Name)

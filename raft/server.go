@@ -115,6 +115,9 @@ func (n *Node) newServer(r *serverRecord, log *engine.Log) (*server, error) {
 // recover reads what the log knows: of the newest captured state all but its bytes, and for the core where terms begin and its own
 // entries.
 func (s *server) recover() (r core.Restore, err error) {
+	if err := s.log.Stats().Quarantine; err != nil { // its hard state may be lost, though all that is to be read be there
+		return r, fmt.Errorf("raft: server %v: %w", s.id, err)
+	}
 	r = core.Restore{State: s.log.HardState(), Snapshot: core.SnapshotMeta{
 		Configuration: s.record.Initial, Machine: s.record.Version}}
 	s.applies.config = s.record.Initial
