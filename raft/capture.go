@@ -9,7 +9,7 @@ import (
 )
 
 // capture writes the machine's present state beside the log: as a snapshot, which lets go of the log, or as a
-// checkpoint. A checkpoint that cannot be now is left: the machine asks again. A released cursor whose conditions do not
+// checkpoint. A checkpoint that finds a capture running is left: the machine asks again. A released cursor whose conditions do not
 // hold yet, or that finds a capture running, waits; a later one takes its place.
 func (r *realiser) capture(e *Effect) {
 	kind := engine.KindCheckpoint
@@ -24,7 +24,7 @@ func (r *realiser) capture(e *Effect) {
 		r.cursor = nil
 		r.server.cursorWaits.Store(false)
 	}
-	r.captureAs(kind)
+	r.captureAs(kind, *e)
 }
 
 // mayRelease reports whether a snapshot may be taken: what it covers is durable, its conditions hold, and nothing else is being
@@ -43,8 +43,8 @@ func (r *realiser) retryCursor() {
 	}
 }
 
-// captureAs captures the state after the last entry applied.
-func (r *realiser) captureAs(kind engine.SnapshotKind) {
+// captureAs captures the state after the last entry applied, as an effect asks for it.
+func (r *realiser) captureAs(kind engine.SnapshotKind, e Effect) {
 	s := r.server
 	q := &s.applies
 	if q.applied <= Index(s.figures.snapshot.Load()) {
@@ -66,10 +66,12 @@ func (r *realiser) captureAs(kind engine.SnapshotKind) {
 			closeCapture(s, c)
 			s.captured(snap, err)
 			s.count(CounterSnapshotBytes, int(snap.Bytes))
+			r.concludes(e, err)
 		},
 	})
-	if err != nil { // another capture runs, or nothing of it is durable yet: the machine asks again
+	if err != nil {
 		s.applies.effects.captures.Add(-1)
+		r.conclude(e, err)
 		closeCapture(s, c)
 		s.node.opts.Logger.Debug("no capture", "server", s.id.String(), "at", uint64(c.At.Index), "err", err)
 	}
@@ -107,23 +109,25 @@ func (s *server) captured(snap engine.Snapshot, err error) {
 func snapshotTaken(snap engine.Snapshot) core.Input { return core.SnapshotTaken{ID: snap.ID} }
 
 // promote makes a snapshot of the newest checkpoint at or below an index.
-func (r *realiser) promote(target Index) {
-	s := r.server
+func (r *realiser) promote(effect *Effect) {
+	s, e := r.server, *effect
 	list := s.log.Snapshots()
 	for k := len(list) - 1; k >= 0; k-- {
 		if list[k].Kind == engine.KindSnapshot {
 			return
 		}
-		if list[k].Kind == engine.KindCheckpoint && list[k].ID.Index <= target {
+		if list[k].Kind == engine.KindCheckpoint && list[k].ID.Index <= e.Target {
 			s.applies.effects.captures.Add(1)
 			err := s.log.Promote(list[k].ID.Index, func(snap engine.Snapshot, err error) {
 				if err == nil {
 					s.count(CounterPromotions, 1)
 				}
 				s.captured(snap, err)
+				r.concludes(e, err)
 			})
 			if err != nil {
 				s.applies.effects.captures.Add(-1)
+				r.conclude(e, err)
 				s.node.opts.Logger.Debug("no promotion", "server", s.id.String(), "at", uint64(list[k].ID.Index), "err", err)
 			}
 			return

@@ -17,6 +17,7 @@ import (
 type realiser struct {
 	server   *server
 	leading  bool
+	retries  [3]bool      // kinds of captures that wait for another attempt: released cursors, promotions, checkpoints
 	captures atomic.Int32 // captures and promotions that run; whoever ends one counts too
 	timers   map[string]*machineTimer
 	monitors map[monitorKey]bool
@@ -99,7 +100,7 @@ func (r *realiser) one(e *Effect) (more []Effect, err error) {
 	case EffectCheckpoint:
 		r.capture(e)
 	case EffectPromoteCheckpoint:
-		r.promote(e.Target)
+		r.promote(e)
 	}
 	return nil, nil
 }
