@@ -97,6 +97,9 @@ func (l *Log) setView(v *view) {
 // UID returns the log's name.
 func (l *Log) UID() UID { return l.uid }
 
+// Engine returns the engine that has the log.
+func (l *Log) Engine() *Engine { return l.e }
+
 // SetHandler makes h receive this log's events instead of Options.Handler; nil goes back to that.
 func (l *Log) SetHandler(h Handler) {
 	if h == nil {

@@ -141,7 +141,7 @@ func (n *Node) open(engineOf func(string, engine.Options) (*engine.Engine, error
 	if n.net, err = n.opts.Network.Join(n.id, n.life, (*receiver)(n)); err != nil {
 		return err
 	}
-	n.watchTurns(n.systems[0].stall.after)
+	n.watchTurns()
 	n.spawn(func() { n.wheel.run(n.ctx.Done()) })
 	n.spawn(func() { n.detector.Run(n.world, n.ctx.Done()) })
 	return nil

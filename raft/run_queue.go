@@ -156,9 +156,9 @@ func (q *runQueue) endTurnLocked(w *worker) {
 	*w = worker{}
 }
 
-// late looks at the turns that run, and returns the servers of those that three looks have seen, each once. Their workers
-// are replaced. With afresh the looks begin anew.
-func (q *runQueue) late(afresh bool) (list []*server) {
+// late looks at the turns that run, and returns the servers of those that as many looks have seen as they are allowed, each once. Their
+// workers are replaced. With afresh the looks begin anew.
+func (q *runQueue) late(afresh bool, allowed func(*server) int) (list []*server) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, w := range q.mu.workers {
@@ -168,7 +168,7 @@ func (q *runQueue) late(afresh bool) (list []*server) {
 		if afresh {
 			w.looks = 0
 		}
-		if w.looks++; w.looks == 3 {
+		if w.looks++; w.looks == allowed(w.mail.server) {
 			w.late = true
 			list = append(list, w.mail.server)
 			q.holdLocked()

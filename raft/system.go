@@ -139,7 +139,13 @@ func (n *Node) system(name string) (*system, error) {
 	return nil, fmt.Errorf("%w: %q", ErrUnknownSystem, name)
 }
 
-// running returns its servers, in the order of their names. That they do not know their system spares memory.
+// system is the one whose engine has its log. That servers do not know it themselves spares memory.
+func (s *server) system() *system {
+	home := s.log.Engine()
+	return s.node.systems[slices.IndexFunc(s.node.systems, func(y *system) bool { return y.engine == home })]
+}
+
+// running returns its servers, in the order of their names.
 func (y *system) running() (list []*server) {
 	if !y.opened.Load() {
 		return nil // the engine has something to say already

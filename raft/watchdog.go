@@ -1,7 +1,8 @@
 package raft
 
 import (
-	"time"
+	"cmp"
+	"slices"
 
 	"github.com/rawl-db/rawl/raft/core"
 )
@@ -10,22 +11,27 @@ import (
 // heartbeats would vouch for what such a server leads.
 type watchdog struct {
 	alarm alarm
-	every int64 // between two looks; three see a turn that takes twice that long
+	every int64 // between two looks: half of what the quickest system's device may take
 	next  int64
 }
 
-// watchTurns begins to look. A turn is late that has run for longer than after.
-func (n *Node) watchTurns(after time.Duration) {
-	n.watchdog.every = int64(after) / 2
+// watchTurns begins to look. A turn is late that has run for longer than the device of the server's system may take.
+func (n *Node) watchTurns() {
+	quickest := slices.MinFunc(n.systems, func(a, b *system) int { return cmp.Compare(a.stall.after, b.stall.after) })
+	n.watchdog.every = int64(quickest.stall.after) / 2
 	n.watchdog.alarm.ring = n.lookAtTurns
 	n.watchdog.next = n.now() + n.watchdog.every
 	n.wheel.set(&n.watchdog.alarm, n.watchdog.next)
 }
 
+// looksFor is how many looks a turn is allowed on a system: one more than there are intervals in what its device may take.
+func (w *watchdog) looksFor(y *system) int { return 1 + int((int64(y.stall.after)+w.every-1)/w.every) }
+
 // lookAtTurns runs on the wheel's goroutine. A look that comes late itself proves nothing about turns.
 func (n *Node) lookAtTurns() {
 	w, now := &n.watchdog, n.now()
-	for _, s := range n.queue.late(now-w.next > w.every/2) {
+	allowed := func(s *server) int { return w.looksFor(s.system()) }
+	for _, s := range n.queue.late(now-w.next > w.every/2, allowed) {
 		s.depose()
 		n.spawn(func() { // it may be the logger that holds it up
 			n.opts.Logger.Warn("a server is held up in its turn", "server", s.id.String())
