@@ -312,7 +312,9 @@ func (n *Node) resigned(s *server, old *leaderView) {
 // notify sends a notice that rides in heartbeats until it is acknowledged: a server leads a term no longer.
 func (n *Node) notify(to NodeID, leader ServerID, term Term) {
 	if err := n.detector.Notify(n.now(), to, appendNotice(nil, term, leader.Name)); err != nil && !errors.Is(err, detector.ErrSelf) {
-		n.opts.Logger.Warn("a notice is lost", "to", to, "err", err)
+		n.spawn(func() { // the watchdog notifies on the goroutine of all timers, and a logger may hang
+			n.opts.Logger.Warn("a notice is lost", "to", to, "err", err)
+		})
 	}
 }
 
