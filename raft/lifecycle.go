@@ -197,16 +197,24 @@ func (n *Node) restart() {
 			if r.Stopped {
 				continue
 			}
-			if err := n.run(r, y, false); err != nil {
+			if err := n.run(r, y, readLater); err != nil {
 				n.opts.Logger.Error("a server cannot be started", "server", r.Name, "err", err)
 			}
 		}
 	}
 }
 
-// run starts the server of a record, whose machine reads its state before that or meanwhile. Why it could not be started is kept.
-func (n *Node) run(r *serverRecord, y *system, restored bool) error {
-	err := n.launch(r, y, restored)
+// stateReading says when the machine of a server that is started reads the state that it begins with.
+type stateReading uint8
+
+const (
+	readFirst stateReading = iota // before the server is there: whoever starts it hears what is wrong
+	readLater                     // when it is the server's turn, while others start
+)
+
+// run starts the server of a record. Why it could not be started is kept.
+func (n *Node) run(r *serverRecord, y *system, reading stateReading) error {
+	err := n.launch(r, y, reading)
 	if err != nil {
 		n.failures.Store(r.Name, err)
 	} else {
@@ -215,7 +223,7 @@ func (n *Node) run(r *serverRecord, y *system, restored bool) error {
 	return err
 }
 
-func (n *Node) launch(r *serverRecord, y *system, restored bool) error {
+func (n *Node) launch(r *serverRecord, y *system, reading stateReading) error {
 	log, err := y.engine.Log(r.UID)
 	if err != nil {
 		return fmt.Errorf("raft: server %q: %w", r.Name, err)
@@ -224,7 +232,7 @@ func (n *Node) launch(r *serverRecord, y *system, restored bool) error {
 	if err != nil {
 		return err
 	}
-	if restored {
+	if reading == readFirst {
 		err = s.applies.restore()
 	}
 	if err == nil {
@@ -293,7 +301,7 @@ func (n *Node) RestartServer(ctx context.Context, name string, o RestartOptions)
 	if err != nil {
 		return err
 	}
-	return n.run(r, y, true)
+	return n.run(r, y, readFirst)
 }
 
 // StopServer stops a server, also for the node's next lives, until RestartServer. It waits for what the server is
