@@ -104,9 +104,8 @@ func (p *snapshotPart) payload() int {
 type snapshotReply struct {
 	to       ServerID
 	transfer uint64
-	// have says that the header was taken: live entries above haveTo and chunks from next on are wanted.
+	// have says that the header was taken: the live entries and chunks from next on are wanted.
 	have   bool
-	haveTo Index
 	next   int
 	parts  int // how many parts it has taken, for the sender's credit
 	done   bool

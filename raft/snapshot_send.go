@@ -1,6 +1,7 @@
 package raft
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -147,11 +148,7 @@ func (o *outgoing) startLocked(r *snapshotReply) {
 		return
 	}
 	o.started, o.next = true, r.next
-	for i := range o.from.Live().All() {
-		if i > r.haveTo {
-			o.live = append(o.live, i)
-		}
-	}
+	o.live = slices.Collect(o.from.Live().All())
 }
 
 // resume goes on when the node may send again.

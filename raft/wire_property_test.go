@@ -116,7 +116,7 @@ var makers = map[string]func(packetMaker) Packet{
 		return p
 	},
 	"reply": func(r packetMaker) Packet {
-		return &snapshotReply{to: r.here(), transfer: r.number(), busy: r.bool(), have: r.bool(), haveTo: Index(r.number()), next: r.IntN(1 << 30),
+		return &snapshotReply{to: r.here(), transfer: r.number(), busy: r.bool(), have: r.bool(), next: r.IntN(1 << 30),
 			parts: r.IntN(1 << 30), done: r.bool(), failed: r.bool(), alive: r.bool()}
 	},
 	"machine message": func(r packetMaker) Packet {

@@ -117,13 +117,12 @@ const (
 //	string   name of the sending server, which is on the node that this goes to
 //	uvarint  number of the transfer
 //	byte     flags: 1 have, 2 done, 4 failed, 8 alive, 16 busy
-//	uvarint  haveTo, next, parts
+//	uvarint  next, parts
 func (p *snapshotReply) appendTo(b []byte) []byte {
 	flags := flagIf(p.have, replyHave) | flagIf(p.done, replyDone) | flagIf(p.failed, replyFailed) | flagIf(p.alive, replyAlive) |
 		flagIf(p.busy, replyBusy)
 	b = append(binary.AppendUvarint(appendName(b, p.to.Name), p.transfer), flags)
-	b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(p.haveTo)), uint64(p.next))
-	return binary.AppendUvarint(b, uint64(p.parts))
+	return binary.AppendUvarint(binary.AppendUvarint(b, uint64(p.next)), uint64(p.parts))
 }
 
 // appendTo encodes a hold:
@@ -139,6 +138,6 @@ func (d *packetDecoder) snapshotReply() *snapshotReply {
 	f := d.flags(replyHave | replyDone | replyFailed | replyAlive | replyBusy)
 	p.have, p.done, p.failed = f&replyHave != 0, f&replyDone != 0, f&replyFailed != 0
 	p.alive, p.busy = f&replyAlive != 0, f&replyBusy != 0
-	p.haveTo, p.next, p.parts = Index(d.uvarint()), d.number(), d.number()
+	p.next, p.parts = d.number(), d.number()
 	return p
 }

@@ -45,7 +45,7 @@ func wirePackets(t testing.TB) []namedPacket {
 		{"snapshot chunk", &snapshotPart{to: here, toInc: 7, transfer: 11, chunk: 300, data: []byte("chunk"), sum: engine.ChunkSum{Seed: 1 << 63, Hash: 2}}},
 		{"snapshot end", &snapshotPart{to: here, toInc: 7, transfer: 11, end: true}},
 		{"snapshot failed", &snapshotPart{to: here, toInc: 7, transfer: 11, failed: true}},
-		{"snapshot reply", &snapshotReply{to: here, transfer: 11, have: true, haveTo: 1 << 33, next: 300, parts: 4}},
+		{"snapshot reply", &snapshotReply{to: here, transfer: 11, have: true, next: 300, parts: 4}},
 		{"snapshot alive", &snapshotReply{to: here, transfer: 11, alive: true}},
 		{"snapshot hold", &snapshotHold{to: here, at: 1 << 40}},
 		{"snapshot done", &snapshotReply{to: here, transfer: 11, done: true, failed: true}},
