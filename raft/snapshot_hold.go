@@ -3,7 +3,7 @@ package raft
 import "github.com/rawl-db/rawl/raft/transport"
 
 // A transfer that is interrupted goes on where it was as long as whoever leads then has the same snapshot. So while a server sends one
-// it tells the other members, now and then, and a cursor that is released there with NoSnapshotSends waits, too.
+// it tells the other members, from when some of it was taken, and a cursor that is released there with NoSnapshotSends waits, too.
 
 // snapshotHold asks a member to take no snapshot behind at for NodeOptions.SnapshotTimeout: that at at is on its way to another one. With
 // 0 it may again.
@@ -22,9 +22,12 @@ const holdsPerTimeout = 4
 func (o *outgoing) hold() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.closed {
-		return
+	if !o.closed {
+		o.holdLocked()
 	}
+}
+
+func (o *outgoing) holdLocked() {
 	s := o.server
 	s.tellHold("", o.meta.ID.Index)
 	s.node.wheel.set(&o.holds, s.node.now()+int64(s.node.optionsOf(s.record).SnapshotTimeout)/holdsPerTimeout)
@@ -36,7 +39,11 @@ func (s *server) holdOn(peer NodeID) {
 		return
 	}
 	for _, o := range s.outgoing.all() {
-		s.tellHold(peer, o.meta.ID.Index)
+		o.mu.Lock()
+		if o.taken > 0 && !o.closed {
+			s.tellHold(peer, o.meta.ID.Index)
+		}
+		o.mu.Unlock()
 	}
 }
 
@@ -59,17 +66,20 @@ func (n *Node) sendHold(p *snapshotHold) {
 }
 
 func (n *Node) receiveHold(p *snapshotHold) {
-	s := n.server(p.to)
-	if s == nil {
-		return
+	if s := n.server(p.to); s != nil {
+		s.holdBack(p.at)
 	}
-	timeout := n.optionsOf(s.record).SnapshotTimeout
-	s.outgoing.hold(p.at, n.now()+int64(timeout))
-	if p.at == 0 {
+}
+
+// holdBack has this server take no snapshot behind at for a while, or any again with 0.
+func (s *server) holdBack(at Index) {
+	timeout := s.node.optionsOf(s.record).SnapshotTimeout
+	s.outgoing.hold(at, s.node.now()+int64(timeout))
+	if at == 0 {
 		s.cursorAgain()
 		return
 	}
-	n.wheel.after(timeout, s.cursorAgain)
+	s.node.wheel.after(timeout, s.cursorAgain)
 }
 
 // cursorAgain has whoever applies look at a cursor that waits.

@@ -71,7 +71,6 @@ func (s *server) openOffered(h core.Head) {
 		s.mail.put(core.SnapshotSent{To: h.To}) // of no transfer: the core asks again later
 		return
 	}
-	o.hold()
 	s.mail.put(core.SnapshotOffered{To: h.To, Transfer: o.transfer, Snapshot: o.meta})
 }
 
@@ -135,11 +134,21 @@ func (o *outgoing) reply(r *snapshotReply) {
 		o.sendLocked(&snapshotPart{header: o.from.Header()})
 	default:
 		o.startLocked(r)
-		if o.taken = max(o.taken, r.parts); o.taken > 0 {
-			o.server.outgoing.forgive(o.inc)
-		}
+		o.tookLocked(r.parts)
 		o.moveLocked()
 	}
+}
+
+// tookLocked takes note of how many parts the receiver has taken.
+func (o *outgoing) tookLocked(parts int) {
+	if parts <= o.taken {
+		return
+	}
+	if o.taken == 0 {
+		o.holdLocked()
+	}
+	o.taken = parts
+	o.server.outgoing.forgive(o.inc)
 }
 
 // startLocked takes note of what the receiver has, once.
@@ -248,23 +257,15 @@ func (o *outgoing) endLocked(ok bool) {
 	if ok {
 		s.count(CounterSnapshotsSent, 1)
 	}
-	if !ok && o.taken > 0 && s.outgoing.further(o.inc, reached{o.meta.ID, o.next}) {
-		// It may go on where it was interrupted, unless a newer snapshot takes its place.
-		s.node.wheel.after(s.node.optionsOf(s.record).SnapshotTimeout, func() { s.sent(false) })
-	} else {
-		s.sent(true)
+	s.sending.Add(-1)
+	switch further := o.taken > 0 && s.outgoing.further(o.inc, reached{o.meta.ID, o.next}); {
+	case !ok && further: // it may go on where it was interrupted, unless a newer snapshot takes its place
+		s.holdBack(o.meta.ID.Index)
+	case ok, o.taken > 0: // to others that are sent one the members are told again soon
+		s.holdBack(0)
+		s.tellHold("", 0)
+	default:
+		s.cursorAgain()
 	}
 	s.mail.put(core.SnapshotSent{To: o.to, Transfer: o.transfer, OK: ok})
-}
-
-// sent counts one snapshot less. After the last one that will not go on nobody need hold newer ones back.
-func (s *server) sent(over bool) {
-	if s.sending.Add(-1) > 0 {
-		return
-	}
-	if over {
-		s.outgoing.hold(0, 0)
-		s.tellHold("", 0)
-	}
-	s.cursorAgain()
 }
