@@ -365,7 +365,8 @@ func (e *Effects) PromoteCheckpoint(target Index) {
 	e.add(Effect{Kind: EffectPromoteCheckpoint, Target: target})
 }
 
-// Checkpoint captures the present state, on every member, without letting go of the log.
+// Checkpoint captures the present state, on every member, without letting go of the log. Where the disk refuses it, or a snapshot or a
+// promotion, it is tried again by and by, with the state of that time.
 func (e *Effects) Checkpoint() { e.add(Effect{Kind: EffectCheckpoint}) }
 
 // Aux hands a command to the AuxHandler of every member.
