@@ -62,7 +62,7 @@ func TestRecoverFlips(t *testing.T) {
 	fs := im.fs()
 	step := 1
 	if testing.Short() {
-		step = 7
+		step = 31
 	}
 	for _, f := range im.files {
 		for at := 0; at < len(f.data); at += step {
@@ -174,7 +174,7 @@ func TestRecoverPrefixes(t *testing.T) {
 	im, _ := recSample()
 	step := 1
 	if testing.Short() {
-		step = 5
+		step = 23
 	}
 	for i, f := range im.files {
 		for n := 0; n < len(f.data); n += step {

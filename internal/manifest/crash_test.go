@@ -98,7 +98,14 @@ func images(fs *memfs.FS, seeds uint64) []*memfs.FS {
 func TestPowerCutAtEveryOperation(t *testing.T) {
 	fs := newFS(t)
 	var h history
+	every := 1
+	if testing.Short() {
+		every = 7
+	}
 	fs.OnOp(func(op memfs.Op) {
+		if op.N%every != 0 {
+			return
+		}
 		for i, image := range images(fs, 4) {
 			h.judge(t, [2]any{op, i}, image)
 		}
@@ -115,7 +122,14 @@ func TestPowerCutAtEveryOperation(t *testing.T) {
 func TestSecondPowerCut(t *testing.T) {
 	fs := newFS(t)
 	var h history
+	every := 1
+	if testing.Short() {
+		every = 7
+	}
 	fs.OnOp(func(op memfs.Op) {
+		if op.N%every != 0 {
+			return
+		}
 		image := fs.Crash(memfs.CrashOptions{Unsynced: memfs.Random, Seed: uint64(op.N)})
 		m := h.judge(t, op, image)
 		if m == nil {

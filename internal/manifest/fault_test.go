@@ -139,7 +139,7 @@ func TestEveryOperationFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			step := 1
 			if testing.Short() {
-				step = 3
+				step = 11
 			}
 			for k := 1; ; k += step {
 				fs := proto

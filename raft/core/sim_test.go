@@ -31,7 +31,11 @@ func TestSimulationRepeats(t *testing.T) {
 // that is left alone agrees and goes on.
 func TestSimulation(t *testing.T) {
 	hit := map[string]int{}
-	for k := range *seeds {
+	count := *seeds
+	if testing.Short() {
+		count = min(count, 20)
+	}
+	for k := range count {
 		seed := *fromSeed + uint64(k)
 		ok := t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			w := newWorld(t, seed, 1+int(seed%5), int(seed%3))
@@ -44,7 +48,7 @@ func TestSimulation(t *testing.T) {
 			return
 		}
 	}
-	if *seeds >= 200 {
+	if count >= 200 {
 		for _, what := range []string{"leader", "candidate", "pre_vote", "await_condition", "receive_snapshot", "truncate", "install", "offer",
 			"abort", "snapshot", "refused", "read", "transfer", "add", "remove", "crash", "transfer failed", "one-way", "bridge",
 			"flap", "pause", "reset", "membership", "promoted", "upgrade", "shrink", "epoch refused", "delete", "terminating",
