@@ -46,7 +46,7 @@ func TestPlanted(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			broken := &tests{root: root, dir: dir, args: []string{"-overlay", overlay}}
+			broken := &tests{root: root, dir: dir, args: []string{"-overlay", overlay, "-gcflags=-dwarf=false"}}
 			for i := range f.checks {
 				if c := &f.checks[i]; !c.long || long() {
 					demandRed(t, c, broken, sound)
