@@ -40,6 +40,7 @@ func newChecker(w *world) *checker {
 func (k *checker) look() {
 	for _, n := range k.w.nodes {
 		if n.raft != nil && n.place != nil && n.place.changed {
+			n.mended()
 			for _, c := range k.w.clusters {
 				k.server(n, c)
 			}
@@ -148,7 +149,7 @@ func (k *checker) entriesOf(n *node, c *cluster, l *engine.Log, last raft.EntryI
 	for i := last.Index; i >= l.First() && i > 0; i-- {
 		e, err := l.Read(i)
 		if err != nil {
-			if h, _ := n.raft.Engine().Health(); h != engine.HealthFailed && i >= l.First() && !tolerable(err) {
+			if h, _ := n.raft.Engine().Health(); h != engine.HealthFailed && i >= l.First() && !tolerable(err) && !n.waitsForHelp(c, err) {
 				k.w.violate("I10", "%s on %s: entry %d, of %d to %d, cannot be read: %v", c.name, n, i, l.First(), last.Index, err)
 			}
 			return
@@ -307,6 +308,9 @@ func (k *checker) readsOf(n *node, c *cluster, l *engine.Log) {
 	first, last := l.First(), l.Last()
 	next := first
 	see := func(how string, e engine.Entry, err error) bool {
+		if n.waitsForHelp(c, err) {
+			return false // nobody has needed what was damaged
+		}
 		h := hashOf(hashOf(14695981039346656037, []byte{byte(e.Type)}), e.Data)
 		if was, known := k.entries[entryKey{c, e.ID()}]; err != nil || e.Index != next || known && was != h {
 			k.w.violate("I7", "%s on %s: %s gives %v, %v, wanted was entry %d of %d to %v", c.name, n, how, e.ID(), err, next, first, last)

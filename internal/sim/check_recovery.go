@@ -26,7 +26,7 @@ func (k *checker) crashed(n *node) {
 	}
 	for _, c := range k.w.clusters {
 		if l := n.log(c); l != nil {
-			if s := k.servers[c.server(n)]; s != nil && s.uid == l.UID() {
+			if s := k.servers[c.server(n)]; s != nil && s.uid == l.UID() && l.Stats().Quarantine == nil {
 				if s.metrics.Role == core.RoleReceiveSnapshot {
 					k.w.sometimes("interrupted install")
 				}
@@ -39,10 +39,11 @@ func (k *checker) crashed(n *node) {
 
 // opened compares what a node has recovered with what it had.
 func (k *checker) opened(n *node) {
+	n.examined()
 	for _, c := range k.w.clusters {
 		l := n.log(c)
 		s := k.servers[c.server(n)]
-		if l == nil || s == nil || s.uid != l.UID() || !s.crashed {
+		if l == nil || s == nil || s.uid != l.UID() || !s.crashed || l.Stats().Quarantine != nil {
 			continue
 		}
 		s.crashed = false
@@ -64,7 +65,7 @@ func (k *checker) survives(n *node) {
 	k.w.sometimes("power cut on a copy")
 	for _, c := range k.w.clusters {
 		for l := range e.Logs() {
-			if is := n.log(c); is != nil && is.UID() == l.UID() {
+			if is := n.log(c); is != nil && is.UID() == l.UID() && n.scars[c] == nil {
 				k.recovered(n, c, leftBy(is), l)
 			}
 		}

@@ -19,6 +19,8 @@ type cluster struct {
 	members      []*node // as far as operators know
 	births       int     // of servers that were added
 	musters      int     // so far
+	removals     int     // that operators have begun
+	calmFrom     int64   // until then one of them may be on its way without them
 	operations   []operation
 	denied       []uint64 // operations of which the client was told that they never happen
 }

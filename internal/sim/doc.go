@@ -15,9 +15,11 @@
 //
 // What may happen stands in the table of nemesis.go; in each world some of it is more frequent. Ambushes and what is aimed at
 // leaders bring about the moments that chance is slow to find: a crash right behind a vote, rivals of one term, a leader that
-// works on while the others have gone on. Not simulated are external readers and slots, deletion of
-// clusters, a forced shrink, timers and messages of machines, live entries, checkpoints, damage of what the disk
-// has, and links of TCP.
+// works on while the others have gone on. Bytes of a log or of a snapshot are damaged while a node is down, on never so many disks that a
+// cluster would lack a majority; these members come back by themselves, without what was damaged, within thirty seconds of peace.
+// Not simulated are external readers and slots, deletion of
+// clusters, a forced shrink, timers and messages of machines, live entries, checkpoints, damage of what is not yet known to be
+// durable and of what is not a member's alone, and links of TCP.
 //
 // # What is checked
 //
@@ -29,7 +31,8 @@
 // entry that is acknowledged are on the sender's disk). With each leader: I4 (a majority's disks have its votes), I1 (its log has
 // what is committed). With each answer: I1 (the entry is on the disks of a majority of the voters), I12 (a query reflects what
 // was answered before it). After each power cut, and on a copy of the disk whenever a log is cut: I2, I16 (what was written is
-// recovered, nothing that was not appended is; now and then the recovery is done twice, on a copy, and gives the same), I3. For pipelines I11. In the end: I7 (all ways of reading agree), I12 (porcupine finds
+// recovered, nothing that was not appended is; now and then the recovery is done twice, on a copy, and gives the same), I3, and that no
+// log is set apart of which nothing was damaged. For pipelines I11. In the end: I7 (all ways of reading agree), I12 (porcupine finds
 // an order of all operations on each register, list and counter that explains the answers), and that nothing was applied
 // of which a client was told that it was not. A command that is applied twice has no such order.
 //

@@ -43,6 +43,7 @@ var faults = []struct {
 	{"full disk", 2, (*world).fillDisk},
 	{"failed commit", 2, (*world).failCommit},
 	{"failing files", 2, (*world).failFiles},
+	{"damage", 2, (*world).damageOne},
 }
 
 // mood is the part that each fault has in a world: some are more frequent in it than in others.
@@ -351,7 +352,7 @@ func (n *node) broken() bool {
 		return true
 	}
 	for _, c := range n.w.clusters { // a server that could not read its log, for example, stops alone
-		if m, err := n.raft.KeyMetrics(c.name); err == nil && m.Err != nil && !errors.Is(m.Err, raft.ErrRemoved) {
+		if m, err := n.raft.KeyMetrics(c.name); err == nil && m.Err != nil && !errors.Is(m.Err, raft.ErrRemoved) && !n.waitsForHelp(c, m.Err) {
 			n.w.sometimes("stopped server")
 			return true
 		}
@@ -369,6 +370,11 @@ const shown = 200 * time.Millisecond
 func (w *world) heal() {
 	w.note("peace, after %d proposals and %d faults", w.acked, w.faults)
 	deadline, known := w.now+int64(recovery), w.now+int64(shown)
+	for _, c := range w.clusters {
+		if c.scarred() {
+			deadline = w.now + int64(healing)
+		}
+	}
 	w.settle()
 	w.over = true
 	w.upgrade()

@@ -3,7 +3,6 @@ package sim
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/rawl-db/rawl/engine"
@@ -22,6 +21,7 @@ type node struct {
 	wall    int64     // milliseconds that its clock is off
 	version uint64    // of the code of its machines
 	lives   int
+	scars   map[*cluster]*scar // of members whose logs were damaged and that have not come back without them
 
 	// Of the present life.
 	place   *place // nil between lives
@@ -72,7 +72,7 @@ func (n *node) options() raft.NodeOptions {
 	for _, c := range n.w.clusters {
 		machines[c.name] = func() raft.Machine { return &machine{heard: c, on: n, version: n.version} }
 	}
-	return raft.NodeOptions{
+	o := raft.NodeOptions{
 		ID: n.id, Dir: dir, Network: n, Machines: machines, Queries: map[string]raft.Query{"read": query},
 		Engine: engine.Options{
 			WALFileBytes: 64 << 10, MemoryBytes: 4 << 20, SegmentEntries: 64, OpenSegments: 4, MaxBatchBytes: 4096,
@@ -81,6 +81,10 @@ func (n *node) options() raft.NodeOptions {
 		Clock:           func() int64 { return 1_700_000_000_000 + n.w.now/int64(time.Millisecond) + n.wall },
 		SnapshotTimeout: 3 * time.Second, SessionGrace: 20 * time.Second, MaxCommandBytes: 4096,
 	}
+	if n.w.tune != nil {
+		n.w.tune(&o)
+	}
+	return o
 }
 
 // Join implements raft.Network.
@@ -207,14 +211,17 @@ func (n *node) call(patience time.Duration, f func(ctx context.Context, r *raft.
 
 // log returns the log of a cluster's member here, nil when there is none.
 func (n *node) log(c *cluster) *engine.Log {
-	if l := n.logs[c.name]; l != nil {
+	if l := n.logs[c.name]; l != nil && n.scars[c] == nil {
 		if x, err := n.raft.Engine().Log(l.UID()); err == nil && x == l {
 			return l
 		}
 		delete(n.logs, c.name) // its server was deleted
 	}
-	for l := range n.raft.Engine().Logs() {
-		if strings.HasPrefix(string(l.UID()), c.name+"-") {
+	for _, s := range n.raft.Servers() {
+		if s.ID.Name != c.name {
+			continue
+		}
+		if l, err := n.raft.Engine().Log(s.UID); err == nil {
 			n.logs[c.name] = l
 			return l
 		}

@@ -100,17 +100,20 @@ func (w *world) enlist(c *cluster, n, by *node) {
 
 // dismiss removes a member, and then deletes its server.
 func (w *world) dismiss(c *cluster, by *node) {
-	if len(c.members) <= 3 {
+	if len(c.members) <= 3 || c.scarred() { // else a majority may be lost with one more
 		return
 	}
 	n := c.anyMember()
 	gone := false
+	c.removals++
 	by.call(patience, func(ctx context.Context, r *raft.Node) {
 		err := r.RemoveMember(ctx, c.to(), c.server(n), raft.MemberOptions{})
 		w.note("%s: %s is a member no more: %v", c.name, n.id, err)
 		gone = err == nil
 	})
+	c.removals--
 	if !gone {
+		c.calmFrom = w.now + int64(calm)
 		return
 	}
 	w.sometimes("member removed")
@@ -176,6 +179,9 @@ func (w *world) muster(c *cluster) bool {
 			}
 			if l := x.log(c); l == nil || l.UID() != m.UID {
 				ok = false
+				if x.scars[c] != nil {
+					continue // its node has not begun the server that takes the place of the damaged one
+				}
 				n.call(patience, func(ctx context.Context, r *raft.Node) {
 					w.note("%s: %s has no server: %v", c.name, x, r.RemoveMember(ctx, leader, m.ID, raft.MemberOptions{}))
 				})

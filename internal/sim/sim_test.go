@@ -103,7 +103,8 @@ func TestReplay(t *testing.T) {
 // expected is what has to happen in some of a few hundred worlds, or they would show nothing of it.
 var expected = []string{
 	"ambush: receives", "ambush: votes", "ambush: stands", "ambush: leads", "ambush: cuts", "ambush: changes",
-	"commit failed", "conflict truncation", "election by request", "install", "interrupted install", "machine version",
+	"commit failed", "conflict truncation", "damage found by recovery", "damage: write-ahead log", "damage: segment", "damage: snapshot",
+	"election by request", "healed damage", "install", "interrupted install", "machine version",
 	"member added", "member removed", "overwritten configuration", "pipeline", "power cut on a copy", "recovery", "second recovery", "session",
 	"transfer",
 	"state recovered", "state follower", "state pre-vote", "state candidate", "state leader", "state waiting",

@@ -20,8 +20,9 @@ type world struct {
 	clusters []*cluster
 	outside  *place // clients, and who does harm
 	check    *checker
-	play     func()         // the course of events
-	seen     map[string]int // what happened how often
+	play     func()                  // the course of events
+	tune     func(*raft.NodeOptions) // changes what nodes are opened with, nil for nothing
+	seen     map[string]int          // what happened how often
 
 	lines     []string // the newest of the trace, in a ring
 	noted     int
@@ -55,7 +56,7 @@ func newWorld(seed uint64) *world {
 	_ = net.SetRules(quiet) // they are sound
 	for k := range 3 + w.random.IntN(5) {
 		id := fmt.Sprintf("n%d", k)
-		w.nodes = append(w.nodes, &node{w: w, id: id, mem: memfs.New(seed<<8 + uint64(k))})
+		w.nodes = append(w.nodes, &node{w: w, id: id, mem: memfs.New(seed<<8 + uint64(k)), scars: make(map[*cluster]*scar)})
 	}
 	for k := range 1 + w.random.IntN(2) {
 		w.clusters = append(w.clusters, newCluster(w, fmt.Sprintf("c%d", k)))
@@ -220,6 +221,16 @@ func (w *world) living() (list []*node) {
 		}
 	}
 	return list
+}
+
+// node is the one of a name.
+func (w *world) node(id raft.NodeID) *node {
+	for _, n := range w.nodes {
+		if n.id == id {
+			return n
+		}
+	}
+	return nil
 }
 
 // anyone draws a node that can be asked, and waits for one; nil when it is over.
