@@ -17,6 +17,7 @@ type operation struct {
 	number      uint64
 	query       bool  // a read that is no command
 	plain       bool  // asked of the node's own member, answered by the leader
+	more        int   // bytes that the command is longer
 	call, reply int64 // times; reply is 0 when nobody knows whether it happened
 	result      []byte
 	over        bool // nothing more is heard of it
@@ -69,7 +70,7 @@ func (w *world) perform(c *cluster, n *node, o operation) bool {
 	w.stamp++
 	o.call = w.stamp
 	n.call(patience, func(ctx context.Context, r *raft.Node) {
-		cmd := command(o.op, o.kind, o.key, o.number)
+		cmd := append(command(o.op, o.kind, o.key, o.number), make([]byte, o.more)...)
 		if o.query {
 			reply.Data, err = r.ConsistentQuery(ctx, to, "read", cmd)
 			return

@@ -3,12 +3,10 @@ package sim
 import (
 	"fmt"
 	"math"
-	"slices"
 	"testing"
 	"time"
 
 	"github.com/rawl-db/rawl/raft"
-	"github.com/rawl-db/rawl/raft/transport"
 )
 
 // liveBy goes through a world by a course of events of its own, between the start of its clusters and peace.
@@ -31,9 +29,10 @@ func liveBy(t *testing.T, w *world, play func()) {
 }
 
 // used goes through a world of two clusters, and judges what their clients saw.
-func used(t *testing.T, seed uint64, play func(*world)) {
+func used(t *testing.T, seed uint64, tune func(*raft.NodeOptions), play func(*world)) {
 	t.Helper()
 	w := newWorld(seed)
+	w.tune = tune
 	if len(w.clusters) < 2 {
 		w.clusters = append(w.clusters, newCluster(w, "c1"))
 	}
@@ -48,13 +47,19 @@ func used(t *testing.T, seed uint64, play func(*world)) {
 
 // each goes through worlds in which something happens so many times, fewer where they are slow.
 func each(t *testing.T, worlds, times int, play func(w *world, times int)) {
+	t.Helper()
+	eachTuned(t, worlds, times, nil, play)
+}
+
+// eachTuned is each with options of its own for all nodes.
+func eachTuned(t *testing.T, worlds, times int, tune func(*raft.NodeOptions), play func(w *world, times int)) {
 	if testing.Short() {
 		worlds, times = 1, (times+2)/3
 	}
 	for seed := range uint64(worlds) {
 		t.Run(fmt.Sprint(*from+seed), func(t *testing.T) {
 			t.Parallel()
-			used(t, *from+seed, func(w *world) { play(w, times) })
+			used(t, *from+seed, tune, func(w *world) { play(w, times) })
 		})
 	}
 }
@@ -138,58 +143,6 @@ func TestFigure21DiskHangs(t *testing.T) {
 			if now := other.newestTerm(); calm != n && now != term {
 				w.violate("figure 21", "%s was led in %d, and is in %d", other.name, term, now)
 			}
-		}
-	})
-}
-
-// p90 is how long nine in ten writes take, at most, that are asked for one after the other at a node. Beyond that is the chance of the
-// disks, which now and then take fifty times as long.
-func (w *world) p90(c *cluster, n *node) time.Duration {
-	var took []time.Duration
-	for range 200 {
-		w.visitors++
-		began := w.now
-		if n.up() && w.perform(c, n, operation{client: w.visitors, op: opWrite, kind: register, number: w.visitors << 32, plain: true}) {
-			took = append(took, time.Duration(w.now-began))
-		}
-	}
-	if len(took) < 100 {
-		w.violate("liveness", "%d of 200 writes were answered", len(took))
-		return 0
-	}
-	slices.Sort(took)
-	return took[len(took)*9/10]
-}
-
-// TestFigure22SlowFollower: a follower's disk has a tenth of the speed, and its connection with the leader is slow. The others do not
-// wait for it: nine in ten writes take at most twice as long as while it stands still. It has everything in the end.
-func TestFigure22SlowFollower(t *testing.T) {
-	each(t, 2, 3, func(w *world, times int) {
-		for range times {
-			c := w.clusters[0]
-			n := w.leading(c)
-			if n == nil {
-				return
-			}
-			slow := c.members[0]
-			if slow == n {
-				slow = c.members[1]
-			}
-			slow.hold(true)
-			without := w.p90(c, n)
-			slow.hold(false)
-			w.note("%s is slow, writes take %v", slow, without)
-			disk := slow.disk
-			disk.slow = int64(2 * time.Millisecond)
-			for _, way := range [][2]raft.NodeID{{n.id, slow.id}, {slow.id, n.id}} {
-				_ = w.net.SetRule(way[0], way[1], transport.Rule{DelayMin: 20 * time.Millisecond, DelayMax: 40 * time.Millisecond}) // it is sound
-			}
-			if with := w.p90(c, n); with > 2*without {
-				w.violate("figure 22", "writes to %s take %v, and %v with a slow follower", c.name, without, with)
-			}
-			disk.release()
-			_ = w.net.SetRules(quiet) // they are sound
-			w.pause(time.Second)
 		}
 	})
 }

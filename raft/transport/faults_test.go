@@ -273,7 +273,7 @@ func TestBadInput(t *testing.T) {
 	if _, err := w.net.Join("", &face{}); !errors.Is(err, ErrNode) {
 		t.Error(err)
 	}
-	for _, r := range []Rule{{Loss: -0.1}, {Duplicate: 1.1}, {Reorder: 2}, {DelayMin: -1}, {DelayMin: 2, DelayMax: 1}} {
+	for _, r := range []Rule{{Loss: -0.1}, {Duplicate: 1.1}, {Reorder: 2}, {DelayMin: -1}, {DelayMin: 2, DelayMax: 1}, {BytesPerSecond: -1}} {
 		if w.net.SetRule("a", "b", r) == nil || w.net.SetRules(r) == nil {
 			t.Errorf("accepted %+v", r)
 		}
@@ -294,6 +294,45 @@ func TestReorderAtOnce(t *testing.T) {
 	w.run(0)
 	if got := w.got("b", "a"); got != 1 {
 		t.Fatalf("the last of three to arrive is %d", got)
+	}
+}
+
+// TestBytesPerSecond sends over a link that takes one byte a millisecond: letters come one after the other, whatever their class, but for
+// those of Control, which wait for nobody and hold up the others. The outbox is full meanwhile, and has room later.
+func TestBytesPerSecond(t *testing.T) {
+	w := newWorld(t, 1, 2, 1024)
+	if err := w.net.SetRules(Rule{BytesPerSecond: 1000, DelayMin: time.Millisecond, DelayMax: time.Millisecond}); err != nil {
+		t.Fatal(err)
+	}
+	w.must("a", "b", 102) // of ten bytes
+	if err := w.send("a", "b", Log, 10); !errors.Is(err, ErrFull) {
+		t.Fatalf("the outbox takes 1030 bytes: %v", err)
+	}
+	w.run(100 * ms)
+	if got := w.got("b", "a"); got != 9 { // the last byte of the tenth is on its way
+		t.Fatalf("%d have come in 100 ms", got)
+	}
+	for _, class := range []Class{Control, Snapshot} {
+		if err := w.send("a", "b", class, 20); err != nil {
+			t.Fatal(class, err)
+		}
+	}
+	has := func(log, control, snapshot int) {
+		t.Helper()
+		if got := w.host("b").peers["a"].last; got != [Classes]int{Log: log, Control: control, Snapshot: snapshot} {
+			t.Fatalf("after %d ms it has %v", (w.now-1e9)/ms, got)
+		}
+	}
+	w.run(20 * ms)
+	has(11, 0, 0)
+	w.run(ms)
+	has(12, 1, 0)
+	w.run(939 * ms) // Log has taken 1020 ms of the wire, Control 20
+	has(102, 1, 0)
+	w.run(ms)
+	has(102, 1, 1)
+	if err := w.send("a", "b", Log, 10); err != nil {
+		t.Fatal(err)
 	}
 }
 

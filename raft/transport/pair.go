@@ -30,7 +30,9 @@ type link[M Message] struct {
 	// Guarded by pair.mu.
 	random *rand.Rand
 	cut    cut
-	torn   uint64 // newest epoch of which messages were lost to a cut or a dead end; no later ones of it arrive
+	// Until when the wire has something to do where a rule bounds it, and until when that is of Control.
+	busy, ahead int64
+	torn        uint64 // newest epoch of which messages were lost to a cut or a dead end; no later ones of it arrive
 	// What the receiver has been told: the newest epoch, and whether that connection is up.
 	told  uint64
 	up    bool
@@ -128,7 +130,7 @@ func (p *pair[M]) travel(a *lane[M], now int64, it item[M]) {
 		return
 	}
 	a.bytes += it.size
-	it.at = now + r.delay(random)
+	it.at = a.link.leaves(r, a.class, now, it.size) + r.delay(random)
 	moved := happens(random, r.Reorder)
 	if !moved {
 		it.at = max(it.at, a.last)
@@ -162,6 +164,7 @@ func (p *pair[M]) connect(now int64) bool {
 	p.open = true
 	p.stats.Connections++
 	for _, l := range p.ends {
+		l.busy, l.ahead = 0, 0
 		for c := range l.lanes {
 			a := &l.lanes[c]
 			a.bytes, a.last = 0, 0

@@ -21,6 +21,9 @@ type Rule struct {
 	// is longer where an earlier message takes longer. DelayMin is at least 0, DelayMax at least DelayMin.
 	DelayMin time.Duration
 	DelayMax time.Duration
+	// BytesPerSecond is how fast the link takes bytes; 0 for at once. All classes of a direction share it, and one message is on the wire
+	// after the other, those of Control before all others. It travels for its delay then. At least 0.
+	BytesPerSecond int
 }
 
 func (r Rule) validate() error {
@@ -36,7 +39,24 @@ func (r Rule) validate() error {
 	if r.DelayMin < 0 || r.DelayMax < r.DelayMin {
 		found = append(found, fmt.Errorf("transport: delays from %v to %v", r.DelayMin, r.DelayMax))
 	}
+	if r.BytesPerSecond < 0 {
+		found = append(found, fmt.Errorf("transport: BytesPerSecond %d is below 0", r.BytesPerSecond))
+	}
 	return errors.Join(found...)
+}
+
+// leaves returns when the last byte of a message is on the wire.
+func (l *link[M]) leaves(r *Rule, class Class, now int64, size int) int64 {
+	if r.BytesPerSecond == 0 {
+		return now
+	}
+	takes := int64(size) * int64(time.Second) / int64(r.BytesPerSecond)
+	l.busy = max(l.busy, now) + takes
+	if class == Control { // whatever else waits for the wire waits longer
+		l.ahead = max(l.ahead, now) + takes
+		return l.ahead
+	}
+	return l.busy
 }
 
 func (r *Rule) delay(random *rand.Rand) int64 {
