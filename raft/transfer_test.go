@@ -83,6 +83,9 @@ func (t weirTransport) Send(to transport.NodeID, class transport.Class, p raft.P
 	return err
 }
 
+// transferSpeed is what the nodes of newAlbums send, bytes per second.
+const transferSpeed = 4 * transferChunk
+
 // newAlbums is a house over TCP of nodes that send four chunks a second, so that a test can get in between.
 func newAlbums(t *testing.T, nodes int) (*house, *weir, context.Context) {
 	before := *overTCP
@@ -93,7 +96,7 @@ func newAlbums(t *testing.T, nodes int) (*house, *weir, context.Context) {
 		machines: map[string]func() raft.Machine{"album": newAlbum},
 		change: func(o *raft.NodeOptions) {
 			o.Network = weirNetwork{o.Network, s}
-			o.Engine.SnapshotBytesPerSecond, o.SnapshotBytesPerSecond = -1, 4*transferChunk
+			o.Engine.SnapshotBytesPerSecond, o.SnapshotBytesPerSecond = -1, transferSpeed
 		},
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
@@ -183,7 +186,7 @@ func TestTransferInterrupted(t *testing.T) {
 }
 
 // A leader's snapshot is continued with the chunks of the next one, which has taken no other meanwhile. It does afterwards, without
-// another command.
+// another command. Neither sends faster than it may.
 func TestTransferFromTwoLeaders(t *testing.T) {
 	h, weir, ctx := newAlbums(t, 3)
 	h.start(ctx, "c", "album", 0, 1, 2)
@@ -198,6 +201,7 @@ func TestTransferFromTwoLeaders(t *testing.T) {
 	if a, b := h.metrics(leader, "c").Snapshot, h.metrics(other, "c").Snapshot; a != b {
 		t.Fatalf("snapshots at %d and %d", a, b)
 	}
+	began := time.Now()
 	h.open(behind)
 	until(t, ctx, "some chunks", func() bool { return h.incoming(behind, "c") >= 8 })
 	sent := h.metrics(other, "c").Snapshot
@@ -213,6 +217,9 @@ func TestTransferFromTwoLeaders(t *testing.T) {
 		t.Fatalf("n%d leads, without the log", next)
 	}
 	until(t, ctx, "the transfer's end", func() bool { return h.metrics(behind, "c").Snapshot > 0 })
+	if took, least := time.Since(began), transferState*time.Second/transferSpeed; took < least*3/4 { // there is some slack
+		t.Errorf("the transfer took %v, at this rate it needs %v", took, least)
+	}
 	if at := h.metrics(behind, "c").Snapshot; at != sent {
 		t.Errorf("a snapshot at %d came, it was to be that at %d", at, sent)
 	}
