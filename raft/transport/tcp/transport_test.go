@@ -134,18 +134,21 @@ func TestPeerThatTakesNothing(t *testing.T) {
 			}, "a", "b")
 			h.meet("b", "a") // b dials, and a's end is the listener's
 			held := h.sinks["b"].halt()
+			release := sync.OnceFunc(func() { close(held) })
+			defer release() // b is not closed before
 			big := letter(strings.Repeat("x", 100<<10))
 			h.until("a full outbox", func() bool { return errors.Is(h.ends["a"].Send("b", transport.Log, big), transport.ErrFull) })
 			if err := h.ends["a"].Send("b", transport.Log, letter(strings.Repeat("x", 2<<20))); !errors.Is(err, transport.ErrTooLarge) {
 				t.Error(err)
 			}
 			h.until("the end of the connection", func() bool {
+				_ = h.ends["a"].Send("b", transport.Log, big) // the outbox may have been full because its writer had no processor
 				return h.sinks["a"].events("b", transport.Disconnected) > 0 && h.sinks["a"].events("b", transport.Ready) > 0
 			})
 			if s := h.ends["a"].Stats(); s.TimedOut == 0 || s.Refused == 0 || s.Lost == 0 {
 				t.Errorf("%+v", s)
 			}
-			close(held)
+			release()
 			h.send("a", "b", transport.Log, "small")
 			h.until("a letter", func() bool { return slices.Contains(h.sinks["b"].letters("a", transport.Log), "small") })
 		})
