@@ -253,7 +253,7 @@
 //	E14  snapshotwriter.TestPowerCut engine.TestPowerCuts engine.TestCutInstall
 //	F1   core.TestF1Figure8, Figure 8 of the Raft paper
 //	F2   core.TestF2CommitOfUncheckedLog
-//	F3   core.TestF3PreVoteLeavesNoMark
+//	F3   core.TestF3PreVoteLeavesNoMark core.TestF3ScatteredPromises
 //	F4   core.TestF4CandidateAndPreVoter
 //	F5   core.TestF5HigherTermInEveryReply core.TestF5NoticeOutlivesLateMessages raft.TestF5ResetBehindMessages raft.TestF5NoticeOfTheEnd
 //	F6   core.TestF6DuplicateVote

@@ -10,7 +10,7 @@ type election struct {
 	// end, by its leader or by this server's timer, no other one is encouraged.
 	engaged bool
 	// promised is the life that was granted a pre-vote since the timer was set, promisedLast the end of its log: until the timer runs
-	// out no other one is encouraged but by a newer log, without which this one may never win.
+	// out no other one is encouraged but by a newer log, without which this one may never win. Who has failed twice itself heeds it no more.
 	promised     Incarnation
 	promisedLast EntryID
 	// again says that a candidacy may still ask once more in its term: nobody has refused.

@@ -471,3 +471,25 @@ func TestF5NoticeOutlivesLateMessages(t *testing.T) {
 	f.fire(core.TimerElection)
 	f.demandRole(core.RolePreVote)
 }
+
+// TestF3ScatteredPromises: of five members each has promised itself to the one that asked behind it, because of messages that were lost. Once
+// none is, one of them is elected.
+func TestF3ScatteredPromises(t *testing.T) {
+	s := newScript(t, 5, 0)
+	for k := range s.members {
+		s.members[k].fire(core.TimerElection)
+		if k > 0 {
+			s.deliver(among(k-1, k))
+		}
+		s.drop()
+	}
+	for round := range 3 * len(s.members) {
+		m := s.members[round%len(s.members)]
+		m.fire(core.TimerElection)
+		s.settle(anyone)
+		if m.srv.Role() == core.RoleLeader {
+			return
+		}
+	}
+	t.Fatal("nobody is elected")
+}

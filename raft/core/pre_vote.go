@@ -36,13 +36,16 @@ func (s *Server) receivePreVote(m *Message, b PreVote) {
 
 // yields reports whether this server lets another one try that could win. It encourages one at a time, and while the first
 // round of its own is under way only who ranks higher: of two that ask at the same time one goes on, where both would win and
-// then split the votes. Later rounds ask nobody's rank: who ranks high may be one that cannot win.
+// then split the votes. In later rounds it asks neither: who ranks high may be one that cannot win, and where each of five has
+// promised itself to another one nobody can, for whoever asks is new to all but the last that asked.
 func (s *Server) yields(m *Message, last EntryID) bool {
 	e := &s.election
 	switch {
+	case e.failed > 1:
+		return true
 	case e.promised != 0:
 		return e.promised == m.FromInc || newer(last, e.promisedLast)
-	case s.role == RolePreVote && e.failed <= 1 && last == s.log.last:
+	case s.role == RolePreVote && last == s.log.last:
 		return m.FromInc > s.opts.Self.Incarnation
 	}
 	return true
