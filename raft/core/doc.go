@@ -80,6 +80,7 @@
 //	F1   TestF1Figure8                             Figure 8 of the Raft paper: commit by counting
 //	F2   TestF2CommitOfUncheckedLog                commit passes what was checked
 //	F3   TestF3PreVoteLeavesNoMark                 pre-vote leaves marks
+//	F3   TestF3ScatteredPromises                   five members that have promised themselves to one another elect nobody
 //	F4   TestF4CandidateAndPreVoter                candidate and pre-voter block each other
 //	F5   TestF5HigherTermInEveryReply, TestF5NoticeOutlivesLateMessages
 //	F6   TestF6DuplicateVote, TestF6VoteOutlivesRestart    a vote counted twice, or given twice
