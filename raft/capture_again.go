@@ -52,9 +52,11 @@ func (r *realiser) again(e Effect) {
 	r.server.node.wheel.after(e.After, func() {
 		r.server.applies.do(func() error {
 			*waits = false
-			if e.Kind == EffectPromoteCheckpoint {
+			switch {
+			case e.Kind == EffectPromoteCheckpoint:
 				r.promote(&e)
-			} else {
+			case e.Kind == EffectReleaseCursor && r.cursor != nil: // a later one waits, on conditions of its own
+			default:
 				r.capture(&e)
 			}
 			return nil
