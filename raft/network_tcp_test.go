@@ -85,6 +85,22 @@ func TestOverTCP(t *testing.T) {
 	}
 }
 
+// slowly is a Resolver that finds a node when it is told to.
+type slowly struct {
+	addr string
+	now  chan struct{} // closed then
+}
+
+// Resolve implements tcp.Resolver.
+func (s slowly) Resolve(ctx context.Context, _ raft.NodeID) (string, error) {
+	select {
+	case <-s.now:
+		return s.addr, nil
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
 // A request that waited for a connection which did not come about fails then: the node that was asked may be there a moment later, so
 // that nobody finds it to be away.
 func TestRequestWithoutConnection(t *testing.T) {
@@ -95,7 +111,8 @@ func TestRequestWithoutConnection(t *testing.T) {
 	if err := closed.Close(); err != nil {
 		t.Fatal(err)
 	}
-	network := raft.OverTCP(tcp.Options{Listen: "127.0.0.1:0", Resolver: tcp.Addresses{"b": closed.Addr().String()}, InsecurePlaintext: true})
+	resolver := slowly{closed.Addr().String(), make(chan struct{})}
+	network := raft.OverTCP(tcp.Options{Listen: "127.0.0.1:0", Resolver: resolver, InsecurePlaintext: true})
 	n, err := raft.OpenNode(raft.NodeOptions{ID: "a", Dir: t.TempDir(), Network: network, Machines: tallies(nil).machines,
 		HeartbeatInterval: 10 * time.Second, DetectionBound: time.Minute})
 	if err != nil {
@@ -103,8 +120,13 @@ func TestRequestWithoutConnection(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(ctxFor(t), 20*time.Second)
 	defer cancel()
-	err = n.AddMember(ctx, raft.ServerID{Name: "c", Node: "a"}, raft.ServerID{Name: "c", Node: "b"}, raft.MemberOptions{})
-	if !errors.Is(err, raft.ErrLost) || ctx.Err() != nil {
+	added := make(chan error, 1)
+	go func() {
+		added <- n.AddMember(ctx, raft.ServerID{Name: "c", Node: "a"}, raft.ServerID{Name: "c", Node: "b"}, raft.MemberOptions{})
+	}()
+	until(t, ctx, "a heartbeat and the request", func() bool { return network.Stats().Sent >= 2 })
+	close(resolver.now)
+	if err := <-added; !errors.Is(err, raft.ErrLost) || ctx.Err() != nil {
 		t.Errorf("%v; the context: %v", err, ctx.Err())
 	}
 	if err := n.Close(ctxFor(t)); err != nil {

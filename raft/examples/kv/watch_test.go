@@ -113,6 +113,7 @@ func TestStopWithWatch(t *testing.T) {
 func testPage(t *testing.T, c *cluster) {
 	w := c.watch("a", "prefix=page")
 	defer w.cancel()
+	c.await("a to hear where b is", func() bool { return c.nodes["a"].opts.Book.announced("b").URL != "" })
 	leader := c.leader()
 	got := c.get("a", "/")
 	for _, want := range []string{`id="leader">` + leader, `<noscript>`, `action="/snapshot"`, "watch page", c.nodes["b"].opts.Own.URL, `<progress`, ">ok</span>"} {
