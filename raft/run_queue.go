@@ -31,7 +31,7 @@ type runQueue struct {
 type worker struct {
 	mail  *mailbox // whose turn it runs, nil between two
 	looks int      // how often that turn was seen by late
-	late  bool     // it was seen too often, and the worker counts as held
+	late  bool     // it was seen so often that the worker counts as held
 }
 
 // runnable is a *mailbox or an *applyQueue. It is in the queue, or runs, at most once.
@@ -156,22 +156,33 @@ func (q *runQueue) endTurnLocked(w *worker) {
 	*w = worker{}
 }
 
-// late looks at the turns that run, and returns the servers of those that as many looks have seen as they are allowed, each once. Their
-// workers are replaced. With afresh the looks begin anew.
+// lookedLate is how many looks see a turn of which the worker is replaced: three see one that takes twice the time between two.
+const lookedLate = 3
+
+// late looks at the turns that run, and returns the servers of those that as many looks have seen as they are allowed, each once. What
+// they are allowed is never less than lookedLate, after which a turn's worker is replaced: who waits in the queue may be allowed less.
+// With afresh the looks begin anew.
 func (q *runQueue) late(afresh bool, allowed func(*server) int) (list []*server) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, w := range q.mu.workers {
-		if w.mail == nil || w.late {
+		if w.mail == nil {
+			continue
+		}
+		limit := allowed(w.mail.server)
+		if w.looks >= limit {
 			continue
 		}
 		if afresh {
 			w.looks = 0
 		}
-		if w.looks++; w.looks == allowed(w.mail.server) {
+		w.looks++
+		if w.looks == lookedLate && !w.late {
 			w.late = true
-			list = append(list, w.mail.server)
 			q.holdLocked()
+		}
+		if w.looks == limit {
+			list = append(list, w.mail.server)
 		}
 	}
 	return list
