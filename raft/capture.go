@@ -33,7 +33,7 @@ func (r *realiser) mayRelease(e *Effect) bool {
 	s := r.server
 	written := s.log.LastWritten().Index
 	return written >= s.applies.applied && written >= e.When.Written && r.captures.Load() == 0 &&
-		(!e.When.NoSnapshotSends || s.sending.Load() == 0 && !s.outgoing.held(s.applies.applied, s.node.now()))
+		(!e.When.NoSnapshotSends || !s.outgoing.held(s.applies.applied, s.node.now()))
 }
 
 // retryCursor takes the snapshot that waits, if it may be now.

@@ -157,8 +157,8 @@ type CursorConditions struct {
 	// Written waits until this index is durable here; 0 waits for nothing.
 	Written Index
 	// NoSnapshotSends waits until no snapshot is being sent to another member, by whichever member, and none was interrupted within
-	// the last NodeOptions.SnapshotTimeout: it would begin anew with the newer one. One that comes no further than the last time is
-	// not waited for.
+	// the last NodeOptions.SnapshotTimeout: it would begin anew with the newer one. One that has come no further for that time, or
+	// that is interrupted at the same place again and again, is not waited for.
 	NoSnapshotSends bool
 }
 

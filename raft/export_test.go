@@ -101,15 +101,16 @@ func (n *Node) Contact(id NodeID) (known detector.View, lost bool) {
 	return n.detector.Peer(n.now(), id), n.contacts.getLocked(id).down
 }
 
-// RefusedTransfers is how many transfers of snapshots have failed in a row for a reason that the member, or the snapshot, has.
-func (n *Node) RefusedTransfers(name string) (failed int) {
-	t := &n.server(ServerID{Name: name, Node: n.id}).outgoing
+// RefusedTransfers is how many transfers of snapshots to a member have failed in a row for a reason that it, or the snapshot, has.
+func (n *Node) RefusedTransfers(to ServerID) int {
+	s := n.server(ServerID{Name: to.Name, Node: n.id})
+	t := &s.outgoing
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.transfersOut != nil {
-		for _, k := range t.failed {
-			failed += k
+	for _, m := range s.leader.Load().members {
+		if m.ID == to && t.transfersOut != nil {
+			return t.failed[m.Incarnation]
 		}
 	}
-	return failed
+	return 0
 }

@@ -148,7 +148,7 @@ func TestE1OwnSnapshotBesideInstall(t *testing.T) {
 	})
 	h.net.HealAll()
 	until(t, ctx, "refusals of transfers", func() bool { return refusals.count.Load() >= 4 })
-	if k := h.nodes[leader].RefusedTransfers("c"); k != 1 { // each would double the pause, and the member is busy only
+	if k := h.nodes[leader].RefusedTransfers(h.id(slow, "c")); k != 1 { // each would double the pause, and the member is busy only
 		t.Errorf("%d failures count", k)
 	}
 	if g.writing.Load() == 0 {

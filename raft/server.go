@@ -2,6 +2,7 @@ package raft
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -73,6 +74,11 @@ func (v *leaderView) memberOn(n NodeID, voter bool) bool {
 		}
 	}
 	return false
+}
+
+// has reports whether a server is a member.
+func (v *leaderView) has(id ServerID) bool {
+	return slices.ContainsFunc(v.members, func(m core.Member) bool { return m.ID == id })
 }
 
 // figures are counters of one server, all read without it.

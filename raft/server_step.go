@@ -131,6 +131,9 @@ func (s *server) reconfigured() {
 	old.members = c.Members
 	s.show(&old)
 	s.watch()
+	if s.outgoing.used() {
+		s.node.spawn(func() { s.leaveTransfers(&old) })
+	}
 }
 
 // watch asks the detector for the nodes of the other members, and of the leader, and gives up those of former ones.

@@ -103,6 +103,7 @@ func (s *server) mailEnded() {
 	n := s.node
 	n.forget(s)
 	s.endTransfers(func(ServerID) bool { return true })
+	s.outgoing.endLooks(n.wheel)
 	if in := s.incoming.Load(); in != nil {
 		in.close()
 	}

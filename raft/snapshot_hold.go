@@ -1,59 +1,85 @@
 package raft
 
-import "github.com/rawl-db/rawl/raft/transport"
+import (
+	"time"
+
+	"github.com/rawl-db/rawl/raft/core"
+	"github.com/rawl-db/rawl/raft/transport"
+)
 
 // A transfer that is interrupted goes on where it was as long as whoever leads then has the same snapshot. So while a server sends one
 // it tells the other members, from when some of it was taken, and a cursor that is released there with NoSnapshotSends waits, too.
 
-// snapshotHold asks a member to take no snapshot behind at for NodeOptions.SnapshotTimeout: that at at is on its way to another one. With
-// 0 it may again.
+// snapshotHold asks a member to take no snapshot behind at for so long, in the place of what the same server has asked before: that at
+// at is on its way to another one, or has been a moment ago. With no time it takes that back.
 type snapshotHold struct {
-	to ServerID
-	at Index
+	to    ServerID
+	toInc core.Incarnation
+	from  ServerID
+	at    Index
+	left  time.Duration // whole milliseconds on the wire
 }
 
 // Size implements Packet.
-func (p *snapshotHold) Size() int { return 32 + len(p.to.Name) }
+func (p *snapshotHold) Size() int { return 40 + len(p.to.Name) + len(p.from.Name) }
 
-// holdsPerTimeout is how often a member is asked within the time for which it waits.
-const holdsPerTimeout = 4
+const (
+	// maxHold bounds for how long a request stands, whatever the nodes' timeouts are.
+	maxHold = time.Hour
+	// looksPerHold is how often within the time of a hold the members are told again.
+	looksPerHold = 4
+)
 
-// hold asks all members, and goes on asking until the transfer is over.
-func (o *outgoing) hold() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if !o.closed {
-		o.holdLocked()
-	}
+// holdTime is for how long a transfer that comes no further is waited for, and an interrupted one.
+func (s *server) holdTime() time.Duration {
+	return min(s.node.optionsOf(s.record).SnapshotTimeout, maxHold)
 }
 
-func (o *outgoing) holdLocked() {
-	s := o.server
-	s.tellHold("", o.meta.ID.Index)
-	s.node.wheel.set(&o.holds, s.node.now()+int64(s.node.optionsOf(s.record).SnapshotTimeout)/holdsPerTimeout)
-}
+// holdUntil is when a hold ends that begins now.
+func (s *server) holdUntil() int64 { return s.node.now() + int64(s.holdTime()) }
 
-// holdOn asks the members on a node that has just been connected.
-func (s *server) holdOn(peer NodeID) {
-	if s.sending.Load() == 0 {
+// nextLook is when somebody is to look at the holds again, at the latest.
+func (s *server) nextLook() int64 { return s.node.now() + int64(s.holdTime())/looksPerHold }
+
+// lookAtHolds tells the members again, and has a cursor that waits looked at.
+func (s *server) lookAtHolds() {
+	if s.stopError() != nil {
 		return
 	}
-	for _, o := range s.outgoing.all() {
-		o.mu.Lock()
-		if o.taken > 0 && !o.closed {
-			s.tellHold(peer, o.meta.ID.Index)
-		}
-		o.mu.Unlock()
+	now := s.node.now()
+	s.outgoing.lookAgain(s.node.wheel, now, s.nextLook())
+	if at, left := s.outgoing.telling(now); left > 0 {
+		s.tellHold("", at, left)
 	}
+	s.cursorAgain()
+}
+
+// startLooking looks at the holds from now on until there are none.
+func (s *server) startLooking() { s.outgoing.beginLooks(s.node.wheel, s.nextLook(), s.lookAtHolds) }
+
+// holdLess is for when a hold has ended; told says that the members know of it. They are told of those that are left.
+func (s *server) holdLess(told bool) {
+	if told {
+		at, left := s.outgoing.telling(s.node.now())
+		s.tellHold("", at, left)
+	}
+	s.cursorAgain()
 }
 
 // tellHold tells the members on a node, or with "" all but this.
-func (s *server) tellHold(peer NodeID, at Index) {
+func (s *server) tellHold(peer NodeID, at Index, left time.Duration) {
 	members := s.leader.Load().members
 	for i := range members {
-		if id := members[i].ID; id != s.id && (peer == "" || id.Node == peer) {
-			s.node.sendHold(&snapshotHold{to: id, at: at})
+		if m := &members[i]; m.ID != s.id && (peer == "" || m.ID.Node == peer) {
+			s.node.sendHold(&snapshotHold{to: m.ID, toInc: m.Incarnation, from: s.id, at: at, left: left})
 		}
+	}
+}
+
+// holdOn tells the members on a node that has just been connected.
+func (s *server) holdOn(peer NodeID) {
+	if at, left := s.outgoing.telling(s.node.now()); left > 0 {
+		s.tellHold(peer, at, left)
 	}
 }
 
@@ -66,20 +92,19 @@ func (n *Node) sendHold(p *snapshotHold) {
 }
 
 func (n *Node) receiveHold(p *snapshotHold) {
-	if s := n.server(p.to); s != nil {
-		s.holdBack(p.at)
+	if s := n.server(p.to); s != nil && s.record.Incarnation == p.toInc {
+		s.holdBack(p)
 	}
 }
 
-// holdBack has this server take no snapshot behind at for a while, or any again with 0.
-func (s *server) holdBack(at Index) {
-	timeout := s.node.optionsOf(s.record).SnapshotTimeout
-	s.outgoing.hold(at, s.node.now()+int64(timeout))
-	if at == 0 {
-		s.cursorAgain()
+// holdBack does what another member asks for. Who is none, as far as this server knows, is not listened to.
+func (s *server) holdBack(p *snapshotHold) {
+	if !s.leader.Load().has(p.from) {
 		return
 	}
-	s.node.wheel.after(timeout, s.cursorAgain)
+	s.outgoing.asked(p.from, hold{at: p.at, until: s.node.now() + int64(min(p.left, maxHold))})
+	s.startLooking()
+	s.cursorAgain()
 }
 
 // cursorAgain has whoever applies look at a cursor that waits.

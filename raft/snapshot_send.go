@@ -38,7 +38,6 @@ type outgoing struct {
 	closed  bool
 	stall   alarm // rings when the receiver has not answered for too long
 	pace    alarm // rings when the node may send again; set while paced
-	holds   alarm // rings when the other members are to be told again
 }
 
 // offer has a goroutine open a snapshot for a peer that has fallen behind the log, when it is time to try again. Until that has told
@@ -65,6 +64,7 @@ func (s *server) openOffered(h core.Head) {
 		}
 		return
 	}
+	s.startLooking()
 	if err != nil {
 		s.node.opts.Logger.Warn("a snapshot for a peer cannot be read", "server", s.id.String(), "peer", h.To.String(), "err", err)
 		s.outgoing.fault(h.ToInc)
@@ -92,7 +92,6 @@ func (s *server) openOutgoing(h core.Head) (*outgoing, error) {
 	o := &outgoing{server: s, to: h.To, inc: h.ToInc, transfer: s.node.number(), meta: meta, from: r, chunks: r.Chunks()}
 	o.stall.ring = func() { s.node.spawn(func() { o.end(false) }) }
 	o.pace.ring = func() { s.node.spawn(o.resume) }
-	o.holds.ring = func() { s.node.spawn(o.hold) }
 	return o, nil
 }
 
@@ -144,11 +143,18 @@ func (o *outgoing) tookLocked(parts int) {
 	if parts <= o.taken {
 		return
 	}
-	if o.taken == 0 {
-		o.holdLocked()
-	}
 	o.taken = parts
 	o.server.outgoing.forgive(o.inc)
+	o.waitLocked()
+}
+
+// waitLocked has cursors wait for this transfer, here and on the other members, which are told at once when they do not know.
+func (o *outgoing) waitLocked() {
+	s := o.server
+	if s.outgoing.sends(o.inc, hold{at: o.meta.ID.Index, until: s.holdUntil(), told: true}) {
+		s.tellHold("", o.meta.ID.Index, s.holdTime())
+	}
+	s.startLooking()
 }
 
 // startLocked takes note of what the receiver has, once.
@@ -251,21 +257,31 @@ func (o *outgoing) endLocked(ok bool) {
 	s := o.server
 	s.node.wheel.stop(&o.stall)
 	s.node.wheel.stop(&o.pace)
-	s.node.wheel.stop(&o.holds)
 	_ = o.from.Close()
 	s.outgoing.remove(o.transfer)
 	if ok {
 		s.count(CounterSnapshotsSent, 1)
 	}
 	s.sending.Add(-1)
-	switch further := o.taken > 0 && s.outgoing.further(o.inc, reached{o.meta.ID, o.next}); {
-	case !ok && further: // it may go on where it was interrupted, unless a newer snapshot takes its place
-		s.holdBack(o.meta.ID.Index)
-	case ok, o.taken > 0: // to others that are sent one the members are told again soon
-		s.holdBack(0)
-		s.tellHold("", 0)
-	default:
-		s.cursorAgain()
-	}
+	o.leaveLocked(ok)
 	s.mail.put(core.SnapshotSent{To: o.to, Transfer: o.transfer, OK: ok})
+}
+
+// leaveLocked ends the waiting for a transfer that has ended, unless it may go on where it was interrupted.
+func (o *outgoing) leaveLocked(ok bool) {
+	s := o.server
+	if !ok && o.taken > 0 && s.outgoing.interrupted(o.inc, o.meta.ID, o.next) {
+		o.waitLocked()
+		return
+	}
+	if ok {
+		s.outgoing.done(o.inc)
+	}
+	s.holdLess(s.outgoing.over(o.inc))
+}
+
+// leaveTransfers ends what is on its way to those who are members no more, and what was noted of them.
+func (s *server) leaveTransfers(v *leaderView) {
+	s.endTransfers(func(id ServerID) bool { return !v.has(id) })
+	s.holdLess(s.outgoing.keep(v.members))
 }

@@ -2,6 +2,7 @@ package raft
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -30,16 +31,19 @@ type transfersOut struct {
 	failed map[core.Incarnation]int
 	// reached is how far transfers to members came that did not come to their end.
 	reached map[core.Incarnation]reached
-	// Another member that sends a snapshot at heldAt asks for none behind it until then.
-	heldAt    Index
-	heldUntil int64
+	holdTable
 }
 
-// reached is a place in a snapshot.
+// reached is a place in a snapshot, and how often in a row transfers were interrupted there.
 type reached struct {
 	at    EntryID
 	chunk int
+	times int
 }
+
+// mostTimes is how often a transfer that was interrupted where the one before was is waited for: what interrupts it may have come
+// before it got on with chunks.
+const mostTimes = 3
 
 func (t *outgoingTable) get(transfer uint64) *outgoing {
 	t.mu.Lock()
@@ -65,23 +69,8 @@ func (t *outgoingTable) begin(to ServerID) bool {
 func (t *outgoingTable) fillLocked() {
 	if t.transfersOut == nil {
 		t.transfersOut = &transfersOut{list: make(map[uint64]*outgoing), opened: make(map[ServerID]bool), failed: make(map[core.Incarnation]int),
-			reached: make(map[core.Incarnation]reached)}
+			reached: make(map[core.Incarnation]reached), holdTable: holdTable{holds: make(map[holder]hold)}}
 	}
-}
-
-// hold takes note that no snapshot behind at is to be taken until then; with 0 that any may.
-func (t *outgoingTable) hold(at Index, until int64) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.fillLocked()
-	t.heldAt, t.heldUntil = at, until
-}
-
-// held reports whether a snapshot at an index would be behind that.
-func (t *outgoingTable) held(at Index, now int64) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.transfersOut != nil && t.heldAt > 0 && at > t.heldAt && now < t.heldUntil
 }
 
 // add begins the transfer that was opened, nil when it could not be. It reports false when the server has stopped: who ends
@@ -96,6 +85,7 @@ func (t *outgoingTable) add(s *server, to ServerID, o *outgoing) bool {
 	if o != nil {
 		t.list[o.transfer] = o
 		s.sending.Add(1)
+		t.sendsLocked(o.inc, hold{at: o.meta.ID.Index, until: s.holdUntil()})
 		o.rearm()
 	}
 	return true
@@ -131,15 +121,51 @@ func (t *outgoingTable) pause(to core.Incarnation) time.Duration {
 	return 0
 }
 
-// further notes how far a transfer came, and reports whether that is further than the last one of the same snapshot.
-func (t *outgoingTable) further(to core.Incarnation, r reached) bool {
+// interrupted notes how far a transfer came, and reports whether another one is to be waited for: it goes on from there. One that comes
+// no further, again and again, is not.
+func (t *outgoingTable) interrupted(to core.Incarnation, at EntryID, chunk int) (waits bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if before := t.reached[to]; before.at == r.at && before.chunk >= r.chunk {
-		return false
+	r := t.reached[to]
+	if r.at != at || r.chunk < chunk {
+		r = reached{at: at, chunk: chunk}
 	}
+	r.times++
 	t.reached[to] = r
-	return true
+	return r.times <= mostTimes
+}
+
+// done forgets what was noted of a member.
+func (t *outgoingTable) done(to core.Incarnation) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.reached, to)
+	delete(t.failed, to)
+}
+
+// used reports whether anything is on its way, or was.
+func (t *outgoingTable) used() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.transfersOut != nil
+}
+
+// keep forgets what was noted of others than these. It reports whether they were told of a hold that has ended with that.
+func (t *outgoingTable) keep(members []core.Member) (told bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	gone := func(i core.Incarnation) bool {
+		return !slices.ContainsFunc(members, func(m core.Member) bool { return m.Incarnation == i })
+	}
+	maps.DeleteFunc(t.reached, func(i core.Incarnation, _ reached) bool { return gone(i) })
+	maps.DeleteFunc(t.failed, func(i core.Incarnation, _ int) bool { return gone(i) })
+	for k, h := range t.holds {
+		if k.asks.IsZero() && gone(k.to) {
+			told = told || h.told
+			delete(t.holds, k)
+		}
+	}
+	return told
 }
 
 func (t *outgoingTable) remove(transfer uint64) {

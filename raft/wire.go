@@ -112,7 +112,7 @@ func (d *packetDecoder) packet(kind byte) Packet {
 	case wireMachineMessage:
 		return d.machineMessage()
 	case wireSnapshotHold:
-		return &snapshotHold{to: d.here(), at: Index(d.uvarint())}
+		return d.snapshotHold()
 	}
 	return nil
 }

@@ -81,7 +81,10 @@ var makers = map[string]func(packetMaker) Packet{
 		}
 		return h
 	},
-	"hold": func(r packetMaker) Packet { return &snapshotHold{to: r.here(), at: Index(r.number())} },
+	"hold": func(r packetMaker) Packet {
+		return &snapshotHold{to: r.here(), toInc: core.Incarnation(r.number()), from: r.there(), at: Index(r.number()),
+			left: time.Duration(r.IntN(1<<31)) * time.Millisecond}
+	},
 	"beliefs": func(r packetMaker) Packet {
 		p := &beliefs{list: []belief{}}
 		for range r.IntN(beliefPage + 1) {

@@ -2,6 +2,7 @@ package raft
 
 import (
 	"encoding/binary"
+	"time"
 
 	"github.com/rawl-db/rawl/engine"
 	"github.com/rawl-db/rawl/raft/core"
@@ -128,9 +129,17 @@ func (p *snapshotReply) appendTo(b []byte) []byte {
 // appendTo encodes a hold:
 //
 //	string   name of the server that is asked
-//	uvarint  index
+//	uvarint  its incarnation
+//	string   name of the server that asks, on the node that this comes from
+//	uvarint  index, milliseconds
 func (p *snapshotHold) appendTo(b []byte) []byte {
-	return binary.AppendUvarint(appendName(b, p.to.Name), uint64(p.at))
+	b = appendName(binary.AppendUvarint(appendName(b, p.to.Name), uint64(p.toInc)), p.from.Name)
+	return binary.AppendUvarint(binary.AppendUvarint(b, uint64(p.at)), uint64(p.left.Milliseconds()))
+}
+
+func (d *packetDecoder) snapshotHold() *snapshotHold {
+	return &snapshotHold{to: d.here(), toInc: core.Incarnation(d.uvarint()), from: d.there(), at: Index(d.uvarint()),
+		left: time.Duration(d.number()) * time.Millisecond}
 }
 
 func (d *packetDecoder) snapshotReply() *snapshotReply {

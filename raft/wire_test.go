@@ -47,7 +47,7 @@ func wirePackets(t testing.TB) []namedPacket {
 		{"snapshot failed", &snapshotPart{to: here, toInc: 7, transfer: 11, failed: true}},
 		{"snapshot reply", &snapshotReply{to: here, transfer: 11, have: true, next: 300, parts: 4}},
 		{"snapshot alive", &snapshotReply{to: here, transfer: 11, alive: true}},
-		{"snapshot hold", &snapshotHold{to: here, at: 1 << 40}},
+		{"snapshot hold", &snapshotHold{to: here, toInc: 7, from: there, at: 1 << 40, left: time.Minute}},
 		{"snapshot done", &snapshotReply{to: here, transfer: 11, done: true, failed: true}},
 	}
 	for _, op := range wireOperations(t, here, third) {
@@ -248,7 +248,7 @@ func TestForeignNodes(t *testing.T) {
 		case *snapshotReply:
 			to = p.to.Node
 		case *snapshotHold:
-			to = p.to.Node
+			from, to = p.from.Node, p.to.Node
 		case *machineMessage:
 			from = p.from.Node
 		case *response:
