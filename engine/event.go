@@ -25,7 +25,7 @@ const (
 	EventCorrupt
 	// EventSnapshot: a snapshot or checkpoint at Entry is published.
 	EventSnapshot
-	// EventSnapshotDamaged: a captured state at Entry did not verify and was set aside; Err says why.
+	// EventSnapshotDamaged: a captured state at Entry did not verify, or could not be synced, and was set aside; Err says why.
 	EventSnapshotDamaged
 	// EventCompacted: segments of a log were merged; File is the new one's number.
 	EventCompacted

@@ -69,18 +69,8 @@ func (l *Log) Capture(c Capture) error {
 	}
 	meta := snapshot.Meta{Kind: c.Kind, UID: l.uid, Log: l.id, ID: c.At, Context: c.Context, Live: c.Live, Salt: c.Origin}
 	job := snapshotwriter.Job{Meta: meta, State: func(w io.Writer) error { return c.State(&livingWriter{l, w}) }}
-	again := job
-	job.Done = func(r snapshotwriter.Result) {
-		if errors.Is(r.Err, snapshotwriter.ErrExists) && l.dropLeftover(c.Kind, c.At) {
-			again.Done = func(r snapshotwriter.Result) { l.captured(&c, r) }
-			if r.Err = l.e.snapshots.Enqueue(again); r.Err == nil {
-				return
-			}
-		}
-		l.captured(&c, r)
-	}
-	if err := l.e.snapshots.Enqueue(job); err != nil {
-		return snapshotError(err)
+	if err := l.enqueue(job, func(r snapshotwriter.Result) { l.captured(&c, r) }); err != nil {
+		return err
 	}
 	l.capturing, l.capturingLive = true, !c.Live.Empty()
 	return nil
@@ -144,6 +134,21 @@ func (w *livingWriter) Write(b []byte) (int, error) {
 	return w.w.Write(b)
 }
 
+// enqueue has a job done; done hears how it ended. A finished file in its way that nothing refers to is removed, once.
+func (l *Log) enqueue(job snapshotwriter.Job, done func(snapshotwriter.Result)) error {
+	again := job
+	again.Done = done
+	job.Done = func(r snapshotwriter.Result) {
+		if errors.Is(r.Err, snapshotwriter.ErrExists) && l.makeRoom(&job) {
+			if r.Err = l.e.snapshots.Enqueue(again); r.Err == nil {
+				return
+			}
+		}
+		done(r)
+	}
+	return snapshotError(l.e.snapshots.Enqueue(job))
+}
+
 // dropLeftover removes a finished file that nothing refers to: a crash came before the record of
 // its publication. It reports whether there was one.
 func (l *Log) dropLeftover(kind SnapshotKind, at EntryID) bool {
@@ -151,19 +156,6 @@ func (l *Log) dropLeftover(kind SnapshotKind, at EntryID) bool {
 	listed := slices.ContainsFunc(l.durable.seldom().snapshots, func(s Snapshot) bool { return s.Kind == kind && s.ID == at })
 	l.mu.Unlock()
 	return !listed && l.e.device.fs.Remove(l.snapshotPath(Snapshot{Kind: kind, ID: at})) == nil
-}
-
-// promoted goes on when a checkpoint has become a snapshot, or could not.
-func (l *Log) promoted(c *Capture, r snapshotwriter.Result) {
-	if r.Err == nil {
-		l.mu.Lock()
-		if r.Err = l.checkLiveLocked(r.Live); r.Err != nil { // a release has passed over them
-			l.forgetCaptureLocked(Snapshot{Kind: KindCheckpoint, ID: c.At})
-			l.e.captures.retire(l.snapshotPath(r.Snapshot))
-		}
-		l.mu.Unlock()
-	}
-	l.concluded(r, newLiveSet(r.Live), c.Done)
 }
 
 // forgetCaptureLocked takes a captured state off the list.
@@ -271,35 +263,6 @@ func (l *Log) Snapshots() []Snapshot {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return append([]Snapshot(nil), l.durable.seldom().snapshots...)
-}
-
-// Promote makes a checkpoint a snapshot: it is verified, synced and published, and done hears of it
-// like Capture.Done. It returns without waiting. Errors: ErrNotFound (there is no
-// checkpoint at that index), and those of Capture.
-func (l *Log) Promote(at Index, done func(Snapshot, error)) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := l.usable(); err != nil {
-		return err
-	}
-	for _, s := range l.durable.seldom().snapshots {
-		if s.Kind != KindCheckpoint || s.ID.Index != at {
-			continue
-		}
-		c := Capture{Kind: KindSnapshot, At: s.ID, Done: done}
-		if err := l.acceptCaptureLocked(&c); err != nil {
-			return err
-		}
-		err := l.e.snapshots.Enqueue(snapshotwriter.Job{
-			Meta: snapshot.Meta{Log: l.id, ID: s.ID}, Promote: true,
-			Done: func(r snapshotwriter.Result) { l.promoted(&c, r) },
-		})
-		if err == nil {
-			l.capturing, l.capturingLive = true, s.Live > 0
-		}
-		return snapshotError(err)
-	}
-	return fmt.Errorf("%w: checkpoint at %d in log %s", ErrNotFound, at, l.uid)
 }
 
 // publishSnapshot adds s to the list of captured states and returns the list and what leaves it. A

@@ -2,9 +2,7 @@ package engine
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
-	"io/fs"
 	"iter"
 	"maps"
 	"slices"
@@ -101,21 +99,6 @@ func (r *replay) undoPromotions() {
 				l.undoPromotion(s)
 			}
 		}
-	}
-}
-
-// undoPromotion leaves what it cannot rename: the checkpoint is missed like any lost one.
-func (l *Log) undoPromotion(s Snapshot) {
-	dev, promoted := l.e.device.fs, s
-	promoted.Kind = KindSnapshot
-	if _, err := dev.Stat(l.snapshotPath(s)); !errors.Is(err, fs.ErrNotExist) {
-		return
-	}
-	if _, err := dev.Stat(l.snapshotPath(promoted)); err != nil {
-		return
-	}
-	if err := dev.Rename(l.snapshotPath(promoted), l.snapshotPath(s)); err != nil {
-		l.e.opts.Logger.Warn("a checkpoint is lost to a promotion that did not end", "uid", string(l.uid), "at", s.ID.Index, "err", err)
 	}
 }
 

@@ -24,8 +24,8 @@ var (
 	ErrIncomplete = errors.New("snapshotwriter: chunks are missing")
 	// ErrKind means a recovery checkpoint where a snapshot is needed: it holds no live indexes.
 	ErrKind = errors.New("snapshotwriter: wrong kind")
-	// ErrPoisoned means a checkpoint whose sync failed: it must not be synced again.
-	ErrPoisoned = errors.New("snapshotwriter: an earlier sync of the file failed")
+	// ErrPoisoned means a checkpoint whose sync failed, now or before: it must not be synced again.
+	ErrPoisoned = errors.New("snapshotwriter: a sync of the file failed")
 )
 
 // Errors of the format, under the names that packages above may use.

@@ -3,6 +3,7 @@ package snapshotwriter_test
 import (
 	"errors"
 	"io/fs"
+	"syscall"
 	"testing"
 
 	"github.com/rawl-db/rawl/internal/raftlog"
@@ -121,7 +122,7 @@ func TestPromoteSyncFails(t *testing.T) {
 	mustWrite(t, inner, w, raftlog.KindCheckpoint, newAt, state(2, 10))
 	outer.Arm(errorfs.Plan{K: 1, Sticky: true, Fault: errorfs.EIO,
 		Match: func(op errorfs.Op) bool { return op.Kind == errorfs.OpDatasync || op.Kind == errorfs.OpRemove }})
-	if _, err := w.Promote(testID, newAt); err == nil || errors.Is(err, snapshotwriter.ErrPoisoned) {
+	if _, err := w.Promote(testID, newAt); !errors.Is(err, snapshotwriter.ErrPoisoned) || !errors.Is(err, syscall.EIO) {
 		t.Error(err)
 	}
 	outer.Heal()

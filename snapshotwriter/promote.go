@@ -61,7 +61,8 @@ func (w *Writer) verify(path string, log raftlog.LogID, stopped func() error) (s
 	return r.Snapshot(), r.Meta().Live, err
 }
 
-// syncFile syncs a checkpoint. One whose sync failed is removed, and refused if that fails too.
+// syncFile syncs a checkpoint. One whose sync failed is removed, and refused if that fails too. Errors: ErrPoisoned, with that of the
+// sync; that of opening it.
 func (w *Writer) syncFile(path string) error {
 	f, err := w.o.FS.Open(path, vfs.OpenOptions{Write: true})
 	if err != nil {
@@ -71,12 +72,15 @@ func (w *Writer) syncFile(path string) error {
 	if e := f.Close(); err == nil {
 		err = e
 	}
-	if err != nil && w.o.FS.Remove(path) != nil {
+	if err == nil {
+		return nil
+	}
+	if w.o.FS.Remove(path) != nil {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.mu.poisoned[path] = struct{}{}
 	}
-	return err
+	return fmt.Errorf("%w: %s: %w", ErrPoisoned, path, err)
 }
 
 func (w *Writer) isPoisoned(path string) bool {
