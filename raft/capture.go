@@ -12,19 +12,22 @@ import (
 // checkpoint. A checkpoint that finds a capture running is left: the machine asks again. A released cursor whose conditions do not
 // hold yet, or that finds a capture running, waits; a later one takes its place.
 func (r *realiser) capture(e *Effect) {
-	kind := engine.KindCheckpoint
-	if e.Kind == EffectReleaseCursor {
-		kind = engine.KindSnapshot
-		later := *e
-		r.cursor = &later
-		r.server.cursorWaits.Store(true) // before the look at what runs: whoever ends a capture looks here afterwards
-		if !r.mayRelease(e) {
-			return
-		}
-		r.cursor = nil
-		r.server.cursorWaits.Store(false)
+	if e.Index == 0 { // no entry asks for it
+		e.Index = r.server.applies.applied
 	}
-	r.captureAs(kind, *e)
+	if e.Kind == EffectCheckpoint {
+		r.captureAs(engine.KindCheckpoint, *e)
+		return
+	}
+	w := r.waiting()
+	due := *laterOf(w.cursor, e)
+	w.cursor = &due
+	r.server.cursorWaits.Store(true) // before the look at what runs: whoever ends a capture looks here afterwards
+	if r.mayRelease(&due) {
+		w.cursor = nil
+		r.server.cursorWaits.Store(w.promotion != nil)
+		r.captureAs(engine.KindSnapshot, due)
+	}
 }
 
 // mayRelease reports whether a snapshot may be taken: what it covers is durable, its conditions hold, and nothing else is being
@@ -36,18 +39,36 @@ func (r *realiser) mayRelease(e *Effect) bool {
 		(!e.When.NoSnapshotSends || !s.outgoing.held(s.applies.applied, s.node.now()))
 }
 
-// retryCursor takes the snapshot that waits, if it may be now.
-func (r *realiser) retryCursor() {
-	if r.cursor != nil {
-		r.capture(r.cursor)
+// retryCaptures carries out the promotion and the released cursor that wait, if they may be now.
+func (r *realiser) retryCaptures() {
+	w := r.waits
+	if w == nil {
+		return
 	}
+	if w.promotion != nil {
+		r.promote(w.promotion)
+	}
+	if w.cursor != nil {
+		r.capture(w.cursor)
+	}
+}
+
+// covered reports whether a state was captured that is as new as the one that an effect asked for, by whatever else asked for one.
+func (r *realiser) covered(e *Effect) bool {
+	newest := Index(r.server.figures.snapshot.Load())
+	if e.Kind == EffectCheckpoint {
+		if s, ok := r.server.log.Newest(); ok {
+			newest = s.ID.Index
+		}
+	}
+	return newest >= e.Index
 }
 
 // captureAs captures the state after the last entry applied, as an effect asks for it.
 func (r *realiser) captureAs(kind engine.SnapshotKind, e Effect) {
 	s := r.server
 	q := &s.applies
-	if q.applied <= Index(s.figures.snapshot.Load()) {
+	if r.covered(&e) {
 		return
 	}
 	c, err := q.machine().Capture()
@@ -64,9 +85,9 @@ func (r *realiser) captureAs(kind engine.SnapshotKind, e Effect) {
 		},
 		Done: func(snap engine.Snapshot, err error) {
 			closeCapture(s, c)
+			r.concludes(e, err)
 			s.captured(snap, err)
 			s.count(CounterSnapshotBytes, int(snap.Bytes))
-			r.concludes(e, err)
 		},
 	})
 	if err != nil {
@@ -88,7 +109,7 @@ func closeCapture(s *server, c *Capture) {
 	}
 }
 
-// captured tells the core of a snapshot that counts, and a cursor that waits that it is its turn.
+// captured tells the core of a snapshot that counts, and what waits for the end of a capture that it is its turn.
 func (s *server) captured(snap engine.Snapshot, err error) {
 	s.applies.effects.captures.Add(-1)
 	defer s.cursorAgain()
@@ -108,9 +129,23 @@ func (s *server) captured(snap engine.Snapshot, err error) {
 
 func snapshotTaken(snap engine.Snapshot) core.Input { return core.SnapshotTaken{ID: snap.ID} }
 
-// promote makes a snapshot of the newest checkpoint at or below an index.
-func (r *realiser) promote(effect *Effect) {
-	s, e := r.server, *effect
+// promote makes a snapshot of the newest checkpoint at or below an index. One that finds a capture running waits for its end; what is
+// asked for meanwhile, up to a higher index, takes its place.
+func (r *realiser) promote(e *Effect) {
+	w := r.waiting()
+	due := *laterOf(w.promotion, e)
+	w.promotion = &due
+	r.server.cursorWaits.Store(true) // as in capture
+	if r.captures.Load() == 0 {
+		w.promotion = nil
+		r.server.cursorWaits.Store(w.cursor != nil)
+		r.promoteNow(due)
+	}
+}
+
+// promoteNow is promote while nothing runs. Where there is a snapshot that is as new there is nothing to do.
+func (r *realiser) promoteNow(e Effect) {
+	s := r.server
 	list := s.log.Snapshots()
 	for k := len(list) - 1; k >= 0; k-- {
 		if list[k].Kind == engine.KindSnapshot {
@@ -122,8 +157,8 @@ func (r *realiser) promote(effect *Effect) {
 				if err == nil {
 					s.count(CounterPromotions, 1)
 				}
-				s.captured(snap, err)
 				r.concludes(e, err)
+				s.captured(snap, err)
 			})
 			if err != nil {
 				s.applies.effects.captures.Add(-1)

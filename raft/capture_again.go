@@ -1,6 +1,7 @@
 package raft
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -16,22 +17,32 @@ const (
 
 // concludes is conclude for any goroutine.
 func (r *realiser) concludes(e Effect, err error) {
-	r.server.applies.do(func() error {
-		r.conclude(e, err)
-		return nil
-	})
+	if passes(e.Kind, err) {
+		r.server.applies.do(func() error {
+			r.again(e)
+			return nil
+		})
+	}
 }
 
 // conclude takes note of how a capture or promotion ended.
 func (r *realiser) conclude(e Effect, err error) {
-	if err != nil && passes(err) {
+	if passes(e.Kind, err) {
 		r.again(e)
 	}
 }
 
-// passes reports whether a capture that failed is worth another attempt: neither the machine's own failure nor the end of the log.
-func passes(err error) bool {
-	for _, final := range []error{engine.ErrSnapshotState, engine.ErrSnapshotOld, engine.ErrSnapshotRunning, engine.ErrNotFound,
+// passes reports whether an effect failed, and is worth another attempt: neither the machine's own failure nor the end of the log, and
+// nothing that the next attempt meets again. A damaged checkpoint is nothing of that kind: the engine has set it aside, and an older one
+// may be promoted.
+func passes(kind EffectKind, err error) bool {
+	if err == nil {
+		return false
+	}
+	if errors.Is(err, engine.ErrSnapshotRunning) {
+		return kind != EffectCheckpoint // see capture
+	}
+	for _, final := range []error{engine.ErrSnapshotState, engine.ErrSnapshotOld, engine.ErrSnapshotCodec, engine.ErrVersion, engine.ErrNotFound,
 		engine.ErrTooLarge, engine.ErrCompacted, engine.ErrClosed, engine.ErrDeleted, engine.ErrFailed, engine.ErrQuarantined} {
 		if errors.Is(err, final) {
 			return false
@@ -40,24 +51,49 @@ func passes(err error) bool {
 	return true
 }
 
-// again has an effect carried out once more, later, unless one of its kind waits for that already. Its After is how long the last
-// attempt has waited.
+// capturesWaiting are the captures and promotions of a member that are still to be carried out, each nil for none.
+type capturesWaiting struct {
+	cursor    *Effect // for its conditions, and for the end of a capture that runs
+	promotion *Effect // for the end of a capture that runs
+	// again are released cursors, promotions and checkpoints that failed and wait for another attempt.
+	again [3]*Effect
+}
+
+// waiting is where captures wait. Most members have none.
+func (r *realiser) waiting() *capturesWaiting {
+	if r.waits == nil {
+		r.waits = new(capturesWaiting)
+	}
+	return r.waits
+}
+
+// laterOf is which of two effects of a kind stands for both: that with the higher target, then the one asked for later. a may be nil.
+func laterOf(a, b *Effect) *Effect {
+	if a != nil && cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Index, b.Index)) > 0 {
+		return a
+	}
+	return b
+}
+
+// again has an effect carried out once more, later, in the place of one of its kind that waits for that already. Its After is how long
+// the last attempt has waited.
 func (r *realiser) again(e Effect) {
-	waits := &r.retries[e.Kind-EffectReleaseCursor]
-	if *waits {
+	waits := &r.waiting().again[e.Kind-EffectReleaseCursor]
+	if *waits != nil {
+		e.After = (*waits).After
+		*waits = laterOf(*waits, &e)
 		return
 	}
-	*waits = true
 	e.After = min(max(2*e.After, captureAgainLeast), captureAgainMost)
+	*waits = &e
 	r.server.node.wheel.after(e.After, func() {
 		r.server.applies.do(func() error {
-			*waits = false
-			switch {
-			case e.Kind == EffectPromoteCheckpoint:
-				r.promote(&e)
-			case e.Kind == EffectReleaseCursor && r.cursor != nil: // a later one waits, on conditions of its own
-			default:
-				r.capture(&e)
+			e := *waits
+			*waits = nil
+			if e.Kind == EffectPromoteCheckpoint {
+				r.promote(e)
+			} else {
+				r.capture(e)
 			}
 			return nil
 		})

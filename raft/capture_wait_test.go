@@ -64,3 +64,30 @@ func TestCursorWaitsForCapture(t *testing.T) {
 		until(t, ctx, "the second snapshot", func() bool { return h.metrics(0, "c").Snapshot >= second })
 	}
 }
+
+// A promotion that finds a checkpoint being written is carried out behind that, without another command.
+func TestPromotionWaitsForCapture(t *testing.T) {
+	gate, began := make(chan struct{}), make(chan struct{}, 10)
+	h := newHouseWith(t, 1, houseOptions{machines: map[string]func() raft.Machine{
+		"slow": func() raft.Machine { return &slow{tally{gate: gate}, began} }}})
+	ctx := ctxFor(t)
+	h.start(ctx, "c", "slow", 0)
+	h.tell(ctx, 0, "c", cmdCheck)
+	<-began
+	gate <- struct{}{}
+	until(t, ctx, "a checkpoint", func() bool { return h.metrics(0, "c").Counters[raft.CounterCheckpoints] == 1 })
+	h.tell(ctx, 0, "c", cmdCheck)
+	<-began
+	h.tell(ctx, 0, "c", cmdPromote)
+	if at := h.metrics(0, "c").Snapshot; at != 0 {
+		t.Errorf("a snapshot at %d beside the checkpoint that is written", at)
+	}
+	if running, again := h.nodes[0].Captures("c"); running != 1 || again != 0 {
+		t.Errorf("%d captures run, %d are to be tried again", running, again)
+	}
+	close(gate)
+	until(t, ctx, "the promotion", func() bool { return h.metrics(0, "c").Snapshot > 0 })
+	if c := h.metrics(0, "c").Counters; c[raft.CounterPromotions] != 1 || c[raft.CounterCheckpoints] != 2 {
+		t.Errorf("counters are %v", c)
+	}
+}

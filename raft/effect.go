@@ -351,12 +351,13 @@ func (e *Effects) LogPlan(indexes Seq, node NodeID, use func(plan *Plan)) {
 
 // ReleaseCursor says that the machine's present state stands for all entries up to this one, but for its live
 // indexes: a snapshot may be taken and the log let go. Every member does so for itself, as soon as the conditions hold and nothing else of
-// it is being captured, with the state that the machine has then.
+// it is being captured, with the state that the machine has then; one that finds a snapshot of this entry or a later one is done.
 func (e *Effects) ReleaseCursor(when CursorConditions) {
 	e.add(Effect{Kind: EffectReleaseCursor, When: when})
 }
 
-// PromoteCheckpoint makes the newest checkpoint at or below the index a snapshot, on every member that has one.
+// PromoteCheckpoint makes the newest checkpoint at or below the index a snapshot, on every member that has one, as soon as nothing of it
+// is being captured. A checkpoint that turns out to be damaged is left out.
 func (e *Effects) PromoteCheckpoint(target Index) {
 	if target == 0 {
 		e.refuse("promotion at index 0")

@@ -114,3 +114,23 @@ func (n *Node) RefusedTransfers(to ServerID) int {
 	}
 	return 0
 }
+
+// Captures counts the captures and promotions of a server that run, and those that failed and wait for another attempt.
+func (n *Node) Captures(name string) (running, again int) {
+	q := &n.server(ServerID{Name: name, Node: n.id}).applies
+	counted := make(chan struct{})
+	count := func() error {
+		defer close(counted)
+		running = int(q.effects.captures.Load())
+		for _, e := range q.effects.waiting().again {
+			if e != nil {
+				again++
+			}
+		}
+		return nil
+	}
+	if q.ask(count, func() { close(counted) }) {
+		<-counted
+	}
+	return running, again
+}

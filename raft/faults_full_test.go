@@ -1,12 +1,10 @@
 package raft_test
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/rawl-db/rawl/engine"
 	"github.com/rawl-db/rawl/internal/vfs"
-	"github.com/rawl-db/rawl/internal/vfs/errorfs"
 	"github.com/rawl-db/rawl/internal/vfs/memfs"
 	"github.com/rawl-db/rawl/raft"
 )
@@ -48,38 +46,4 @@ func TestH5LeadersDiskFull(t *testing.T) {
 	if got := h.add(ctx, 0, "c"); got != sum+1 {
 		t.Errorf("the sum is %d, was %d", got, sum)
 	}
-}
-
-// TestCaptureIsTriedAgain: a snapshot, and then a promotion, find no room. When there is some they are made without another command.
-func TestCaptureIsTriedAgain(t *testing.T) {
-	o, devices := onDevices(1)
-	h := newHouseWith(t, 1, o)
-	ctx := ctxFor(t)
-	h.start(ctx, "c", "tally", 0)
-	tell := func(command []byte) {
-		t.Helper()
-		if _, err := h.nodes[0].Process(ctx, h.id(0, "c"), command, raft.ProcessOptions{}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	refuse := func(kind string) {
-		devices[0].Arm(errorfs.Plan{K: 1, Sticky: true, Fault: errorfs.NoSpace, Match: func(op errorfs.Op) bool {
-			return strings.Contains(op.Name, kind) || strings.Contains(op.To, kind)
-		}})
-	}
-	h.add(ctx, 0, "c")
-	refuse("snapshot-")
-	tell(cmdRelease)
-	until(t, ctx, "a refusal", devices[0].Tripped)
-	devices[0].Heal()
-	first := h.metrics(0, "c").Last
-	until(t, ctx, "the snapshot", func() bool { return h.metrics(0, "c").Snapshot == first })
-	h.add(ctx, 0, "c")
-	tell(cmdCheck)
-	until(t, ctx, "a checkpoint", func() bool { return h.metrics(0, "c").Counters[raft.CounterCheckpoints] == 1 })
-	refuse("snapshot-")
-	tell(cmdPromote)
-	until(t, ctx, "a refusal", devices[0].Tripped)
-	devices[0].Heal()
-	until(t, ctx, "the promotion", func() bool { return h.metrics(0, "c").Snapshot > first })
 }

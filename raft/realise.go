@@ -17,11 +17,10 @@ import (
 type realiser struct {
 	server   *server
 	leading  bool
-	retries  [3]bool      // kinds of captures that wait for another attempt: released cursors, promotions, checkpoints
 	captures atomic.Int32 // captures and promotions that run; whoever ends one counts too
 	timers   map[string]*machineTimer
 	monitors map[monitorKey]bool
-	cursor   *Effect // the released cursor that waits for its conditions
+	waits    *capturesWaiting // nil for none
 	spare    []Effect
 }
 
@@ -214,7 +213,7 @@ func (r *realiser) stopTimers() {
 // end stops all timers: nobody is left to ring for.
 func (r *realiser) end() {
 	r.stopTimers()
-	r.cursor = nil
+	r.waits = nil
 }
 
 // read reads users' commands from the log for the machine.

@@ -38,7 +38,7 @@ type server struct {
 	dead     bool     // the log or the core has failed: nothing is fed to the core any more
 
 	// Read by anybody. cursorWaits says that a released cursor waits for something to be durable, or for the end of one of the
-	// captures that run or of the snapshots that are sent.
+	// captures that run or of the snapshots that are sent, or that a promotion waits for the end of a capture.
 	cursorWaits atomic.Bool
 	sending     atomic.Int32  // snapshots on their way to other members
 	role        atomic.Uint32 // a figure too; it fits in here

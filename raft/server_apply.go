@@ -273,7 +273,7 @@ func (q *applyQueue) run() {
 		if !q.workAll(items) || moved && !q.workAll([]applyItem{last}) {
 			continue // stopped
 		}
-		q.effects.retryCursor()
+		q.effects.retryCaptures()
 		q.watchTicks()
 		q.save()
 	}

@@ -3,6 +3,7 @@ package raft_test
 import (
 	"encoding/binary"
 	"io"
+	"math"
 
 	"github.com/rawl-db/rawl/raft"
 )
@@ -20,6 +21,7 @@ type tally struct {
 // Commands of a tally beside numbers to add, of 8 bytes.
 var (
 	cmdRelease = []byte("release") // takes a snapshot
+	cmdNever   = []byte("never")   // would take one if its conditions ever held
 	cmdCheck   = []byte("check")   // takes a checkpoint
 	cmdPromote = []byte("promote")
 	cmdBlock   = []byte("block")
@@ -35,6 +37,8 @@ func (t *tally) Apply(ctx *raft.ApplyContext, command []byte) []byte {
 	switch string(command) {
 	case "release":
 		ctx.ReleaseCursor(raft.CursorConditions{})
+	case "never":
+		ctx.ReleaseCursor(raft.CursorConditions{Written: math.MaxUint64})
 	case "check":
 		ctx.Checkpoint()
 	case "promote":
