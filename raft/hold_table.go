@@ -27,21 +27,30 @@ type holdTable struct {
 	looks bool  // it is set, or rings
 }
 
-// sends begins or prolongs the hold for a transfer, which has that of an interrupted one of the same snapshot. It reports whether the
-// other members are to hear of it and have not.
-func (t *outgoingTable) sends(to core.Incarnation, h hold) (news bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.sendsLocked(to, h)
+// beginsLocked begins the hold for a transfer of which nothing was taken yet. One that goes on where another one of the same snapshot was
+// interrupted has that one's hold, and does not prolong it.
+func (t *outgoingTable) beginsLocked(to core.Incarnation, h hold) {
+	if before := t.holds[holder{to: to}]; !before.told || before.at != h.at {
+		t.holds[holder{to: to}] = h
+	}
 }
 
-func (t *outgoingTable) sendsLocked(to core.Incarnation, h hold) (news bool) {
+// endsAsItBegan ends the hold for a transfer of which nothing was taken, unless it is that of an interrupted one.
+func (t *outgoingTable) endsAsItBegan(to core.Incarnation) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.holds[holder{to: to}].told {
+		delete(t.holds, holder{to: to})
+	}
+}
+
+// goesOn prolongs the hold for a transfer of which something was taken, and reports whether the other members have not heard of it.
+func (t *outgoingTable) goesOn(to core.Incarnation, at Index, until int64) (news bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	before := t.holds[holder{to: to}]
-	heard := before.told && before.at == h.at
-	news = h.told && !heard
-	h.told = h.told || heard
-	t.holds[holder{to: to}] = h
-	return news
+	t.holds[holder{to: to}] = hold{at: at, until: until, told: true}
+	return !before.told || before.at != at
 }
 
 // over ends the hold for a transfer, and reports whether the other members have heard of it.

@@ -22,12 +22,12 @@ func TestHoldsOfTwoTransfers(t *testing.T) {
 		}
 	}
 	wants("nothing", 0, false, 0, 0)
-	table.sends(b, hold{at: 100, until: 30})
+	table.beginsLocked(b, hold{at: 100, until: 30})
 	wants("nothing taken", 0, true, 0, 0)
-	if !table.sends(b, hold{at: 100, until: 40, told: true}) || table.sends(b, hold{at: 100, until: 50, told: true}) {
+	if !table.goesOn(b, 100, 40) || table.goesOn(b, 100, 50) {
 		t.Error("the members are to be told once")
 	}
-	table.sends(c, hold{at: 200, until: 60, told: true})
+	table.goesOn(c, 200, 60)
 	wants("two", 10, true, 100, 50)
 	if table.held(100, 10) {
 		t.Error("what is sent is no newer than itself")
@@ -36,12 +36,14 @@ func TestHoldsOfTwoTransfers(t *testing.T) {
 		t.Error("the members have heard of it")
 	}
 	wants("one has ended", 10, true, 100, 40)
-	table.sends(b, hold{at: 100, until: 80}) // it goes on
-	wants("goes on", 10, true, 100, 70)
-	table.sends(b, hold{at: 300, until: 80})
+	table.beginsLocked(b, hold{at: 100, until: 80}) // it was interrupted and is sent again
+	wants("again", 10, true, 100, 40)
+	table.endsAsItBegan(b)
+	wants("interrupted before anything was taken", 10, true, 100, 40)
+	table.beginsLocked(b, hold{at: 300, until: 80})
 	wants("a newer one", 10, true, 0, 0)
 	wants("no progress", 80, false, 0, 0)
-	table.over(b)
+	table.endsAsItBegan(b)
 	wants("the end", 10, false, 0, 0)
 }
 
@@ -112,8 +114,8 @@ func TestInterruptedTransfers(t *testing.T) {
 	table.interrupted(8, at, 1)
 	table.fault(8)
 	table.fault(9)
-	table.sends(7, hold{at: 100, until: 30, told: true})
-	table.sends(8, hold{at: 90, until: 30})
+	table.goesOn(7, 100, 30)
+	table.beginsLocked(8, hold{at: 90, until: 30})
 	table.asked(ServerID{Name: "c", Node: "b"}, hold{at: 80, until: 30})
 	members := []core.Member{{Identity: core.Identity{Incarnation: 7}}}
 	if table.keep(members) || len(table.reached) != 1 || len(table.failed) != 0 || len(table.holds) != 2 {

@@ -151,7 +151,7 @@ func (o *outgoing) tookLocked(parts int) {
 // waitLocked has cursors wait for this transfer, here and on the other members, which are told at once when they do not know.
 func (o *outgoing) waitLocked() {
 	s := o.server
-	if s.outgoing.sends(o.inc, hold{at: o.meta.ID.Index, until: s.holdUntil(), told: true}) {
+	if s.outgoing.goesOn(o.inc, o.meta.ID.Index, s.holdUntil()) {
 		s.tellHold("", o.meta.ID.Index, s.holdTime())
 	}
 	s.startLooking()
@@ -270,12 +270,16 @@ func (o *outgoing) endLocked(ok bool) {
 // leaveLocked ends the waiting for a transfer that has ended, unless it may go on where it was interrupted.
 func (o *outgoing) leaveLocked(ok bool) {
 	s := o.server
-	if !ok && o.taken > 0 && s.outgoing.interrupted(o.inc, o.meta.ID, o.next) {
+	switch {
+	case ok:
+		s.outgoing.done(o.inc)
+	case o.taken == 0:
+		s.outgoing.endsAsItBegan(o.inc)
+		s.cursorAgain()
+		return
+	case s.outgoing.interrupted(o.inc, o.meta.ID, o.next):
 		o.waitLocked()
 		return
-	}
-	if ok {
-		s.outgoing.done(o.inc)
 	}
 	s.holdLess(s.outgoing.over(o.inc))
 }

@@ -85,7 +85,7 @@ func (t *outgoingTable) add(s *server, to ServerID, o *outgoing) bool {
 	if o != nil {
 		t.list[o.transfer] = o
 		s.sending.Add(1)
-		t.sendsLocked(o.inc, hold{at: o.meta.ID.Index, until: s.holdUntil()})
+		t.beginsLocked(o.inc, hold{at: o.meta.ID.Index, until: s.holdUntil()})
 		o.rearm()
 	}
 	return true
