@@ -2,7 +2,7 @@ package raft
 
 import (
 	"encoding/binary"
-	"io"
+	"errors"
 
 	"github.com/rawl-db/rawl/engine"
 	"github.com/rawl-db/rawl/raft/core"
@@ -79,13 +79,14 @@ func (r *realiser) captureAs(kind engine.SnapshotKind, e Effect) {
 	s.applies.effects.captures.Add(1)
 	err = s.log.Capture(engine.Capture{
 		Kind: kind, At: c.At, Origin: originOf(&q.config), Context: sealContext(q.config, q.configIndex, c.Context), Live: c.Live,
-		State: func(w io.Writer) error {
-			_, err := c.WriteTo(w)
-			return err
-		},
+		State: r.stateOf(c, &e),
 		Done: func(snap engine.Snapshot, err error) {
 			closeCapture(s, c)
-			r.concludes(e, err)
+			if errors.Is(err, errGivesWay) {
+				r.givesWay(e)
+			} else {
+				r.concludes(e, err)
+			}
 			s.captured(snap, err)
 			s.count(CounterSnapshotBytes, int(snap.Bytes))
 		},
@@ -113,6 +114,10 @@ func closeCapture(s *server, c *Capture) {
 func (s *server) captured(snap engine.Snapshot, err error) {
 	s.applies.effects.captures.Add(-1)
 	defer s.cursorAgain()
+	if errors.Is(err, errGivesWay) {
+		s.node.opts.Logger.Debug("a snapshot gave way", "server", s.id.String())
+		return
+	}
 	if err != nil {
 		s.node.opts.Logger.Warn("a capture failed", "server", s.id.String(), "err", err)
 		return

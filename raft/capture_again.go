@@ -55,6 +55,7 @@ func passes(kind EffectKind, err error) bool {
 type capturesWaiting struct {
 	cursor    *Effect // for its conditions, and for the end of a capture that runs
 	promotion *Effect // for the end of a capture that runs
+	gaveWay   bool    // the last snapshot gave way to a transfer
 	// again are released cursors, promotions and checkpoints that failed and wait for another attempt.
 	again [3]*Effect
 }

@@ -134,3 +134,8 @@ func (n *Node) Captures(name string) (running, again int) {
 	}
 	return running, again
 }
+
+// HoldsSnapshot reports whether a snapshot behind at would wait for a transfer.
+func (n *Node) HoldsSnapshot(name string, at Index) bool {
+	return n.server(ServerID{Name: name, Node: n.id}).outgoing.held(at, n.now())
+}
