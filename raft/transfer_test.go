@@ -212,6 +212,9 @@ func TestTransferFromTwoLeaders(t *testing.T) {
 	if _, err := h.album(ctx, other, later.ID()); err != nil {
 		t.Fatal(err)
 	}
+	asked, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	until(t, asked, "the other to be asked to wait", func() bool { return h.nodes[other].HoldsSnapshot("c", later.Index) })
 	h.close(leader)
 	if next := h.leader(ctx, other, "c", leader); next != other {
 		t.Fatalf("n%d leads, without the log", next)
