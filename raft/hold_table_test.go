@@ -125,7 +125,13 @@ func TestInterruptedTransfers(t *testing.T) {
 		t.Errorf("kept of nobody: %v, %v", table.reached, table.holds)
 	}
 	table.fault(7)
-	if table.done(7); len(table.reached)+len(table.failed) != 0 {
+	if table.done(7, 79); len(table.holds) != 1 {
+		t.Error("another transfer is not waited for")
+	}
+	if table.done(7, 80); len(table.holds) != 0 {
+		t.Errorf("a former leader's transfer, which has come to its end, is waited for: %v", table.holds)
+	}
+	if len(table.reached)+len(table.failed) != 0 {
 		t.Errorf("kept of what was done: %v, %v", table.reached, table.failed)
 	}
 }

@@ -272,7 +272,7 @@ func (o *outgoing) leaveLocked(ok bool) {
 	s := o.server
 	switch {
 	case ok:
-		s.outgoing.done(o.inc)
+		s.outgoing.done(o.inc, o.meta.ID.Index)
 	case o.taken == 0:
 		s.outgoing.endsAsItBegan(o.inc)
 		s.cursorAgain()

@@ -135,12 +135,13 @@ func (t *outgoingTable) interrupted(to core.Incarnation, at EntryID, chunk int) 
 	return r.times <= mostTimes
 }
 
-// done forgets what was noted of a member.
-func (t *outgoingTable) done(to core.Incarnation) {
+// done forgets what was noted of a member that has the snapshot at an index, and what a former leader has asked for that began to send it.
+func (t *outgoingTable) done(to core.Incarnation, at Index) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.reached, to)
 	delete(t.failed, to)
+	maps.DeleteFunc(t.holds, func(k holder, h hold) bool { return !k.asks.IsZero() && h.at <= at })
 }
 
 // used reports whether anything is on its way, or was.
