@@ -44,7 +44,7 @@
 // refuses it or says what it has. The answer to the header says from where on chunks are wanted. So what was asked cannot be out of
 // date when the snapshot comes. Operators see it in Transfers. A transfer that was interrupted goes on there, under another leader
 // too, as long as that has the same snapshot: a machine whose states are large releases its cursor with NoSnapshotSends, and no
-// member takes a newer one while one is on its way.
+// member takes a newer one while one is on its way, nor finishes one that it is writing when a transfer begins.
 //
 // Nodes of one process meet by InProcess, nodes of different ones by OverTCP. What they tell each other has bytes in packet form,
 // beside their types in the files wire*.go; functions and closures do not travel, and an error is on another node what errors.Is
