@@ -62,7 +62,8 @@ func testKill(t *testing.T, w *killWorld, flags ...string) {
 	for _, p := range running {
 		p.kill(t, killAfter(rng))
 	}
-	source := w.start(t, "source", "-listen", w.address())
+	source := w.start(t, "source", "-listen", w.address(), "-write", "-logs", "4", "-entries", "1") // all may have been killed before they wrote
+	source.until(t, "written")
 	w.start(t, "target", "-connect", w.address(), "-once").wait(t)
 	source.terminate(t)
 	wantEqual(t, w.dir("source"), w.dir("target"), 4)
