@@ -17,8 +17,10 @@ import (
 // crash in between leaves a record that says what was asked for; whatever the leader sends next goes on with it.
 
 const (
-	// rejoinPatience is for how long a member asks: the cluster may be about another change.
+	// rejoinPatience is for how long a member tries: its disk may be slow.
 	rejoinPatience = 30 * time.Second
+	// rejoinAsk is for how long of that it asks: the cluster may be about another change, or the answer may be lost.
+	rejoinAsk = 5 * time.Second
 	// rejoinPause is after how long it asks again when it could not be replaced.
 	rejoinPause = 5 * time.Second
 )
@@ -77,7 +79,9 @@ func (n *Node) rejoin(name string, leader ServerID) error {
 	if err != nil {
 		return err
 	}
-	err = n.atLeader(ctx, leader, &opReplace{replaces: r.Incarnation,
+	asks, end := n.within(ctx, rejoinAsk, context.DeadlineExceeded)
+	defer end()
+	err = n.atLeader(asks, leader, &opReplace{replaces: r.Incarnation,
 		by: core.Identity{ID: r.id(n.id), UID: r.NextUID, Incarnation: r.NextIncarnation}})
 	switch {
 	case err == nil, errors.Is(err, core.ErrAlreadyMember):

@@ -207,7 +207,8 @@ func (n *node) examined() {
 	}
 }
 
-// mended forgets the damage of a log in whose place its node has another one, or of which the damaged file is not needed any more.
+// mended forgets the damage of a log in whose place its node has another one of which something is durable, and with that the node's
+// record of it, or of which the damaged file is not needed any more.
 func (n *node) mended() {
 	for _, c := range n.w.clusters {
 		x := n.scars[c]
@@ -216,6 +217,7 @@ func (n *node) mended() {
 		}
 		l := n.log(c)
 		switch {
+		case l != nil && l.UID() != x.uid && l.LastWritten().Index == 0:
 		case l != nil && l.UID() != x.uid:
 			n.w.note("%s on %s goes on without %s", c.name, n, x.uid)
 			n.w.sometimes("healed damage")
