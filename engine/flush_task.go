@@ -40,6 +40,9 @@ func (t *flushTask) settle(facts *durableFacts, asOf raftlog.Batch) {
 		b.Released = later(b.Released, released)
 	}
 	b.Segments = keepAbove(facts.floor(b.Released.Index), facts.seldom().live).segments(b.Segments)
+	if q := t.log.quarantineNote(); q != nil { // looked for behind the facts: one comes before the state is forgotten that is damaged
+		b.Quarantine = q
+	}
 }
 
 // cut applies the file's lowest truncation to what earlier files left.

@@ -175,6 +175,9 @@ func TestRepairDamagedSnapshot(t *testing.T) {
 		if !errors.Is(err, engine.ErrQuarantined) {
 			t.Fatal(err)
 		}
+		if _, err := e.CreateSync(context.Background(), "z"); err != nil { // what is flushed then comes behind the note of it
+			t.Fatal(err)
+		}
 		if err := e.Flush(context.Background()); err != nil {
 			t.Fatal(err)
 		}

@@ -145,7 +145,11 @@ func (l *Log) Restore(ctx context.Context) (*SnapshotReader, error) {
 		switch {
 		case errors.Is(err, ErrCorrupt), errors.Is(err, fs.ErrNotExist):
 			damaged = err
+			apart := l.quarantineWithout(s, err)
 			l.setAside(s, err)
+			if apart != nil {
+				return nil, apart
+			}
 		case errors.Is(err, ErrNotFound): // a newer one took its place meanwhile
 		default:
 			return nil, err
@@ -154,10 +158,22 @@ func (l *Log) Restore(ctx context.Context) (*SnapshotReader, error) {
 	if damaged == nil {
 		return nil, fmt.Errorf("%w: log %s", ErrNoSnapshot, l.uid)
 	}
-	if released := l.First() - 1; released > 0 {
-		return nil, l.quarantineAt(Range{First: 1, Last: released}, damaged.Error())
-	}
 	return nil, fmt.Errorf("%w: log %s: %w", ErrNoSnapshot, l.uid, damaged)
+}
+
+// quarantineWithout quarantines a log that has nothing to begin with but a damaged state, nil when it has. It comes before that is
+// forgotten: whatever the manifest says of a log without it says this too.
+func (l *Log) quarantineWithout(s Snapshot, cause error) error {
+	l.mu.Lock()
+	released := l.view.Load().released.Index
+	begins := released == 0 || slices.ContainsFunc(l.durable.seldom().snapshots, func(have Snapshot) bool {
+		return have != s && have.ID.Index >= released
+	})
+	l.mu.Unlock()
+	if begins {
+		return nil
+	}
+	return l.quarantineAt(Range{First: 1, Last: released}, cause.Error())
 }
 
 // Newest returns the captured state that Restore tries first. Who opens it and reads its state to the end needs no Restore, which
