@@ -158,6 +158,9 @@ func (l *Log) Restore(ctx context.Context) (*SnapshotReader, error) {
 	if damaged == nil {
 		return nil, fmt.Errorf("%w: log %s", ErrNoSnapshot, l.uid)
 	}
+	if released := l.First() - 1; released > 0 { // a release meanwhile has passed over what was left
+		return nil, l.quarantineAt(Range{First: 1, Last: released}, damaged.Error())
+	}
 	return nil, fmt.Errorf("%w: log %s: %w", ErrNoSnapshot, l.uid, damaged)
 }
 

@@ -76,7 +76,6 @@ func (f *flusher) tidyUp(logs []*Log) error {
 		}
 		t := flushTask{log: l, base: m}
 		t.settleAgain(m.AsOf)
-		t.base.Quarantine = l.quarantineNote()
 		if len(t.base.Segments) == len(m.Segments) && t.base.Quarantine == nil {
 			continue
 		}
