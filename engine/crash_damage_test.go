@@ -3,6 +3,7 @@ package engine_test
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"math/rand/v2"
 	"path"
@@ -300,7 +301,7 @@ func flipByte(name string, off int64, mask byte) func(*memfs.FS) {
 	}
 }
 
-// TestEveryByteFlipped flips bytes of all files, one at a time.
+// TestEveryByteFlipped flips bytes of all files, one at a time: with -scale 400, all that were written.
 func TestEveryByteFlipped(t *testing.T) {
 	for _, closed := range []bool{true, false} {
 		t.Run(fmt.Sprintf("closed=%v", closed), func(t *testing.T) {
@@ -309,12 +310,7 @@ func TestEveryByteFlipped(t *testing.T) {
 			n := 0
 			for _, name := range p.mem.Files() {
 				b, _ := p.mem.ReadFile(name)
-				live := liveBytes(b)
-				step := stride(400)
-				for off := int64(rng.IntN(step)); off < int64(len(b)); off += int64(step) {
-					if off > live {
-						step = stride(40000)
-					}
+				for off := range positions(b, stride(400), rng) {
 					n++
 					p.operate(p.wound(name, off), flipByte(name, off, 1<<rng.IntN(8)))
 				}
@@ -324,12 +320,24 @@ func TestEveryByteFlipped(t *testing.T) {
 	}
 }
 
+// positions yields offsets in a file: each step-th from a random one on, few of those behind the first of the zeros at its end.
+func positions(b []byte, step int, rng *rand.Rand) iter.Seq[int64] {
+	live := liveBytes(b)
+	return func(yield func(int64) bool) {
+		for off := int64(rng.IntN(step)); off < int64(len(b)) && yield(off); off += int64(step) {
+			if off > live {
+				step = stride(40000)
+			}
+		}
+	}
+}
+
 // liveBytes is the length of b without the zeros at its end.
 func liveBytes(b []byte) int64 {
 	return int64(len(strings.TrimRight(string(b), "\x00")))
 }
 
-// TestEveryPrefix cuts files short.
+// TestEveryPrefix cuts files short: with -scale 400, after each byte that was written.
 func TestEveryPrefix(t *testing.T) {
 	for _, closed := range []bool{true, false} {
 		t.Run(fmt.Sprintf("closed=%v", closed), func(t *testing.T) {
@@ -338,11 +346,7 @@ func TestEveryPrefix(t *testing.T) {
 			n := 0
 			for _, name := range p.mem.Files() {
 				b, _ := p.mem.ReadFile(name)
-				for range tries(24) {
-					size := int64(rng.IntN(len(b) + 1))
-					if rng.IntN(2) == 0 {
-						size = int64(rng.IntN(int(liveBytes(b)) + 1))
-					}
+				for size := range positions(b, min(stride(400), max(1, len(b)/tries(6))), rng) {
 					w := p.wound(name, size)
 					w.any, w.one = strings.HasSuffix(name, ".wal"), false
 					w.refuse = w.refuse || strings.Contains(name, "manifest-")
