@@ -48,12 +48,12 @@ func (l *logged) Write(b []byte) (int, error) {
 	return l.b.Write(b)
 }
 
-// count counts the lines in which a text stands.
+// count counts the lines in which a text stands, but for those of the cluster's other nodes: what crowds a machine makes them late, too.
 func (l *logged) count(text string) (n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for line := range strings.Lines(l.b.String()) {
-		if strings.Contains(line, text) {
+		if strings.Contains(line, text) && !strings.Contains(line, " peer=n") {
 			n++
 		}
 	}
