@@ -269,7 +269,7 @@
 //	G1   core.TestG1ChangeBeforeTheNoop, the single-server membership bug
 //	G2   core.TestG2ConfigurationBehindCommit raft.TestKilledNodes
 //	G4   core.TestG4OverwrittenConfiguration
-//	G5   core.TestG5RemovalUnblocks core.TestG5PromotionAfterTransfer
+//	G5   core.TestG5RemovalUnblocks core.TestG5PromotionAfterTransfer core.TestG5PromotionOfWhoAnswers
 //	G6   core.TestG6RemovalNeedsAMajority
 //	G7   core.TestG7RemovedMembersFormNoQuorum core.TestShrinkAndStrangers
 //	H1   core.TestH1ReadBeforeTheNoop

@@ -152,12 +152,13 @@ func (c *cluster) bears(n *node) bool {
 	for i := c.inEffect(c.newest); i < len(c.configs); i++ {
 		sound, voters := 0, 0
 		for _, m := range c.configs[i].config.Members {
-			if m.Membership != core.Voter {
-				continue
-			}
-			voters++
-			if x := c.w.node(m.ID.Node); x != n && x.scars[c] == nil {
-				sound++
+			x := c.w.node(m.ID.Node)
+			spoilt := x == n || x.scars[c] != nil
+			switch {
+			case spoilt && m.Membership != core.NonVoter: // or may be a voter at any time
+				voters++
+			case m.Membership == core.Voter:
+				sound, voters = sound+1, voters+1
 			}
 		}
 		if 2*sound <= voters {

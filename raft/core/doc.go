@@ -96,7 +96,7 @@
 //	G1   TestG1ChangeBeforeTheNoop                 the single-server membership bug
 //	G2   TestG2ConfigurationBehindCommit           configuration recovered up to the commit index only
 //	G4   TestG4OverwrittenConfiguration            overwritten configuration stays
-//	G5   TestG5RemovalUnblocks, TestG5PromotionAfterTransfer
+//	G5   TestG5RemovalUnblocks, TestG5PromotionAfterTransfer, TestG5PromotionOfWhoAnswers
 //	G6   TestG6RemovalNeedsAMajority               partition and removal
 //	G7   TestG7RemovedMembersFormNoQuorum          removed members' quorum; TestShrinkAndStrangers, TestShrinkForgetsRemoval, TestShrinkOvertaken,
 //	     TestShrunkLeaderThatLeaves

@@ -123,6 +123,35 @@ func TestG5PromotionAfterTransfer(t *testing.T) {
 	}
 }
 
+// TestG5PromotionOfWhoAnswers: a member that had everything when it was last heard becomes a voter by an answer only. While one voter of
+// three is lost, to be one more that does not answer would leave no majority.
+func TestG5PromotionOfWhoAnswers(t *testing.T) {
+	s := newScript(t, 3, 1)
+	a := s.elect(0, anyone)
+	s.settle(anyone)
+	if err := a.change(core.AddMember, s.members[3], core.Promotable); err != nil {
+		t.Fatal(err)
+	}
+	s.settle(among(0, 3)) // n3 has the change, which nobody else has
+	s.settle(among(0, 1)) // it is committed, and n3 is gone
+	joining := func() core.Membership {
+		c, _ := a.srv.Configuration()
+		m, _ := c.Member(s.members[3].self.ID)
+		return m.Membership
+	}
+	if m := joining(); m != core.Promotable {
+		t.Fatalf("n3, which does not answer, is %v", m)
+	}
+	commit := a.srv.Commit()
+	a.propose("goes on")
+	s.settle(among(0, 1))
+	a.demandCommit(commit + 1)
+	s.settle(anyone)
+	if m := joining(); m != core.Voter {
+		t.Fatalf("n3, which answers, is %v", m)
+	}
+}
+
 // TestG6RemovalNeedsAMajority: a leader that is left with half of the new voters commits nothing and steps down.
 func TestG6RemovalNeedsAMajority(t *testing.T) {
 	s := newScript(t, 5, 0)

@@ -116,7 +116,7 @@ func (m Membership) String() string {
 type Member struct {
 	Identity
 	Membership Membership
-	// Target is the match index at which a promotable member becomes a voter.
+	// Target is the index up to which a promotable member becomes a voter when it has everything, and knows that it is committed.
 	Target Index
 }
 
