@@ -45,6 +45,12 @@
 //	terminating        the cluster's deletion is committed; a leader waits until all have it
 //	ended              nothing any more
 //
+// # Joining
+//
+// A promotable member becomes a voter by its own answer: that it has its target durably, and knows that to be committed. The match
+// index alone, by which Ra promotes, may be that of a member that has gone since, and a voter more that does not answer can be the one
+// by which the majority is missed.
+//
 // # What may be lost
 //
 // Any message may be lost, repeated, delayed or reordered: that costs time. A server keeps messages that name a term or
