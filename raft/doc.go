@@ -270,6 +270,7 @@
 //	G2   core.TestG2ConfigurationBehindCommit raft.TestKilledNodes
 //	G4   core.TestG4OverwrittenConfiguration
 //	G5   core.TestG5RemovalUnblocks core.TestG5PromotionAfterTransfer core.TestG5PromotionOfWhoAnswers
+//	     core.TestG5PromotionAfterAnotherChange
 //	G6   core.TestG6RemovalNeedsAMajority
 //	G7   core.TestG7RemovedMembersFormNoQuorum core.TestShrinkAndStrangers
 //	H1   core.TestH1ReadBeforeTheNoop

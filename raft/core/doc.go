@@ -47,9 +47,9 @@
 //
 // # Joining
 //
-// A promotable member becomes a voter by its own answer: that it has its target durably, and knows that to be committed. The match
-// index alone, by which Ra promotes, may be that of a member that has gone since, and a voter more that does not answer can be the one
-// by which the majority is missed.
+// A promotable member becomes a voter by its own answer: that it has the newest configuration durably, and knows that to be
+// committed. The match index alone, by which Ra promotes, may be that of a member that has gone since, and a voter more that does not
+// answer can be the one by which the majority is missed. For the same reason an answer from before another change does not count.
 //
 // # What may be lost
 //
@@ -102,7 +102,8 @@
 //	G1   TestG1ChangeBeforeTheNoop                 the single-server membership bug
 //	G2   TestG2ConfigurationBehindCommit           configuration recovered up to the commit index only
 //	G4   TestG4OverwrittenConfiguration            overwritten configuration stays
-//	G5   TestG5RemovalUnblocks, TestG5PromotionAfterTransfer, TestG5PromotionOfWhoAnswers
+//	G5   TestG5RemovalUnblocks, TestG5PromotionAfterTransfer, TestG5PromotionOfWhoAnswers,
+//	     TestG5PromotionAfterAnotherChange
 //	G6   TestG6RemovalNeedsAMajority               partition and removal
 //	G7   TestG7RemovedMembersFormNoQuorum          removed members' quorum; TestShrinkAndStrangers, TestShrinkForgetsRemoval, TestShrinkOvertaken,
 //	     TestShrunkLeaderThatLeaves

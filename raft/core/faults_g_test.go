@@ -94,9 +94,8 @@ func TestG5RemovalUnblocks(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.settle(among(0, 2))
-	c, _ := a.srv.Configuration()
-	if m, _ := c.Member(s.members[2].self.ID); m.Membership != core.Voter {
-		t.Fatalf("n2 is %v", m.Membership)
+	if m := a.memberOf(s.members[2]).Membership; m != core.Voter {
+		t.Fatalf("n2 is %v", m)
 	}
 }
 
@@ -117,9 +116,8 @@ func TestG5PromotionAfterTransfer(t *testing.T) {
 	s.settle(among(0, 2))
 	a.fire(core.TimerTransfer)
 	s.settle(anyone)
-	c, _ := a.srv.Configuration()
-	if m, _ := c.Member(s.members[2].self.ID); m.Membership != core.Voter {
-		t.Fatalf("n2 is %v", m.Membership)
+	if m := a.memberOf(s.members[2]).Membership; m != core.Voter {
+		t.Fatalf("n2 is %v", m)
 	}
 }
 
@@ -134,12 +132,7 @@ func TestG5PromotionOfWhoAnswers(t *testing.T) {
 	}
 	s.settle(among(0, 3)) // n3 has the change, which nobody else has
 	s.settle(among(0, 1)) // it is committed, and n3 is gone
-	joining := func() core.Membership {
-		c, _ := a.srv.Configuration()
-		m, _ := c.Member(s.members[3].self.ID)
-		return m.Membership
-	}
-	if m := joining(); m != core.Promotable {
+	if m := a.memberOf(s.members[3]).Membership; m != core.Promotable {
 		t.Fatalf("n3, which does not answer, is %v", m)
 	}
 	commit := a.srv.Commit()
@@ -147,7 +140,34 @@ func TestG5PromotionOfWhoAnswers(t *testing.T) {
 	s.settle(among(0, 1))
 	a.demandCommit(commit + 1)
 	s.settle(anyone)
-	if m := joining(); m != core.Voter {
+	if m := a.memberOf(s.members[3]).Membership; m != core.Voter {
+		t.Fatalf("n3, which answers, is %v", m)
+	}
+}
+
+// TestG5PromotionAfterAnotherChange: an answer that came while another change was under way is an old one when that is committed.
+func TestG5PromotionAfterAnotherChange(t *testing.T) {
+	s := newScript(t, 3, 2)
+	a := s.elect(0, anyone)
+	s.settle(anyone)
+	if err := a.change(core.AddMember, s.members[3], core.Promotable); err != nil {
+		t.Fatal(err)
+	}
+	s.settle(among(0, 1)) // committed
+	if err := a.change(core.AddMember, s.members[4], core.NonVoter); err != nil {
+		t.Fatal(err)
+	}
+	_, at := a.srv.Configuration()
+	s.settle(among(0, 3)) // n3 has all there is, knows that it may join, and is gone
+	s.settle(among(0, 1))
+	if a.srv.Commit() < at {
+		t.Fatal("the change is not committed")
+	}
+	if m := a.memberOf(s.members[3]).Membership; m != core.Promotable {
+		t.Fatalf("n3, which does not answer, is %v", m)
+	}
+	s.settle(anyone)
+	if m := a.memberOf(s.members[3]).Membership; m != core.Voter {
 		t.Fatalf("n3, which answers, is %v", m)
 	}
 }

@@ -116,7 +116,8 @@ func (m Membership) String() string {
 type Member struct {
 	Identity
 	Membership Membership
-	// Target is the index up to which a promotable member becomes a voter when it has everything, and knows that it is committed.
+	// Target is the index below which a promotable member has too little to become a voter. It becomes one when it has
+	// everything up to the cluster's newest configuration, which is at Target or above, and knows that it is committed.
 	Target Index
 }
 

@@ -114,8 +114,9 @@ func (s *Server) reconfigure(c Configuration) Index {
 
 // promote makes a voter of a promotable member that has come to its target and says so, unless another
 // change is on its way: then it is tried again when that is committed. A member that was up to date once may be gone by the
-// time the entry is committed that lets it join; as a voter it would be missed. That it knows the entry to be committed can only be
-// its answer to what it was told since.
+// time the entry is committed that lets it join, or the entry of the change that was made meanwhile; as a voter it would be missed.
+// That it knows the newest configuration, which is never below its target, to be committed can only be its answer to what it was
+// told since.
 func (s *Server) promote() {
 	now := s.history.config()
 	if !s.lead.ready || now.index > s.commit || s.refusal() != nil {
@@ -123,7 +124,7 @@ func (s *Server) promote() {
 	}
 	for i := range now.configuration.Members {
 		m := now.configuration.Members[i]
-		if p := s.peer(m.ID); m.Membership == Promotable && p != nil && min(p.match, p.commit) >= m.Target {
+		if p := s.peer(m.ID); m.Membership == Promotable && p != nil && min(p.match, p.commit) >= now.index {
 			m.Membership, m.Target = Voter, 0
 			s.reconfigure(now.configuration.with(m))
 			return
