@@ -27,10 +27,16 @@ func (h *processHouse) startAlone(ctx context.Context) error {
 	if _, err := h.own.StartCluster(ctx, raft.ClusterConfig{Name: clusterName(0), Machine: tallyName, Members: members(0)[:1]}); err != nil {
 		return err
 	}
-	if _, err := h.own.Process(ctx, member(0, 0), []byte(releaseNow), raft.ProcessOptions{}); err != nil {
+	if err := h.release(ctx); err != nil {
 		return err
 	}
 	_, err := h.await(ctx, 0, func(r *nodeReply) bool { return r.Snapshot > 0 })
+	return err
+}
+
+// release has the cluster take a snapshot.
+func (h *processHouse) release(ctx context.Context) error {
+	_, err := h.own.Process(ctx, member(0, 0), []byte(releaseNow), raft.ProcessOptions{})
 	return err
 }
 
@@ -49,7 +55,7 @@ func (h *processHouse) await(ctx context.Context, node int, so func(*nodeReply) 
 	}
 }
 
-// both measures the clients alone, beside a transfer, and beside one that is interrupted.
+// both measures the clients alone, beside a transfer, and beside one that is interrupted, when a newer snapshot is about to be written.
 func (x *transfer) both(ctx context.Context, _ int) error {
 	alone, err := x.beside("writers alone", func() error { return x.work(ctx, x.load.row.Duration) })
 	if err != nil {
@@ -68,6 +74,9 @@ func (x *transfer) both(ctx context.Context, _ int) error {
 	}
 	with.Ratio, with.Goal = over(with.P99, alone.P99), "p99 ratio at most 1.5"
 	if err := errors.Join(x.table.line(with), x.table.line(moved)); err != nil {
+		return err
+	}
+	if err := x.house.release(ctx); err != nil {
 		return err
 	}
 	if moved, err = x.move(ctx, 2, x.interruptions); err != nil {

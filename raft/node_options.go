@@ -67,7 +67,7 @@ type NodeOptions struct {
 	// for the next attempt. Default 30 s.
 	SnapshotTimeout time.Duration
 	// SnapshotBytesPerSecond bounds what this node sends of snapshots, to all members together, so that commits keep the device and
-	// the network. At which rate states are written, and verified when they have come, Engine says. Default 128 MiB; -1 is no bound.
+	// the network. At which rate states are written, and verified when they have come, Engine says. Default 80 MiB; -1 is no bound.
 	SnapshotBytesPerSecond int64
 	// RecoveryInterval is how many entries a server must have applied since it last wrote its state for an orderly stop to
 	// write a recovery checkpoint: the next start goes on from there. Default 1,024; with -1 none is written.
@@ -110,7 +110,7 @@ func (o NodeOptions) withDefaults() NodeOptions {
 	span(&o.TickInterval, time.Second)
 	span(&o.SnapshotTimeout, 30*time.Second)
 	if o.SnapshotBytesPerSecond == 0 {
-		o.SnapshotBytesPerSecond = 128 << 20
+		o.SnapshotBytesPerSecond = 80 << 20
 	}
 	count(&o.RecoveryInterval, 1024)
 	count(&o.MaxCommandBytes, 1<<20)

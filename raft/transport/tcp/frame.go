@@ -13,8 +13,8 @@ import (
 // frameHeader is what stands before a message.
 const frameHeader = 13
 
-// allocateStep bounds what is allocated for a frame before as much of it has come.
-const allocateStep = 1 << 20
+// allocateStep bounds what is allocated for a frame before as much of it has come. A chunk of a snapshot fits, at its default size.
+const allocateStep = 1<<20 + 4<<10
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
