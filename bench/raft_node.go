@@ -39,6 +39,8 @@ type nodeRequest struct {
 	Without string
 	Join    bool // start a member of the first cluster
 	Calm    int  // calmBegin has the process watch itself, calmEnd tells what it saw
+	// Member asks for what is told of the member, and nothing else: to count stops a process for a moment.
+	Member bool
 }
 
 const (
@@ -229,8 +231,11 @@ func serveNode(ctx context.Context, dec *json.Decoder, enc *json.Encoder) (err e
 				return err
 			}
 		}
-		r = nodeReply{Counts: n.counts()}
+		r = nodeReply{}
 		n.member(&r)
+		if !q.Member {
+			r.Counts = n.counts()
+		}
 		switch {
 		case q.Calm == calmBegin:
 			calm = watchCalm(n.Node)

@@ -97,23 +97,28 @@ func (h *processHouse) introduce() error {
 func (h *processHouse) ask(q nodeRequest) (replies [houseNodes]nodeReply, err error) {
 	var wg sync.WaitGroup
 	var errs [houseNodes]error
-	for i, n := range h.others {
-		if n != nil {
-			wg.Go(func() {
-				n.mu.Lock()
-				defer n.mu.Unlock()
-				errs[i] = n.exchange(q, &replies[i])
-				if errs[i] == nil && replies[i].Error != "" {
-					errs[i] = errors.New(replies[i].Error)
-				}
-				if errs[i] != nil {
-					errs[i] = fmt.Errorf("process of node %s: %w", nodeName(i), errs[i])
-				}
-			})
+	for i := range h.others {
+		if h.others[i] != nil {
+			wg.Go(func() { replies[i], errs[i] = h.tell(i, q) })
 		}
 	}
 	wg.Wait()
 	return replies, errors.Join(errs[:]...)
+}
+
+// tell has one other process do something.
+func (h *processHouse) tell(i int, q nodeRequest) (r nodeReply, err error) {
+	n := h.others[i]
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	err = n.exchange(q, &r)
+	if err == nil && r.Error != "" {
+		err = errors.New(r.Error)
+	}
+	if err != nil {
+		err = fmt.Errorf("process of node %s: %w", nodeName(i), err)
+	}
+	return r, err
 }
 
 func (h *processHouse) close() (err error) {

@@ -19,8 +19,8 @@ type transfer struct {
 	sent uint64 // bytes of snapshots, by processes that were killed
 }
 
-// transferPoll is how often a transfer is looked at.
-const transferPoll = 10 * time.Millisecond
+// transferPoll is how often a transfer is looked at, by its receiver: the processors are the clients'.
+const transferPoll = 20 * time.Millisecond
 
 // startAlone starts the cluster with its first member only, and has that take a snapshot.
 func (h *processHouse) startAlone(ctx context.Context) error {
@@ -40,12 +40,12 @@ func (h *processHouse) release(ctx context.Context) error {
 	return err
 }
 
-// await asks a node's process until something is so.
+// await asks a node's process about its member until something is so.
 func (h *processHouse) await(ctx context.Context, node int, so func(*nodeReply) bool) (nodeReply, error) {
 	for {
-		replies, err := h.ask(nodeRequest{})
-		if r := &replies[node]; err != nil || so(r) {
-			return *r, err
+		r, err := h.tell(node, nodeRequest{Member: true})
+		if err != nil || so(&r) {
+			return r, err
 		}
 		select {
 		case <-time.After(transferPoll):
@@ -154,11 +154,11 @@ func (x *transfer) interrupt(ctx context.Context, to, i, of int) error {
 	if i%2 == 1 {
 		node = nodeOf(r.Incoming.Peer)
 	}
-	replies, err := h.ask(nodeRequest{})
+	last, err := h.tell(node, nodeRequest{Member: true})
 	if err != nil {
 		return err
 	}
-	x.sent += replies[node].Sent // what goes out between this and the kill is missing: less than is on its way at a time
+	x.sent += last.Sent // what goes out between this and the kill is missing: less than is on its way at a time
 	h.others[node].kill()
 	h.others[node] = nil
 	if err := h.launch(node); err != nil {
@@ -178,13 +178,6 @@ func (x *transfer) sentBytes() (n uint64, err error) {
 
 // join has a node start a member.
 func (h *processHouse) join(node int) error {
-	var r nodeReply
-	n := h.others[node]
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	err := n.exchange(nodeRequest{Join: true}, &r)
-	if err == nil && r.Error != "" {
-		err = errors.New(r.Error)
-	}
+	_, err := h.tell(node, nodeRequest{Join: true})
 	return err
 }
